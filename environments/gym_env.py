@@ -1,0 +1,237 @@
+"""The foraging world as a Gymnasium environment, for agents other than the spiking network.
+
+The rules are the jitted functions of world.py and tasks.py, the same ones the engines call.
+"""
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.error import ResetNeeded
+
+from . import rendering, world
+from .draws import Stream, stream_key
+from .particles import PARTICLE_NAMES, ParticleType, present_types
+from .tasks import (
+    NO_TYPE,
+    REWARD_OTHERWISE,
+    REWARD_PUNISHED,
+    REWARD_REWARDED,
+    TASKS,
+    Outcome,
+    outcome_of,
+    reward_of,
+)
+
+
+class ForagingEnv(gymnasium.Env):
+    """
+    An agent forages for food particles whose shape tells whether they are good or bad.
+
+    ## Description
+    The world is a torus of 50 x 50 squares, a tenth of them covered by food particles of two squares each: horizontal,
+    vertical, positive diagonal (rising to the right) and negative diagonal (falling to the right). The agent sees, in
+    the 7 x 7 squares around it, which squares hold food, but not of which type. When it moves onto a square of a
+    particle the particle is eaten and a new one of the same type appears at a random place. A task rewards one type and
+    punishes another; a world with a task holds only these two.
+
+    | task | rewarded | punished |
+    |---|---|---|
+    | 1 | horizontal | negative diagonal |
+    | 2 | vertical | positive diagonal |
+    | None | - | - |
+
+    Particles never straddle the edge of the grid and never touch one another, not even diagonally.
+
+    ## Action Space
+    The action is one of 9 moves, `(dy + 1) * 3 + (dx + 1)`, where x grows to the right and y upwards:
+
+    - 0: down left
+    - 1: down
+    - 2: down right
+    - 3: left
+    - 4: stay
+    - 5: right
+    - 6: up left
+    - 7: up
+    - 8: up right
+
+    ## Observation Space
+    An array of uint8 of shape `(field, field)`. Element `[dy + field // 2, dx + field // 2]` is 1 if the square at
+    `(x + dx, y + dy)` holds food and 0 if not; row 0 is therefore the lowest row. The agent's own square is included,
+    and the view wraps around the edges.
+
+    ## Starting State
+    A world drawn at random, the agent in its centre, `(size // 2, size // 2)`; food may lie under the agent.
+
+    ## Rewards
+    Default values (see Arguments):
+
+    - Rewarded particle eaten: +1
+    - Punished particle eaten: -0.001
+    - Nothing eaten: -0.0001
+
+    Without a task every move gives the last of these, whatever is eaten.
+
+    ## Episode End
+    Foraging is a continuing task: an episode never terminates and is never truncated. A time limit can be set with
+    `max_episode_steps` of `gymnasium.make`.
+
+    ## Information
+    `step()` and `reset()` return a dict with the following keys:
+
+    - `eaten`: name of the particle type eaten by this move, such as `"negative diagonal"`, or None.
+    - `outcome`: an `Outcome`: NOTHING (0), REWARDED (1), PUNISHED (2), OTHER (3, a particle outside the task).
+    - `position`: the agent's square `(x, y)`.
+
+    ## Arguments
+    ```python
+    import gymnasium
+    import foraging_snn.environments
+
+    gymnasium.make(
+        "foraging_snn/Foraging-v0",
+        task=1,
+        size=50,
+        field=7,
+        density=0.1,
+        reward_rewarded=1.0,
+        reward_punished=-0.001,
+        reward_otherwise=-0.0001,
+    )
+    ```
+
+    * `task=1`: 1, 2 or None. With None all four types are there and none is rewarded or punished, as in the
+        unsupervised phase of the model.
+    * `size=50`: side of the world in squares, at least `field`.
+    * `field=7`: side of the field of view in squares, odd.
+    * `density=0.1`: fraction of the squares covered by food. There are `ceil(density * size**2 / (2 * types))`
+        particles of each type; they may cover at most `MAX_DENSITY` (0.15) of the squares.
+    * `reward_rewarded=1.0`, `reward_punished=-0.001`, `reward_otherwise=-0.0001`: rewards, finite numbers.
+    * `render_mode=None`: None, `"ansi"` (text) or `"rgb_array"` (image of 12 x 12 pixels per square).
+
+    All randomness comes from one number drawn from `np_random` at `reset()`, which serves as the trial seed of
+    docs/conventions.md; the first move after a reset is epoch 0.
+
+    ## References
+    Golden, Delanois, Sanda & Bazhenov (2022), Sleep prevents catastrophic forgetting in spiking neural networks by
+    forming a joint synaptic weight representation, PLoS Comput Biol 18(11): e1010628.
+
+    Skorheim, Lonjers & Bazhenov (2014), A spiking network model of decision making employing rewarded STDP, PLoS ONE
+    9(3): e90821.
+
+    ## Version History
+    * v0: Initial version
+    """
+
+    metadata: ClassVar = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
+
+    def __init__(
+        self,
+        render_mode=None,
+        task=1,
+        size=50,
+        field=7,
+        density=0.1,
+        reward_rewarded=REWARD_REWARDED,
+        reward_punished=REWARD_PUNISHED,
+        reward_otherwise=REWARD_OTHERWISE,
+    ):
+        """Check the arguments, which the class describes; the world itself is drawn at the first reset."""
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ValueError(f"render_mode must be None, 'ansi' or 'rgb_array', got {render_mode!r}.")
+        _check_task(task)
+        if task is None:
+            present, self._rewarded, self._punished = present_types(*ParticleType), NO_TYPE, NO_TYPE
+        else:
+            chosen = TASKS[int(task)]
+            present, self._rewarded, self._punished = chosen.present, int(chosen.rewarded), int(chosen.punished)
+        n_types = int(present.sum())
+        world.check_world(size, field, density, n_types)
+        _check_reward("reward_rewarded", reward_rewarded)
+        _check_reward("reward_punished", reward_punished)
+        _check_reward("reward_otherwise", reward_otherwise)
+
+        self.render_mode = render_mode
+        self.task = task
+        self.size = int(size)
+        self.field = int(field)
+        self.density = density
+        self.rewards = (float(reward_rewarded), float(reward_punished), float(reward_otherwise))
+        self._present = present
+        self._per_type = world.particles_per_type(size, density, n_types)
+
+        self.action_space = spaces.Discrete(world.N_MOVES)
+        self.observation_space = spaces.Box(0, 1, (self.field, self.field), np.uint8)
+
+        self.grid = None  # int8, shape (size, size), indexed [y, x]; drawn at reset
+
+    def reset(self, *, seed=None, options=None):
+        """Draw a new world, the agent in its centre; returns observation and information. `options` are not used."""
+        super().reset(seed=seed)
+        self._draw_seed = int(self.np_random.integers(2**63))
+        self._moves = 0
+
+        grid = world.empty_world(self.size)
+        if not world.draw_world(grid, self._present, self._per_type, stream_key(self._draw_seed, Stream.WORLD, 0)):
+            raise ValueError(
+                f"no place was found for {self._per_type} particles of each of {int(self._present.sum())} types on "
+                f"{self.size} x {self.size} squares (density {self.density}): choose a smaller density."
+            )
+        self.grid = grid
+        self.x = self.y = self.size // 2
+        return self._observation(), self._information(NO_TYPE, Outcome.NOTHING)
+
+    def step(self, action):
+        """Move and eat; returns observation, reward, terminated and truncated (both always False), information."""
+        self._require_reset("step")
+        if not self.action_space.contains(action):
+            raise ValueError(f"action must be an integer in 0 ... {world.N_MOVES - 1}, got {action!r}.")
+
+        key = stream_key(self._draw_seed, Stream.NEW_PARTICLE, self._moves)
+        self._moves += 1
+        self.x, self.y = world.move_agent(self.x, self.y, int(action), self.size)
+        eaten = world.eat(self.grid, self.x, self.y, key)
+        outcome = outcome_of(eaten, self._rewarded, self._punished)
+        reward = reward_of(outcome, *self.rewards)
+        return self._observation(), reward, False, False, self._information(eaten, Outcome(outcome))
+
+    def render(self):
+        """Show the world as a string ("ansi") or as a uint8 array of shape (rows, columns, 3) ("rgb_array")."""
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "render() does nothing without a render_mode; choose one when making the environment, "
+                'e.g. gymnasium.make("foraging_snn/Foraging-v0", render_mode="rgb_array")'
+            )
+            return None
+        self._require_reset("render")
+        if self.render_mode == "ansi":
+            return rendering.world_text(self.grid, self.x, self.y)
+        return rendering.world_image(self.grid, self.x, self.y, self.field)
+
+    def _observation(self):
+        seen = np.empty(self.field * self.field, dtype=np.uint8)
+        world.view(self.grid, self.x, self.y, self.field, seen)
+        return seen.reshape(self.field, self.field)
+
+    def _information(self, eaten, outcome):
+        name = PARTICLE_NAMES[ParticleType(eaten)] if eaten else None
+        return {"eaten": name, "outcome": outcome, "position": (self.x, self.y)}
+
+    def _require_reset(self, method):
+        if self.grid is None:
+            raise ResetNeeded(f"call reset() before {method}().")
+
+
+def _check_task(task):
+    if task is None:
+        return
+    if isinstance(task, bool) or not isinstance(task, Integral) or int(task) not in TASKS:
+        raise ValueError(f"task must be 1, 2 or None, got {task!r}.")
+
+
+def _check_reward(name, value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, got {value!r}.")

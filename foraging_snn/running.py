@@ -1,0 +1,251 @@
+"""Running a trial: the phases of an experiment folded over a state, recorded in one file.
+
+No terminal and no tables here; what the phases do is in models/, what is in the file in recording.py.
+"""
+
+import tempfile
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+
+from foraging_snn.models import MAX_SEED, Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
+from foraging_snn.protocols import Experiment, ImportRates, Step
+from foraging_snn.recording import TrialWriter
+from foraging_snn.states import SavedState, StateError, compatible, load_state
+
+
+class RunError(ValueError):
+    """A run cannot be started; the message is one line."""
+
+
+class Listener:
+    """Hears of a run while it goes on. This one does nothing; override what you need."""
+
+    def begin(self, phase: Phase, recorded: bool) -> None:
+        """A phase begins; `recorded` is False for a phase that is run only because another one needs its spike rates."""
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Successive pieces of the phase."""
+
+
+def run_trial(
+    experiment: Experiment,
+    parameters: Parameters,
+    *,
+    seed: int,
+    trial: int,
+    engine: Engine,
+    path: str | Path,
+    command_line: str,
+    start: SavedState | None = None,
+    progress: Listener | None = None,
+) -> NetworkState:
+    """Run one trial and write its file.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    parameters : Parameters
+        Those that `experiment` and `engine` were made with.
+    seed : int
+        Of this trial, 0 ... 2**63 - 1.
+    trial : int
+        Number of the trial within the run, from 0; it goes into the file.
+    engine : Engine
+    path : path
+        The file; it must not exist.
+    command_line : str
+        For the file's provenance.
+    start : SavedState, optional
+        Replaces the unsupervised phase with which every experiment begins. Its wiring and strengths are taken as they are,
+        all draws to come are those of `seed`.
+    progress : Listener, optional
+
+    Returns
+    -------
+    NetworkState
+        At the end of the trial.
+
+    Raises
+    ------
+    RecordingError
+        The file exists or cannot be written.
+    EngineError
+
+    Notes
+    -----
+    Whatever interrupts it, the file stays readable and is marked incomplete.
+    """
+    first = initial_state(parameters, seed) if start is None else _started(start, seed)
+    done = experiment.steps[:1] if start else ()
+    writer = TrialWriter(
+        path,
+        parameters=parameters,
+        experiment=experiment,
+        seed=seed,
+        trial=trial,
+        engine=engine.name,
+        command_line=command_line,
+        started_from=start,
+    )
+    with writer:
+        writer.write_wiring(first)
+        state = _Trunk(engine, progress or Listener(), {done: first}).after(experiment.steps, writer)
+        writer.complete()
+    return state
+
+
+class _Trunk:
+    """The states of a trial after each sequence of steps run so far: sequences that begin alike share their beginning."""
+
+    def __init__(self, engine: Engine, listener: Listener, states: dict[tuple[Step, ...], NetworkState]):
+        self.engine = engine
+        self.listener = listener
+        self.states = states
+
+    def after(self, steps: tuple[Step, ...], writer: TrialWriter | None = None) -> NetworkState:
+        """State after `steps`; those not yet run are run now, and recorded if there is a writer."""
+        if steps not in self.states:
+            before = self.after(steps[:-1], writer)
+            self.states[steps] = self._apply(steps[-1], before, writer)
+        return self.states[steps]
+
+    def _apply(self, step: Step, state: NetworkState, writer: TrialWriter | None) -> NetworkState:
+        if isinstance(step, ImportRates):
+            return _with_rates_of(state, self.after(step.steps), step.task)
+        recorder = writer.begin_phase(step, state) if writer else None
+        self.listener.begin(step, recorded=writer is not None)
+        state, record = self.engine.run(state, step, recorder=recorder, progress=self.listener.epochs)
+        if writer:
+            writer.end_phase(record, state)
+        return state
+
+
+def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> NetworkState:
+    state = state.copy()
+    state.task_spikes[task - 1] = other.task_spikes[task - 1]
+    state.task_epochs[task - 1] = other.task_epochs[task - 1]
+    return state
+
+
+def _started(start: SavedState, seed: int) -> NetworkState:
+    state = start.state.copy()
+    state.seed = seed
+    return state
+
+
+def phases_to_run(experiment: Experiment, started: bool) -> list[Phase]:
+    """The phases that a trial computes, in their order, those run only for their rates included.
+
+    Parameters
+    ----------
+    started : bool
+        From a saved state, i.e. without the unsupervised phase.
+    """
+    done: set[tuple[Step, ...]] = {(), experiment.steps[:1]} if started else {()}
+    phases: list[Phase] = []
+
+    def visit(steps: tuple[Step, ...]) -> None:
+        if steps in done:
+            return
+        visit(steps[:-1])
+        if isinstance(steps[-1], ImportRates):
+            visit(steps[-1].steps)
+        else:
+            phases.append(steps[-1])
+        done.add(steps)
+
+    visit(experiment.steps)
+    return phases
+
+
+def run_unsupervised(
+    phase: Phase, parameters: Parameters, *, seed: int, engine: Engine, progress: Listener | None = None
+) -> NetworkState:
+    """The state after the unsupervised phase of the trial `seed`: what every experiment can start from."""
+    return _Trunk(engine, progress or Listener(), {(): initial_state(parameters, seed)}).after((phase,))
+
+
+def trial_path(directory: str | Path, experiment: str, seed: int) -> Path:
+    """File of the trial `seed` of an experiment in `directory`."""
+    return Path(directory) / f"{experiment}_seed{seed:04d}.h5"
+
+
+def trial_seeds(seed: int, trials: int) -> range:
+    """Seeds of the trials of a run: seed, seed + 1, ...
+
+    Raises
+    ------
+    RunError
+        No trials, or a seed out of range.
+    """
+    if trials < 1:
+        raise RunError(f"trials: {trials} given, allowed is at least 1")
+    if not 0 <= seed <= MAX_SEED - trials + 1:
+        raise RunError(f"seed: {seed} given, allowed is 0 to {MAX_SEED - trials + 1} for {trials} trials")
+    return range(seed, seed + trials)
+
+
+def prepare_output(paths: list[Path]) -> None:
+    """Make the folders of files that are about to be written, and see that the files can be.
+
+    Raises
+    ------
+    RunError
+        A file exists already, or its folder cannot be made or written.
+    """
+    for path in paths:
+        if path.exists() or path.is_symlink():
+            raise RunError(f"{path}: exists already and is not overwritten")
+    for directory in {path.parent: None for path in paths}:
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=directory):
+                pass
+        except OSError as error:
+            raise RunError(f"{directory}: cannot be written: {error.strerror}") from None
+
+
+def packaged_states() -> dict[str, Callable[[], SavedState]]:
+    """The start states that come with the package, by name; each is read when it is called."""
+    folder = resources.files("foraging_snn") / "data"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
+    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
+
+
+def _read_resource(file) -> SavedState:
+    with resources.as_file(file) as path:
+        return load_state(path)
+
+
+def load_start(name: str, parameters: Parameters) -> SavedState:
+    """A start state by the path of its file or by its name in the package.
+
+    Raises
+    ------
+    StateError
+        No such state, not a state after the unsupervised phase, or made with other parameters.
+    """
+    packaged = packaged_states()
+    if Path(name).exists():
+        start = load_state(name)
+    elif name.removesuffix(".h5") in packaged:
+        start = packaged[name.removesuffix(".h5")]()
+    else:
+        raise StateError(f"{name}: no such file, and the states in the package are: {', '.join(packaged) or 'none'}")
+    check_start(start, parameters, name)
+    return start
+
+
+def check_start(start: SavedState, parameters: Parameters, name: str) -> None:
+    """See that a trial with `parameters` can begin from a state.
+
+    Raises
+    ------
+    StateError
+    """
+    if start.state.phase_epoch or start.state.input_hidden_frozen:
+        raise StateError(f"{name}: not a state after the unsupervised phase, which is where a trial can start from")
+    different = compatible(start.parameters, parameters)
+    if different:
+        raise StateError(f"{name}: made with other parameters: {', '.join(different)}; a trial must have the same")

@@ -1,0 +1,36 @@
+"""The model: parameters, wiring, state, phases, and the engines that run it."""
+
+from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, PhaseRecord, Recorder, performance
+from .engines import ENGINES, engine_class
+from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
+from .phases import Activity, Block, Phase
+from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities
+from .wiring import WiringError
+
+__all__ = [
+    "AEON_COUNTS",
+    "ENGINES",
+    "MAX_SEED",
+    "N_OUTPUT",
+    "PRESETS",
+    "Activity",
+    "Block",
+    "Engine",
+    "EngineError",
+    "EpochRecords",
+    "NetworkState",
+    "ParameterError",
+    "ParameterRow",
+    "Parameters",
+    "Phase",
+    "PhaseRecord",
+    "Recorder",
+    "WiringError",
+    "begin_phase",
+    "engine_class",
+    "initial_state",
+    "performance",
+    "preset",
+    "removal_order",
+    "sleep_probabilities",
+]

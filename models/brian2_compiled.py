@@ -1,0 +1,211 @@
+"""The compiled engine: the Brian2 network as a C++ standalone program, the world stepping inside it.
+
+The program is generated and compiled once per set of parameters, kept in a cache, and then serves as a worker process that is
+handed states and phases. The rules it runs at epoch boundaries are in models/cpp.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+
+from foraging_snn.models.engine import Engine, EngineError, EpochRecords
+from foraging_snn.models.parameters import Parameters
+from foraging_snn.models.phases import Activity, Phase
+from foraging_snn.models.state import NetworkState, removal_order
+
+ACTIVITY_NUMBERS = {activity: number for number, activity in enumerate(Activity)}  # as in models/cpp/worker.cpp
+SOURCES = ("brian2_build.py", "brian2_network.py", *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")), "cpp/worker.cpp")
+RECORD_TYPES = {
+    "move": np.int8,
+    "eaten": np.int8,
+    "outcome": np.int8,
+    "x": np.int16,
+    "y": np.int16,
+    "hidden_spikes": np.int32,
+    "output_spikes": np.int32,
+    "spike_step": np.int64,
+    "spike_cell": np.int32,
+}
+
+
+class Brian2Compiled(Engine):
+    """The Brian2 network as a compiled program (C++ standalone).
+
+    Parameters
+    ----------
+    parameters : Parameters
+    flags : {"strict", "default"}
+        Compiler flags: plain IEEE arithmetic, or Brian2's own with -ffast-math.
+
+    Raises
+    ------
+    EngineError
+        No C++ compiler, or the compilation failed.
+    """
+
+    name = "brian2"
+
+    def __init__(self, parameters: Parameters, flags: str = "strict"):
+        super().__init__(parameters)
+        directory = compiled_program(parameters, flags)
+        self._scratch = tempfile.TemporaryDirectory(prefix="foraging_snn_")
+        self._file = str(Path(self._scratch.name) / "exchange.bin")
+        self._log = open(Path(self._scratch.name) / "stderr.txt", "w+")  # noqa: SIM115 - lives as long as the worker
+        self._worker = subprocess.Popen(
+            [str(directory / "main")],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us; we end the worker
+        )
+        self._template: NetworkState | None = None  # for the shapes and types of a state
+        self._epoch = 0
+
+    def close(self) -> None:
+        """End the worker process and remove its scratch files."""
+        if self._worker.poll() is None:
+            self._worker.kill()
+        self._worker.wait()
+        for stream in (self._worker.stdin, self._worker.stdout, self._log):
+            stream.close()
+        self._scratch.cleanup()
+
+    def _command(self, *words: object) -> None:
+        try:
+            self._worker.stdin.write(" ".join(map(str, words)) + "\n")
+            self._worker.stdin.flush()
+            answer = self._worker.stdout.readline().strip()
+        except BrokenPipeError:
+            answer = ""
+        if answer != "done":
+            self._log.seek(0)
+            reason = answer.removeprefix("error ") or f"the compiled program ended unexpectedly {self._log.read().strip()}"
+            raise EngineError(f"brian2 engine: {reason}")
+
+    def _load(self, state: NetworkState, phase: Phase) -> None:
+        self._template = state
+        self._epoch = state.epoch
+        _write(self._file, state, removal_order(state.seed, self.parameters.n_hidden))
+        self._command("load", self._file)
+        blocks = [word for block in phase.blocks for word in (ACTIVITY_NUMBERS[block.activity], block.epochs)]
+        self._command("phase", phase.epochs, int(phase.dropout), len(phase.blocks), *blocks)
+
+    def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
+        self._command("run", epochs, int(spikes), self._file)
+        arrays = _read(self._file)
+        records = {name: np.frombuffer(arrays[name], kind) for name, kind in RECORD_TYPES.items()}
+        first, self._epoch = self._epoch, self._epoch + epochs
+        return EpochRecords(first, None, **records)
+
+    def _state(self) -> NetworkState:
+        self._command("save", self._file)
+        arrays = _read(self._file)
+        values = {}
+        for name, old in self._template.items():
+            if isinstance(old, np.ndarray):
+                array = np.frombuffer(arrays[name], old.dtype)
+                values[name] = array.reshape(-1, *old.shape[1:]).copy()
+            else:
+                values[name] = type(old)(np.frombuffer(arrays[name], np.int8 if isinstance(old, bool) else np.int64)[0])
+        return NetworkState(**values)
+
+
+def _write(path: str, state: NetworkState, order: np.ndarray) -> None:
+    """Named arrays one after the other: name (32 bytes), number of bytes (int64), data."""
+    with open(path, "wb") as file:
+        for name, value in [*state.items(), ("removal_order", order.astype(np.int32))]:
+            if not isinstance(value, np.ndarray):
+                value = np.array(value, np.int8 if isinstance(value, bool) else np.int64)
+            file.write(name.encode().ljust(32, b"\0"))
+            file.write(np.int64(value.nbytes).tobytes())
+            file.write(value.tobytes())
+
+
+def _read(path: str) -> dict[str, memoryview]:
+    data = memoryview(Path(path).read_bytes())
+    arrays, at = {}, 0
+    while at < len(data):
+        name = bytes(data[at : at + 32]).rstrip(b"\0").decode()
+        size = int(np.frombuffer(data[at + 32 : at + 40], np.int64)[0])
+        arrays[name] = data[at + 40 : at + 40 + size]
+        at += 40 + size
+    return arrays
+
+
+def compiled_program(parameters: Parameters, flags: str = "strict") -> Path:
+    """Folder with the compiled program for these parameters; compiled now if the cache does not hold it."""
+    from foraging_snn.models.brian2_build import FLAGS, constants_header
+
+    compiler = _compiler()
+    parts = [constants_header(parameters), version("brian2"), version("numpy"), compiler, " ".join(FLAGS[flags]), _processor()]
+    parts += [(Path(__file__).parent / source).read_text() for source in SOURCES]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
+    directory = cache_directory() / "brian2" / key
+    if (directory / "main").exists():
+        return directory
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix="building_") as scratch:
+        built = Path(scratch) / "program"
+        _build(parameters, built, flags)
+        try:
+            built.rename(directory)
+        except OSError:  # another process was faster
+            if not (directory / "main").exists():
+                raise
+    return directory
+
+
+def _build(parameters: Parameters, directory: Path, flags: str) -> None:
+    toml = directory.parent / "parameters.toml"
+    toml.write_text(parameters.to_toml())
+    command = [sys.executable, "-m", "foraging_snn.models.brian2_build", str(toml), str(directory), flags]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode != 0:
+        log = Path(tempfile.gettempdir()) / "foraging_snn_compilation.log"
+        log.write_text(result.stdout + result.stderr)
+        raise EngineError(f"brian2 engine: the compilation failed, see {log}")
+    for leftover in directory.rglob("*.o"):
+        leftover.unlink()
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept: $FORAGING_SNN_CACHE, or the user's cache folder."""
+    return Path(os.environ.get("FORAGING_SNN_CACHE") or platformdirs.user_cache_dir("foraging_snn"))
+
+
+def compiler_version() -> str:
+    """First line of what the C++ compiler says of itself; "none" if there is none."""
+    try:
+        return _compiler()
+    except EngineError:
+        return "none"
+
+
+def _compiler() -> str:
+    for tool in ("g++", "make"):
+        if shutil.which(tool) is None:
+            raise EngineError(
+                f"brian2 engine: {tool} not found; install a C++ compiler and make (Debian, Ubuntu: apt install g++ make; "
+                "Fedora: dnf install gcc-c++ make; macOS: xcode-select --install) or use --engine brian2-runtime"
+            )
+    return subprocess.run(["g++", "--version"], capture_output=True, text=True).stdout.partition("\n")[0]
+
+
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line for line in lines if line.startswith(("flags", "Features")))
+    except (OSError, StopIteration):
+        return platform.processor()

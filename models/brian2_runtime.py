@@ -1,0 +1,148 @@
+"""The Brian2 network in this Python process: slow (a few epochs per second), but every object can be looked at.
+
+`engine.network` is an ordinary brian2.Network; add monitors to it with :meth:`Brian2Runtime.add` before a run:
+
+    engine = Brian2Runtime(parameters)
+    state, _ = engine.run(initial_state(parameters, seed=1), phase, epochs=1)   # builds the network
+    trace = brian2.StateMonitor(engine.brian2.hidden_layer, ("V", "x"), record=[0, 1])
+    engine.add(trace)
+    engine.run(state, phase, epochs=5)
+"""
+
+import brian2
+import numpy as np
+
+from foraging_snn.models.boundary import Boundary
+from foraging_snn.models.brian2_network import Brian2Network, build_network
+from foraging_snn.models.engine import Engine, EpochRecords
+from foraging_snn.models.parameters import Parameters
+from foraging_snn.models.phases import Phase
+from foraging_snn.models.state import NetworkState
+
+CELL_VARIABLES = ("V", "V_1", "V_2", "u", "x")
+
+
+class Brian2Runtime(Engine):
+    """The Brian2 network, stepped by Python.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    codegen : {"numpy", "cython"}
+        Brian2's code generation target.
+
+    Attributes
+    ----------
+    brian2 : Brian2Network
+        Cells, synapses, spike monitor; None before the first run.
+    network : brian2.Network
+        Everything that is stepped.
+    """
+
+    name = "brian2-runtime"
+    chunk_epochs = 10
+
+    def __init__(self, parameters: Parameters, codegen: str = "numpy"):
+        super().__init__(parameters)
+        self.codegen = codegen
+        self.brian2: Brian2Network | None = None
+        self.network: brian2.Network | None = None
+        self._wiring: tuple[bytes, bytes] | None = None
+        self._own_state: NetworkState | None = None
+        self._extra: list[brian2.BrianObject] = []
+
+    def add(self, *objects: brian2.BrianObject) -> None:
+        """Add monitors or other Brian2 objects to the network."""
+        self._extra += objects
+        self.network.add(*objects)
+
+    def _load(self, state: NetworkState, phase: Phase) -> None:
+        self._own_state = state = state.copy()
+        brian2.set_device("runtime")
+        brian2.prefs.codegen.target = self.codegen
+        if self._wiring != (state.input_index.tobytes(), state.hidden_index.tobytes()):
+            self._build(state)
+        self.boundary = Boundary(self.parameters, state, phase)
+        self._step_offset = state.epoch * self.parameters.timing.steps_per_epoch - int(self.network.t / self._dt + 0.5)
+        self._seen = len(self.brian2.spikes.i)
+        self.brian2.cells.variables["seed"].set_value(state.seed)
+        for name in CELL_VARIABLES:
+            self.brian2.cells.variables[name].set_value(getattr(state, name))
+        self.brian2.input_hidden.strength[:] = state.input_hidden
+        self._show_strengths()
+
+    def _build(self, state: NetworkState) -> None:
+        self._dt = self.parameters.timing.step_ms * brian2.ms
+        self.brian2 = build_network(self.parameters, state.input_index, state.hidden_index)
+        clock = brian2.Clock(self.parameters.timing.steps_per_epoch * self._dt)
+        begin = brian2.NetworkOperation(self._begin_epoch, clock=clock, when="start")
+        end = brian2.NetworkOperation(self._pass_boundary, clock=clock, when="end")
+        self.network = brian2.Network(*self.brian2.objects, begin, end)
+        self._extra = []
+        self._wiring = (state.input_index.tobytes(), state.hidden_index.tobytes())
+
+    def _show_strengths(self) -> None:
+        """Copy what boundaries change into the Brian2 network."""
+        state, p, brian = self._own_state, self.parameters, self.brian2
+        hidden, output = slice(p.n_input, p.n_input + p.n_hidden), slice(p.n_input + p.n_hidden, None)
+        brian.excitatory.strength[:] = state.hidden_output.ravel()
+        brian.cells.inhibition[hidden] = state.inhibition
+        brian.cells.resistance[output] = state.resistance
+        brian.cells.intact[hidden] = ~state.removed
+        if not state.input_hidden_frozen:
+            brian.input_hidden.strength[:] = state.input_hidden
+
+    def _begin_epoch(self) -> None:
+        self._collect_spikes()
+        state, cells = self._own_state, self.brian2.cells
+        state.x = np.array(cells.variables["x"].get_value())
+        self.boundary.begin_epoch()
+        cells.variables["epoch"].set_value(self.boundary.epoch)
+        cells.variables["x"].set_value(state.x)
+        if self.boundary.phase.dropout:
+            self._show_strengths()
+
+    def _pass_boundary(self) -> None:
+        self._collect_spikes()
+        state, cells = self._own_state, self.brian2.cells
+        state.x = np.array(cells.variables["x"].get_value())
+        movement = self.boundary.pass_boundary()
+        cells.variables["x"].set_value(state.x)
+        self._show_strengths()
+        self._rows.append((movement.move, movement.eaten, movement.outcome, state.agent_x, state.agent_y))
+
+    def _collect_spikes(self) -> None:
+        """Take new spikes from the monitor; they belong to the epoch begun last."""
+        monitor, p = self.brian2.spikes, self.parameters
+        cells = np.array(monitor.i[self._seen :], np.int32)
+        steps = np.round(np.array(monitor.t[self._seen :] / self._dt)).astype(np.int64) + self._step_offset
+        self._seen += len(cells)
+        state = self._own_state
+        state.recent_step = np.concatenate((state.recent_step, steps))
+        state.recent_cell = np.concatenate((state.recent_cell, cells))
+        self.boundary.count_training_spikes(cells)
+        self._spikes.append((steps, cells))
+
+    def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
+        state, p = self._own_state, self.parameters
+        self._rows: list[tuple] = []
+        self._spikes: list[tuple[np.ndarray, np.ndarray]] = []
+        first = state.epoch
+        self.network.run(epochs * p.timing.steps_per_epoch * self._dt, namespace={})
+        self._collect_spikes()
+        for name in CELL_VARIABLES:
+            setattr(state, name, np.array(self.brian2.cells.variables[name].get_value()))
+        columns = [np.array(column) for column in zip(*self._rows, strict=True)]
+        steps, cells = (np.concatenate(parts) for parts in zip(*self._spikes, strict=True))
+        row = steps // p.timing.steps_per_epoch - first
+        layer = np.digitize(cells, (p.n_input, p.n_input + p.n_hidden))
+        hidden, output = (np.bincount(row[layer == n], minlength=epochs).astype(np.int32) for n in (1, 2))
+        records = EpochRecords(
+            first, None, *(c.astype(t) for c, t in zip(columns, (np.int8, np.int8, np.int8, np.int16, np.int16), strict=True)), hidden, output
+        )
+        if spikes:
+            records.spike_step, records.spike_cell = steps, cells
+        return records
+
+    def _state(self) -> NetworkState:
+        return self._own_state.copy()

@@ -1,0 +1,465 @@
+// The closed loop around the compiled Brian2 network: what happens at epoch boundaries, and the exchange of state with Python.
+//
+// Cells and strengths are ordinary Brian2 arrays (bindings.h names them); the rest of NetworkState lives in `Loop` below. The
+// program reads commands from standard input, so one process serves many phases and trials:
+//     load FILE | phase EPOCHS DROPOUT N (ACTIVITY EPOCHS)* | run EPOCHS SPIKES FILE | save FILE
+#include "worker.h"
+#include <array>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+#include "bindings.h"
+#include "network.h"
+#include "plasticity.h"
+#include "world.h"
+
+namespace foraging {
+namespace {
+
+using namespace constants;
+
+enum Activity { UNSUPERVISED, TRAIN_TASK_1, TRAIN_TASK_2, TEST_TASK_1, TEST_TASK_2, ASLEEP, UNIFORM_SLEEP };  // order of models/phases.py
+enum Outcome : int8_t { NOTHING, REWARDED, PUNISHED, OTHER };                                               // environments/tasks.py
+
+bool is_sleep(int activity) { return activity >= ASLEEP; }
+bool is_plastic(int activity) { return activity != TEST_TASK_1 && activity != TEST_TASK_2; }
+int task_of(int activity) { return is_sleep(activity) || activity == UNSUPERVISED ? -1 : (activity - TRAIN_TASK_1) % 2; }
+int trained_task(int activity) { return activity == TRAIN_TASK_1 || activity == TRAIN_TASK_2 ? task_of(activity) : -1; }
+
+struct Phase {
+    int64_t epochs = 0;
+    bool dropout = false;
+    std::vector<std::pair<int, int64_t>> blocks;
+
+    int activity(int64_t phase_epoch, bool& begins) const {
+        if (blocks.size() == 1) {
+            begins = phase_epoch == 0;
+            return blocks[0].first;
+        }
+        const int64_t position = phase_epoch % (blocks[0].second + blocks[1].second);
+        const bool first = position < blocks[0].second;
+        begins = position == (first ? 0 : blocks[0].second);
+        return blocks[first ? 0 : 1].first;
+    }
+    int activity(int64_t phase_epoch) const {
+        bool ignored;
+        return activity(phase_epoch, ignored);
+    }
+};
+
+struct Records {  // of the epochs of one "run" command
+    std::vector<int8_t> move, eaten, outcome;
+    std::vector<int16_t> x, y;
+    std::vector<int32_t> hidden_spikes, output_spikes;
+    std::vector<int64_t> spike_step;
+    std::vector<int32_t> spike_cell;
+    bool spikes = false;
+};
+
+// Named arrays one after the other, the format of models/brian2_compiled.py: name[32], bytes (int64), data.
+class Reader {
+  public:
+    explicit Reader(const std::string& path) : in(path, std::ios::binary) {
+        if (!in) throw std::runtime_error("cannot open " + path);
+    }
+    template <class T> void array(const char* name, T* data, size_t n) {
+        if (header(name) != n * sizeof(T)) throw std::runtime_error(std::string("wrong size of ") + name);
+        in.read(reinterpret_cast<char*>(data), static_cast<std::streamsize>(n * sizeof(T)));
+    }
+    template <class T> void vector(const char* name, std::vector<T>& data) {
+        data.resize(header(name) / sizeof(T));
+        in.read(reinterpret_cast<char*>(data.data()), static_cast<std::streamsize>(data.size() * sizeof(T)));
+    }
+
+  private:
+    size_t header(const char* name) {
+        char found[32];
+        int64_t bytes;
+        in.read(found, 32);
+        in.read(reinterpret_cast<char*>(&bytes), 8);
+        if (!in || std::strncmp(found, name, 32) != 0) throw std::runtime_error(std::string("expected ") + name);
+        return static_cast<size_t>(bytes);
+    }
+    std::ifstream in;
+};
+
+class Writer {
+  public:
+    explicit Writer(const std::string& path) : out(path, std::ios::binary) {}
+    template <class T> void array(const char* name, const T* data, size_t n) {
+        char padded[32] = {};
+        std::strncpy(padded, name, 31);
+        const int64_t bytes = static_cast<int64_t>(n * sizeof(T));
+        out.write(padded, 32);
+        out.write(reinterpret_cast<const char*>(&bytes), 8);
+        out.write(reinterpret_cast<const char*>(data), bytes);
+    }
+    template <class T> void vector(const char* name, const std::vector<T>& data) { array(name, data.data(), data.size()); }
+    void close() {
+        out.close();
+        if (!out) throw std::runtime_error("cannot write the result (disk full?)");
+    }
+
+  private:
+    std::ofstream out;
+};
+
+struct Loop {
+    // NetworkState, as far as Brian2 does not hold it
+    int64_t completed_epochs = 0, phase_epoch = 0, agent_x = 0, agent_y = 0, last_move = 4, hunger = 0;
+    std::vector<double> hidden_input_target, hidden_rate, output_rate, trace_average, input_output_initial, input_output_total,
+        hidden_output_total;
+    std::vector<char> frozen, removed;
+    int8_t input_hidden_frozen = 0;
+    std::vector<int64_t> recent_step, task_spikes, task_epochs;
+    std::vector<int32_t> recent_cell, removal_order;
+    Traces hidden_output_traces, input_hidden_traces;
+    GridWorld world{SIZE};
+
+    // derived, or of the present run only
+    Phase phase;
+    Records records;
+    std::vector<int32_t> synapse_of;  // dense (input, hidden) -> synapse, -1: none
+    std::vector<double> scratch;
+    int64_t step_offset = 0, first_epoch = 0, phase_start = 0;
+    std::vector<int64_t> hidden_counts;
+
+    Loop()
+        : hidden_input_target(N_HIDDEN), hidden_rate(N_HIDDEN), output_rate(N_OUTPUT), trace_average(N_HIDDEN * N_OUTPUT),
+          input_output_initial(N_INPUT), input_output_total(N_INPUT), hidden_output_total(N_HIDDEN), frozen(N_HIDDEN * N_OUTPUT),
+          removed(N_HIDDEN), task_spikes(2 * N_HIDDEN), task_epochs(2), removal_order(N_HIDDEN) {}
+
+    template <class Archive> void transfer(Archive& a) {  // the order is that of models/brian2_compiled.py
+        a.array("seed", arrays::seed(), 1);
+        a.array("epoch", &completed_epochs, 1);
+        a.array("phase_epoch", &phase_epoch, 1);
+        a.array("V", arrays::V(), N_CELLS);
+        a.array("V_1", arrays::V_1(), N_CELLS);
+        a.array("V_2", arrays::V_2(), N_CELLS);
+        a.array("u", arrays::u(), N_CELLS);
+        a.array("x", arrays::x(), N_CELLS);
+        a.array("input_index", arrays::input_index(), N_INPUT_HIDDEN);
+        a.array("hidden_index", arrays::hidden_index(), N_INPUT_HIDDEN);
+        a.array("input_hidden", arrays::input_hidden(), N_INPUT_HIDDEN);
+        a.array("hidden_output", arrays::hidden_output(), N_HIDDEN * N_OUTPUT);
+        a.array("inhibition", arrays::inhibition() + N_INPUT, N_HIDDEN);
+        a.vector("hidden_input_target", hidden_input_target);
+        a.array("resistance", arrays::resistance() + N_INPUT + N_HIDDEN, N_OUTPUT);
+        a.vector("hidden_rate", hidden_rate);
+        a.vector("output_rate", output_rate);
+        a.vector("trace_average", trace_average);
+        a.vector("frozen", frozen);
+        a.array("input_hidden_frozen", &input_hidden_frozen, 1);
+        a.vector("removed", removed);
+        a.vector("input_output_initial", input_output_initial);
+        a.vector("input_output_total", input_output_total);
+        a.vector("hidden_output_total", hidden_output_total);
+        a.vector("recent_step", recent_step);
+        a.vector("recent_cell", recent_cell);
+        a.vector("hidden_output_trace_synapse", hidden_output_traces.synapse);
+        a.vector("hidden_output_trace_value", hidden_output_traces.value);
+        a.vector("hidden_output_trace_step", hidden_output_traces.step);
+        a.vector("input_hidden_trace_synapse", input_hidden_traces.synapse);
+        a.vector("input_hidden_trace_value", input_hidden_traces.value);
+        a.vector("input_hidden_trace_step", input_hidden_traces.step);
+        a.vector("task_spikes", task_spikes);
+        a.vector("task_epochs", task_epochs);
+        a.vector("grid", world.grid);
+        a.array("agent_x", &agent_x, 1);
+        a.array("agent_y", &agent_y, 1);
+        a.array("last_move", &last_move, 1);
+        a.array("hunger", &hunger, 1);
+        a.vector("removal_order", removal_order);
+    }
+
+    uint64_t key(Stream stream) const { return stream_key(*arrays::seed(), stream, *arrays::epoch()); }
+
+    void load(const std::string& path, Network& network) {
+        Reader reader(path);
+        transfer(reader);
+        for (auto& object : network.objects) {  // time starts again, to stay small; absolute steps are kept by step_offset
+            object.first->timestep[0] = 0;
+            object.first->t[0] = 0.0;
+        }
+        network.t = 0.0;
+        step_offset = completed_epochs * STEPS_PER_EPOCH;
+        arrays::forget_spikes();
+        synapse_of.assign(static_cast<size_t>(N_INPUT) * N_HIDDEN, -1);
+        for (int s = 0; s < N_INPUT_HIDDEN; ++s)
+            synapse_of[static_cast<size_t>(arrays::input_index()[s]) * N_HIDDEN + arrays::hidden_index()[s]] = s;
+        arrays::set_wiring();
+        show_removed();
+    }
+
+    void show_removed() {
+        for (int h = 0; h < N_HIDDEN; ++h) arrays::intact()[N_INPUT + h] = removed[h] ? 0.0 : 1.0;
+    }
+
+    void begin_epoch() {
+        collect_spikes();  // the sleep probabilities below count those of the epoch just completed
+        *arrays::epoch() = completed_epochs++;
+        bool begins;
+        const int activity = phase.activity(phase_epoch, begins);
+        if (begins) draw_world(activity);
+        if (phase.dropout) {
+            const int64_t n = phase_epoch * N_HIDDEN / phase.epochs;
+            for (int64_t k = 0; k < n; ++k) removed[removal_order[k]] = 1;
+            show_removed();
+        }
+        if (trained_task(activity) >= 0) task_epochs[trained_task(activity)] += 1;
+        if (is_sleep(activity)) activate_hidden_cells(activity);
+    }
+
+    void draw_world(int activity) {
+        std::array<bool, PARTICLE_TYPES + 1> present{};
+        const int task = task_of(activity);
+        for (int type = 1; type <= PARTICLE_TYPES; ++type)
+            present[type] = !is_sleep(activity) && (task < 0 || type == REWARDED_TYPE[task] || type == PUNISHED_TYPE[task]);
+        if (!world.draw(present, task < 0 ? PER_TYPE_ALL : PER_TYPE_TASK, key(WORLD)))
+            throw std::runtime_error("world.density: the grid is too full to place all particles");
+    }
+
+    void activate_hidden_cells(int activity) {  // sleep: the spike rates of the tasks trained so far
+        int trained = 0;
+        scratch.assign(N_HIDDEN, 0.0);
+        for (int task = 0; task < 2; ++task) {
+            if (task_epochs[task] == 0) continue;
+            ++trained;
+            for (int h = 0; h < N_HIDDEN; ++h)
+                scratch[h] += static_cast<double>(task_spikes[task * N_HIDDEN + h]) / static_cast<double>(task_epochs[task]);
+        }
+        if (trained == 0) return;
+        for (double& r : scratch) r /= trained;
+        if (activity == UNIFORM_SLEEP) {
+            double mean = 0.0;
+            for (double r : scratch) mean += r;
+            scratch.assign(N_HIDDEN, mean / N_HIDDEN);
+        }
+        const uint64_t k = key(SLEEP_PULSE);
+        for (int h = 0; h < N_HIDDEN; ++h)
+            if (uniform(k, h) < scratch[h]) arrays::x()[N_INPUT + h] += sleep_pulse;
+    }
+
+    void epoch_boundary() {
+        const int64_t T = *arrays::epoch() * STEPS_PER_EPOCH;
+        const int activity = phase.activity(phase_epoch);
+        const bool awake = !is_sleep(activity), plastic = is_plastic(activity);
+        collect_spikes();
+        std::array<int64_t, N_OUTPUT> output_spikes{};
+        hidden_counts.assign(N_HIDDEN, 0);
+        size_t fresh = recent_step.size();  // spikes since the last boundary
+        while (fresh > 0 && recent_step[fresh - 1] > T - STEPS_PER_EPOCH) --fresh;
+        for (size_t b = fresh; b < recent_step.size(); ++b) {
+            const int cell = recent_cell[b];
+            if (cell >= N_INPUT + N_HIDDEN)
+                output_spikes[cell - N_INPUT - N_HIDDEN] += 1;
+            else if (cell >= N_INPUT)
+                hidden_counts[cell - N_INPUT] += 1;
+        }
+        make_traces(fresh);
+        hidden_output_traces.forget(T);
+        input_hidden_traces.forget(T);
+        forget_spikes_before(T - pair_window_steps);
+
+        const double S = awake ? forage(activity, output_spikes.data()) : rest();
+        if (plastic) change_strengths(T, S);
+        if (awake) flash();
+        if (plastic) {
+            average_rates(hidden_rate.data(), hidden_counts.data(), N_HIDDEN);
+            average_rates(output_rate.data(), output_spikes.data(), N_OUTPUT);
+            regulate(arrays::resistance() + N_INPUT + N_HIDDEN, output_rate.data(), output_target_rate, output_step, N_OUTPUT);
+            if (!input_hidden_frozen)
+                regulate(hidden_input_target.data(), hidden_rate.data(), hidden_target_rate, -hidden_step, N_HIDDEN);
+        }
+        phase_epoch += 1;
+    }
+
+    // Move Brian2's monitored spikes into the records and the list of recent spikes.
+    void collect_spikes() {
+        const auto& cells = arrays::spike_cells();
+        const auto& times = arrays::spike_times();
+        for (size_t k = 0; k < cells.size(); ++k) {
+            const int64_t n = static_cast<int64_t>(times[k] / STEP_SECONDS + 0.5) + step_offset;
+            const int64_t e = n / STEPS_PER_EPOCH;
+            const int cell = cells[k];
+            recent_step.push_back(n);
+            recent_cell.push_back(cell);
+            const size_t row = static_cast<size_t>(e - first_epoch);
+            if (cell >= N_INPUT + N_HIDDEN) {
+                records.output_spikes[row] += 1;
+            } else if (cell >= N_INPUT) {
+                records.hidden_spikes[row] += 1;
+                const int task = trained_task(phase.activity(e - phase_start));
+                if (task >= 0) task_spikes[task * N_HIDDEN + cell - N_INPUT] += 1;
+            }
+            if (records.spikes) {
+                records.spike_step.push_back(n);
+                records.spike_cell.push_back(cell);
+            }
+        }
+        arrays::forget_spikes();
+    }
+
+    void make_traces(size_t fresh) {
+        for (size_t b = fresh; b < recent_step.size(); ++b) {
+            size_t first = b;  // the pair is made at the time of its later spike, b; partners in the order they fired
+            while (first > 0 && recent_step[b] - recent_step[first - 1] < pair_window_steps) --first;
+            for (size_t a = first; a < b; ++a) pair(a, b);
+        }
+    }
+
+    void pair(size_t a, size_t b) {  // a is listed before b: earlier, or at the same step and in an earlier layer
+        const int cell_a = recent_cell[a], cell_b = recent_cell[b];
+        const int layer_a = layer(cell_a), layer_b = layer(cell_b);
+        if (layer_a - layer_b != 1 && layer_b - layer_a != 1) return;
+        const bool causal = layer_a < layer_b;
+        const int pre = causal ? cell_a : cell_b, post = causal ? cell_b : cell_a;
+        const double tr = (causal ? 1.0 : -1.0) * std::exp(-static_cast<double>(recent_step[b] - recent_step[a]) / trace_decay_steps);
+        if (layer(pre) == 1) {
+            const int32_t s = (pre - N_INPUT) * N_OUTPUT + (post - N_INPUT - N_HIDDEN);
+            if (!frozen[s]) hidden_output_traces.add(s, hidden_output_amplitude * tr, recent_step[b]);
+        } else if (!input_hidden_frozen) {
+            const int32_t s = synapse_of[static_cast<size_t>(pre) * N_HIDDEN + (post - N_INPUT)];
+            if (s >= 0) input_hidden_traces.add(s, input_hidden_amplitude * tr, recent_step[b]);
+        }
+    }
+
+    static int layer(int cell) { return cell < N_INPUT ? 0 : cell < N_INPUT + N_HIDDEN ? 1 : 2; }
+
+    void forget_spikes_before(int64_t step) {
+        size_t old = 0;
+        while (old < recent_step.size() && recent_step[old] <= step) ++old;
+        recent_step.erase(recent_step.begin(), recent_step.begin() + old);
+        recent_cell.erase(recent_cell.begin(), recent_cell.begin() + old);
+    }
+
+    double forage(int activity, const int64_t* output_spikes) {  // move, eat; returns the reward S
+        last_move = choose_move(output_spikes, static_cast<int>(last_move), hunger, hunger_per_percent, key(DIRECTION_TIE), key(EXPLORATION));
+        agent_x = world.wrap(static_cast<int>(agent_x + last_move % 3 - 1));
+        agent_y = world.wrap(static_cast<int>(agent_y + last_move / 3 - 1));
+        const int eaten = world.eat(static_cast<int>(agent_x), static_cast<int>(agent_y), key(NEW_PARTICLE));
+        const int task = task_of(activity);
+        Outcome outcome = eaten == 0 ? NOTHING : OTHER;
+        if (eaten > 0 && task >= 0 && eaten == REWARDED_TYPE[task]) outcome = REWARDED;
+        if (eaten > 0 && task >= 0 && eaten == PUNISHED_TYPE[task]) outcome = PUNISHED;
+        hunger = outcome == REWARDED || outcome == PUNISHED ? 0 : hunger + 1;
+        record(last_move, eaten, outcome);
+        return outcome == REWARDED ? reward_rewarded : outcome == PUNISHED ? reward_punished : reward_nothing;
+    }
+
+    double rest() {
+        record(4, 0, NOTHING);
+        return reward_asleep;
+    }
+
+    void record(int64_t move, int eaten, Outcome outcome) {
+        records.move.push_back(static_cast<int8_t>(move));
+        records.eaten.push_back(static_cast<int8_t>(eaten));
+        records.outcome.push_back(outcome);
+        records.x.push_back(static_cast<int16_t>(agent_x));
+        records.y.push_back(static_cast<int16_t>(agent_y));
+    }
+
+    void change_strengths(int64_t T, double S) {
+        change_hidden_output(arrays::hidden_output(), hidden_output_total.data(), INITIAL_HIDDEN_OUTPUT_TOTAL, trace_average.data(),
+                             frozen.data(), frozen.size(), hidden_output_traces, T, S, scratch);
+        if (!input_hidden_frozen) {
+            change_input_hidden(arrays::input_hidden(), arrays::input_index(), input_output_total.data(), input_output_initial.data(),
+                                N_INPUT_HIDDEN, input_hidden_traces, T);
+            scale_input_hidden(arrays::input_hidden(), arrays::hidden_index(), hidden_input_target.data(), N_INPUT_HIDDEN, N_HIDDEN, scratch);
+            std::fill(input_output_total.begin(), input_output_total.end(), 0.0);
+            for (int s = 0; s < N_INPUT_HIDDEN; ++s) input_output_total[arrays::input_index()[s]] += arrays::input_hidden()[s];
+        }
+        scale_hidden_output(arrays::hidden_output(), frozen.data(), OUTPUT_INPUT_TARGET, N_HIDDEN);
+        balance_outputs(arrays::hidden_output(), frozen.data(), hidden_output_total.data(), arrays::inhibition() + N_INPUT, N_HIDDEN);
+    }
+
+    void flash() {  // every input cell whose square holds food
+        for (int row = 0; row < FIELD; ++row)
+            for (int column = 0; column < FIELD; ++column)
+                if (world.at(world.wrap(static_cast<int>(agent_x) + column - FIELD / 2), world.wrap(static_cast<int>(agent_y) + row - FIELD / 2)))
+                    arrays::x()[row * FIELD + column] += flash_pulse;
+    }
+
+    void run(int64_t epochs, bool spikes, const std::string& path, Network& network) {
+        records = Records();
+        records.spikes = spikes;
+        first_epoch = completed_epochs;
+        phase_start = completed_epochs - phase_epoch;
+        records.hidden_spikes.assign(epochs, 0);
+        records.output_spikes.assign(epochs, 0);
+        network.run(static_cast<double>(epochs * STEPS_PER_EPOCH) * STEP_SECONDS, nullptr, 10.0);
+        collect_spikes();
+        Writer writer(path);
+        writer.vector("move", records.move);
+        writer.vector("eaten", records.eaten);
+        writer.vector("outcome", records.outcome);
+        writer.vector("x", records.x);
+        writer.vector("y", records.y);
+        writer.vector("hidden_spikes", records.hidden_spikes);
+        writer.vector("output_spikes", records.output_spikes);
+        writer.vector("spike_step", records.spike_step);
+        writer.vector("spike_cell", records.spike_cell);
+        writer.close();
+    }
+};
+
+Loop& loop() {
+    static Loop instance;
+    return instance;
+}
+
+}  // namespace
+
+double begin_epoch() {
+    loop().begin_epoch();
+    return 0.0;
+}
+
+double epoch_boundary() {
+    loop().epoch_boundary();
+    return 0.0;
+}
+
+int serve(Network& network) {
+    std::string line;
+    while (std::getline(std::cin, line)) {
+        std::istringstream words(line);
+        std::string command, path;
+        words >> command;
+        try {
+            if (command == "load") {
+                words >> path;
+                loop().load(path, network);
+            } else if (command == "phase") {
+                Phase phase;
+                size_t n = 0;
+                words >> phase.epochs >> phase.dropout >> n;
+                phase.blocks.resize(n);
+                for (auto& block : phase.blocks) words >> block.first >> block.second;
+                loop().phase = phase;
+            } else if (command == "run") {
+                int64_t epochs = 0;
+                bool spikes = false;
+                words >> epochs >> spikes >> path;
+                loop().run(epochs, spikes, path, network);
+            } else if (command == "save") {
+                words >> path;
+                Writer writer(path);
+                loop().transfer(writer);
+                writer.close();
+            }
+            std::cout << "done" << std::endl;
+        } catch (const std::exception& error) {
+            std::cout << "error " << error.what() << std::endl;
+        }
+    }
+    return 0;
+}
+
+}  // namespace foraging

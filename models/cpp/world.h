@@ -1,0 +1,97 @@
+// The grid world and the policy, the C++ twin of environments/world.py (a test walks both on the same draws).
+#ifndef FORAGING_WORLD_H
+#define FORAGING_WORLD_H
+#include <array>
+#include <cstdint>
+#include <vector>
+#include "draws.h"
+
+namespace foraging {
+
+constexpr int64_t MAX_ATTEMPTS = 100000;  // as in environments/world.py
+constexpr int PARTICLE_TYPES = 4;
+constexpr int OFFSET_X[PARTICLE_TYPES + 1] = {0, 1, 0, 1, 1};  // second square of a particle, by type
+constexpr int OFFSET_Y[PARTICLE_TYPES + 1] = {0, 0, 1, 1, -1};
+
+struct GridWorld {
+    int size;
+    std::vector<int8_t> grid;  // [y * size + x]
+
+    explicit GridWorld(int size) : size(size), grid(static_cast<size_t>(size) * size, 0) {}
+
+    int8_t& at(int x, int y) { return grid[static_cast<size_t>(y) * size + x]; }
+    bool inside(int x, int y) const { return x >= 0 && x < size && y >= 0 && y < size; }
+
+    bool empty_around(int x, int y) {  // the square and its neighbours, inside the grid
+        for (int b = y - 1; b <= y + 1; ++b)
+            for (int a = x - 1; a <= x + 1; ++a)
+                if (inside(a, b) && at(a, b) != 0) return false;
+        return true;
+    }
+
+    int64_t place(int type, uint64_t key, int64_t attempt) {  // next attempt number, or -1: no place found
+        for (int64_t last = attempt + MAX_ATTEMPTS; attempt < last; ++attempt) {
+            const int x = static_cast<int>(integer(key, 2 * attempt, size));
+            const int y = static_cast<int>(integer(key, 2 * attempt + 1, size));
+            const int x2 = x + OFFSET_X[type], y2 = y + OFFSET_Y[type];
+            if (!inside(x2, y2) || !empty_around(x, y) || !empty_around(x2, y2)) continue;
+            at(x, y) = at(x2, y2) = static_cast<int8_t>(type);
+            return attempt + 1;
+        }
+        return -1;
+    }
+
+    bool draw(const std::array<bool, PARTICLE_TYPES + 1>& present, int per_type, uint64_t key) {
+        std::fill(grid.begin(), grid.end(), 0);
+        int64_t attempt = 0;
+        for (int type = 1; type <= PARTICLE_TYPES; ++type)
+            for (int k = 0; present[type] && k < per_type; ++k)
+                if ((attempt = place(type, key, attempt)) < 0) return false;
+        return true;
+    }
+
+    int remove(int x, int y) {  // type of the particle whose squares are emptied
+        const int type = at(x, y);
+        at(x, y) = 0;
+        for (int sign = -1; sign <= 1; sign += 2) {  // particles do not touch: at most one of the two is its other square
+            const int x2 = x + sign * OFFSET_X[type], y2 = y + sign * OFFSET_Y[type];
+            if (inside(x2, y2) && at(x2, y2) == type) at(x2, y2) = 0;
+        }
+        return type;
+    }
+
+    // type eaten at (x, y), 0 for none; replaced by a new one of its type, for which the place just emptied is always free
+    int eat(int x, int y, uint64_t key) {
+        if (at(x, y) == 0) return 0;
+        const int type = remove(x, y);
+        for (int64_t attempt = 0; place(type, key, attempt) < 0; attempt += MAX_ATTEMPTS) {}
+        return type;
+    }
+
+    int wrap(int coordinate) const { return (coordinate % size + size) % size; }
+};
+
+// Direction with most spikes, ties at random, none: the last one; then hunger-driven exploration.
+inline int choose_move(const int64_t* counts, int last_move, int64_t hunger, int64_t hunger_per_percent, uint64_t tie_key,
+                       uint64_t exploration_key) {
+    int move = last_move;
+    int64_t most = 0;
+    int winners[8], n = 0;
+    for (int o = 0; o < 8; ++o) {
+        if (counts[o] > most) {
+            most = counts[o];
+            n = 0;
+        }
+        if (counts[o] == most) winners[n++] = o;
+    }
+    if (most > 0) {
+        const int o = winners[n > 1 ? integer(tie_key, 0, n) : 0];
+        move = o < 4 ? o : o + 1;
+    }
+    if (uniform(exploration_key, 0) < static_cast<double>(hunger / hunger_per_percent) / 100.0)
+        move = static_cast<int>(integer(exploration_key, 1, 9));
+    return move;
+}
+
+}  // namespace foraging
+#endif

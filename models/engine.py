@@ -1,0 +1,245 @@
+"""What every engine is: something that takes a state through a phase. Engines know no files, no figures, no command line."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from foraging_snn.environments import N_PARTICLE_TYPES, Outcome
+from foraging_snn.models.parameters import Parameters
+from foraging_snn.models.phases import Phase
+from foraging_snn.models.state import NetworkState, begin_phase
+
+
+class EngineError(RuntimeError):
+    """An engine cannot be built or run; the message is one line and says what to do."""
+
+
+@dataclass
+class EpochRecords:
+    """What happened in n successive epochs.
+
+    Attributes
+    ----------
+    first_epoch : int
+        Number of the first of them since the trial began.
+    awake : (n,) bool
+        The agent moved; False asleep.
+    move : (n,) int8
+        Move made at the boundary of the epoch, 0 ... 8 (docs/conventions.md).
+    eaten, outcome : (n,) int8
+        Particle type eaten (0: none) and `environments.Outcome` of it.
+    x, y : (n,) int16
+        Square of the agent after the move.
+    hidden_spikes, output_spikes : (n,) int32
+        Spikes of the layer in the steps of the epoch.
+    spike_step, spike_cell : (k,) int64, int32
+        All spikes, if they were asked for; step since the trial began, cell in the order input, hidden, output.
+    """
+
+    first_epoch: int
+    awake: np.ndarray
+    move: np.ndarray
+    eaten: np.ndarray
+    outcome: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    hidden_spikes: np.ndarray
+    output_spikes: np.ndarray
+    spike_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    spike_cell: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+
+    def __len__(self) -> int:
+        return len(self.move)
+
+
+AEON_COUNTS = ("epochs", "moves", "rewarded", "punished", "other", "hidden_spikes", "output_spikes")
+
+
+@dataclass
+class PhaseRecord:
+    """Counts per aeon of a phase (or of the part of it that was run).
+
+    Attributes
+    ----------
+    first_aeon : int
+        Number within the phase of the first aeon.
+    counts : dict of str to (n_aeons,) int64
+        `epochs`; `moves` (epochs awake); `rewarded`, `punished`, `other` particles eaten; `hidden_spikes`, `output_spikes`.
+    eaten : (n_aeons, 4) int64
+        Particles eaten, by type.
+    """
+
+    first_aeon: int
+    counts: dict[str, np.ndarray]
+    eaten: np.ndarray
+
+    @property
+    def performance(self) -> float:
+        """Rewarded / (rewarded + punished) particles over the whole record; NaN if none was eaten."""
+        return performance(self.counts["rewarded"].sum(), self.counts["punished"].sum())
+
+
+def performance(rewarded: float, punished: float) -> float:
+    """Rewarded / (rewarded + punished); chance is 0.5; NaN if nothing was eaten."""
+    total = rewarded + punished
+    return float(rewarded / total) if total else float("nan")
+
+
+class AeonCounter:
+    """Sums epoch records into counts per aeon."""
+
+    def __init__(self, phase_epoch: int, epochs: int, epochs_per_aeon: int):
+        self._epochs_per_aeon = epochs_per_aeon
+        self._next_epoch = phase_epoch
+        first = phase_epoch // epochs_per_aeon
+        n = (phase_epoch + epochs - 1) // epochs_per_aeon - first + 1
+        self.record = PhaseRecord(
+            first, {name: np.zeros(n, np.int64) for name in AEON_COUNTS}, np.zeros((n, N_PARTICLE_TYPES), np.int64)
+        )
+
+    def add(self, records: EpochRecords) -> None:
+        """Count the next epochs of the phase."""
+        aeon = (self._next_epoch + np.arange(len(records))) // self._epochs_per_aeon - self.record.first_aeon
+        self._next_epoch += len(records)
+        n = len(self.record.eaten)
+        weights = {
+            "epochs": np.ones(len(records)),
+            "moves": records.awake,
+            "rewarded": records.outcome == Outcome.REWARDED,
+            "punished": records.outcome == Outcome.PUNISHED,
+            "other": records.outcome == Outcome.OTHER,
+            "hidden_spikes": records.hidden_spikes,
+            "output_spikes": records.output_spikes,
+        }
+        for name, weight in weights.items():
+            self.record.counts[name] += np.bincount(aeon, weight, minlength=n).astype(np.int64)
+        for k in range(N_PARTICLE_TYPES):
+            self.record.eaten[:, k] += np.bincount(aeon, records.eaten == k + 1, minlength=n).astype(np.int64)
+
+
+class Recorder:
+    """Listens to a run. This one keeps nothing; override what you need."""
+
+    def snapshot_epochs(self, phase: Phase) -> Sequence[int]:
+        """Ascending numbers of completed epochs of the phase (0 ... phase.epochs) at which `snapshot` is wanted."""
+        return ()
+
+    def spike_epochs(self, phase: Phase) -> range:
+        """Epochs of the phase whose spikes are wanted."""
+        return range(0)
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Called with successive pieces of the run."""
+
+    def snapshot(self, state: NetworkState) -> None:
+        """Called with the state at each of the snapshot epochs."""
+
+
+Progress = Callable[[EpochRecords], None]
+
+
+class Engine(ABC):
+    """Takes a state through phases.
+
+    Parameters
+    ----------
+    parameters : Parameters
+
+    Notes
+    -----
+    Subclasses implement `_load`, `_advance` and `_state`. An engine is a context manager; leaving it frees what it holds.
+    """
+
+    name: str
+    chunk_epochs = 500  # largest piece between two calls of the recorder and the progress function
+
+    def __init__(self, parameters: Parameters):
+        self.parameters = parameters
+
+    @abstractmethod
+    def _load(self, state: NetworkState, phase: Phase) -> None:
+        """Take over a state and a phase."""
+
+    @abstractmethod
+    def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
+        """Run some epochs of the phase; `awake` of the result may be left out (None)."""
+
+    @abstractmethod
+    def _state(self) -> NetworkState:
+        """The present state, an independent copy."""
+
+    def close(self) -> None:
+        """Free processes and files."""
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def run(
+        self,
+        state: NetworkState,
+        phase: Phase,
+        *,
+        epochs: int | None = None,
+        recorder: Recorder | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[NetworkState, PhaseRecord]:
+        """Run a phase, or the next part of it.
+
+        Parameters
+        ----------
+        state : NetworkState
+            Left as it is. With `phase_epoch` 0 the phase begins; otherwise it goes on from there.
+        phase : Phase
+        epochs : int, optional
+            Run so many epochs only; to the end of the phase if omitted. A phase run in parts gives the same states,
+            bit for bit.
+        recorder, progress : optional
+            Both are called with pieces of at most `chunk_epochs` epochs.
+
+        Returns
+        -------
+        state : NetworkState
+            After those epochs; `phase_epoch` is 0 again once the phase is complete.
+        record : PhaseRecord
+            Of the epochs run.
+        """
+        recorder = recorder or Recorder()
+        if state.phase_epoch == 0:
+            state = begin_phase(state, phase)
+        start = state.phase_epoch
+        epochs = phase.epochs - start if epochs is None else epochs
+        if not 1 <= epochs <= phase.epochs - start:
+            raise ValueError(f"epochs: {epochs} given, allowed is 1 to {phase.epochs - start}, what is left of the phase")
+        end = start + epochs
+        snapshots = {e for e in recorder.snapshot_epochs(phase) if start < e <= end or e == start == 0}
+        window = recorder.spike_epochs(phase)
+        stops = sorted({e for e in (*snapshots, window.start, window.stop, end) if start < e <= end})
+        counter = AeonCounter(start, epochs, self.parameters.timing.epochs_per_aeon)
+
+        if 0 in snapshots:
+            recorder.snapshot(state)
+        self._load(state, phase)
+        done = start
+        for stop in stops:
+            while done < stop:
+                n = min(self.chunk_epochs, stop - done)
+                records = self._advance(n, spikes=done in window)
+                records.awake = np.array([not phase.block_at(done + k)[0].is_sleep for k in range(n)])
+                done += n
+                counter.add(records)
+                recorder.epochs(records)
+                if progress:
+                    progress(records)
+            if stop in snapshots and stop < end:
+                recorder.snapshot(self._state())
+        state = self._state()
+        if end in snapshots:
+            recorder.snapshot(state)
+        if end == phase.epochs:
+            state.phase_epoch = 0
+        return state, counter.record

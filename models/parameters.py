@@ -1,0 +1,412 @@
+"""All parameters of the model: immutable, validated, each with its unit, meaning and source, and the four presets.
+
+Nothing else in the package holds a number of the model. Sources: "paper" is Golden et al. 2022, "program" the authors'
+released program, "ours" a choice of this package (recording, shortened lengths).
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from foraging_snn.environments import MAX_DENSITY, particles_per_type
+
+N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
+
+
+class ParameterError(ValueError):
+    """A parameter is unknown, has the wrong type or lies out of range; the message is one line."""
+
+
+def _parameter(default: Any, meaning: str, unit: str, source: str, **bounds: Any) -> Any:
+    return Field(default, description=meaning, json_schema_extra={"unit": unit, "source": source}, **bounds)
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class World(_Group):
+    """The grid world."""
+
+    size: int = _parameter(50, "side of the square grid", "squares", "paper", ge=12, le=1000)
+    field: int = _parameter(7, "side of the square field of view (odd)", "squares", "paper", ge=3, le=31)
+    density: float = _parameter(
+        0.1, "share of the squares that hold food", "1", "paper", gt=0.0, le=MAX_DENSITY
+    )
+
+    @model_validator(mode="after")
+    def _field_fits(self) -> "World":
+        if self.field % 2 == 0:
+            raise ValueError(f"field: {self.field} given, allowed is an odd number")
+        if self.field > self.size:
+            raise ValueError(f"field: {self.field} given, allowed is at most the size of the grid, {self.size}")
+        return self
+
+
+class Network(_Group):
+    """Layers and initial strengths."""
+
+    hidden_cells: int = _parameter(784, "cells of the hidden layer", "cells", "paper", ge=1, le=100_000)
+    inputs_per_hidden_cell: int = _parameter(9, "different input cells of each hidden cell", "synapses", "paper", ge=1)
+    strength_chunk: float = _parameter(
+        0.001, "chunk in which initial input-to-hidden strength is dealt; each synapse has one to begin with", "1", "program", gt=0.0
+    )
+    chunks_per_synapse: int = _parameter(
+        10, "chunks an input cell deals at random, per synapse of its own", "chunks", "program", ge=0, le=1000
+    )
+    hidden_output_strength: float = _parameter(
+        0.02, "initial hidden-to-output strength, excitatory and (negative) inhibitory", "1", "paper", gt=0.0, le=1.0
+    )
+
+
+class Cell(_Group):
+    """Two-dimensional map of Rulkov, Timofeev & Bazhenov 2004, all layers alike."""
+
+    alpha: float = _parameter(3.65, "shape of the spike", "1", "paper", gt=0.0)
+    beta_e: float = _parameter(0.133, "input gain of the fast variable", "1", "paper")
+    mu: float = _parameter(0.0005, "time scale of the slow variable u", "1/step", "paper", gt=0.0, lt=1.0)
+    sigma: float = _parameter(0.06, "rest of the slow variable: V rests at sigma - 1", "1", "program")
+    input_decay: float = _parameter(0.985, "share of the input x left after a step", "1", "program", ge=0.0, lt=1.0)
+    resting_V: float = _parameter(-0.939998046792114, "V at the start (about 50 V - 15 mV)", "1", "program", lt=0.0)
+    resting_u: float = _parameter(-2.821443297088526, "u at the start", "1", "program")
+
+
+class Timing(_Group):
+    """Steps, epochs and aeons."""
+
+    step_ms: float = _parameter(0.5, "one step of the map", "ms", "paper", gt=0.0)
+    steps_per_epoch: int = _parameter(600, "steps of one epoch, i.e. one movement", "steps", "paper", ge=10, le=100_000)
+    epochs_per_aeon: int = _parameter(100, "epochs of one aeon", "epochs", "paper", ge=1)
+
+
+class Synapse(_Group):
+    """Synaptic events and the flash of the view."""
+
+    noise: float = _parameter(0.12, "R: an event has a size of 1 - R + 2 R X, X uniform in [0, 1)", "1", "program", ge=0.0, le=1.0)
+    flash: float = _parameter(0.025, "added to x of an input cell whose square holds food", "1", "program", ge=0.0)
+
+
+class Policy(_Group):
+    """From output spikes to movement."""
+
+    hunger_per_percent: int = _parameter(
+        2, "epochs of hunger for each percent of random moves", "epochs", "program", ge=1
+    )
+
+
+class Plasticity(_Group):
+    """Reward-modulated STDP, heterosynaptic scaling, bounds."""
+
+    hidden_output_amplitude: float = _parameter(0.4, "amplitude of a hidden-to-output trace", "1", "program", ge=0.0)
+    input_hidden_amplitude: float = _parameter(0.4, "amplitude of an input-to-hidden trace", "1", "program", ge=0.0)
+    trace_decay_steps: float = _parameter(40.0, "time constant of STDP in the spike-time difference", "steps", "program", gt=0.0)
+    pair_window_steps: int = _parameter(120, "spikes closer than this make a trace", "steps", "program", ge=1)
+    trace_life_steps: int = _parameter(3600, "a trace counts at boundaries younger than this", "steps", "program", ge=1)
+    age_offset_steps: int = _parameter(600, "added to the age of a trace, which divides it", "steps", "program", ge=1)
+    average_rate: float = _parameter(0.001, "rate of the running average of the trace sum", "1/epoch", "program", ge=0.0, le=1.0)
+    average_floor: float = _parameter(1e-10, "smallest magnitude of that average", "1", "program", gt=0.0)
+    max_change: float = _parameter(0.01, "largest relative change by one trace at one boundary", "1", "program", ge=0.0, lt=1.0)
+    min_strength: float = _parameter(1e-5, "floor of a strength", "1", "program", gt=0.0)
+    max_strength: float = _parameter(1.0, "cap of a hidden-to-output strength", "1", "program", gt=0.0)
+    max_input_hidden_strength: float = _parameter(0.012, "cap of an input-to-hidden strength", "1", "program", gt=0.0)
+
+
+class Reward(_Group):
+    """Dopamine-like factor S of a plasticity event."""
+
+    rewarded: float = _parameter(1.0, "rewarded particle eaten", "1", "paper")
+    punished: float = _parameter(-0.001, "punished particle eaten", "1", "program")
+    nothing: float = _parameter(-0.0001, "nothing eaten, or a particle outside the task", "1", "program")
+    asleep: float = _parameter(0.5, "asleep", "1", "program")
+
+
+class Homeostasis(_Group):
+    """Firing-rate homeostasis."""
+
+    rate_average: float = _parameter(1e-4, "rate of the running averages of the firing rates", "1/epoch", "program", ge=0.0, le=1.0)
+    output_step: float = _parameter(1e-5, "relative step of the resistance of an output cell", "1/epoch", "program", ge=0.0, lt=1.0)
+    hidden_step: float = _parameter(1e-5, "relative step of the input target of a hidden cell", "1/epoch", "program", ge=0.0, lt=1.0)
+    output_target_rate: float = _parameter(0.5, "target rate of an output cell", "spikes/epoch", "program", ge=0.0)
+    hidden_target_rate: float = _parameter(0.01, "target rate of a hidden cell", "spikes/epoch", "program", ge=0.0)
+
+
+class Sleep(_Group):
+    """Sleep-like spontaneous activity."""
+
+    pulse: float = _parameter(0.025, "added to x of a hidden cell that is activated", "1", "program", ge=0.0)
+    block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1)
+
+
+class Phases(_Group):
+    """Lengths of the phases."""
+
+    scale: float = _parameter(1.0, "factor on every length below (results are whole aeons, at least one)", "1", "ours", gt=0.0, le=100.0)
+    unsupervised_aeons: int = _parameter(100_000, "unsupervised phase", "aeons", "program", ge=1)
+    training_aeons: int = _parameter(50_000, "first training phase", "aeons", "program", ge=1)
+    retraining_aeons: int = _parameter(50_000, "training phase that follows another training phase", "aeons", "program", ge=1)
+    interleaved_aeons: int = _parameter(50_000, "interleaved phase, both activities together", "aeons", "program", ge=1)
+    test_aeons: int = _parameter(10_000, "test phase", "aeons", "program", ge=1)
+    dropout_aeons: int = _parameter(39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1)
+    block_epochs: int = _parameter(100, "length of a training block in an interleaved phase", "epochs", "paper", ge=1)
+
+
+class Recording(_Group):
+    """What a run keeps."""
+
+    snapshots_per_phase: int = _parameter(50, "snapshots of the strengths in a phase, evenly spaced", "snapshots", "ours", ge=1, le=100_000)
+    test_snapshots: int = _parameter(1, "snapshots of the strengths in a test, where they do not change", "snapshots", "ours", ge=1, le=100_000)
+    positions: bool = _parameter(False, "keep the agent's position after every move", "", "ours")
+    spike_window_epochs: int = _parameter(0, "keep all spikes of the last so many epochs of every phase", "epochs", "ours", ge=0, le=10_000)
+
+
+class Parameters(_Group):
+    """Every parameter of a run.
+
+    Use :func:`preset` for the four named sets and :meth:`with_changes` to change values by their dotted names.
+
+    Examples
+    --------
+    >>> p = preset("quick").with_changes({"homeostasis.hidden_step": "1e-5"})
+    >>> p.homeostasis.hidden_step
+    1e-05
+    """
+
+    preset: Literal["full", "enough", "quick", "tiny"] = _parameter("full", "the set that the values started from", "", "ours")
+    world: World = World()
+    network: Network = Network()
+    cell: Cell = Cell()
+    timing: Timing = Timing()
+    synapse: Synapse = Synapse()
+    policy: Policy = Policy()
+    plasticity: Plasticity = Plasticity()
+    reward: Reward = Reward()
+    homeostasis: Homeostasis = Homeostasis()
+    sleep: Sleep = Sleep()
+    phases: Phases = Phases()
+    recording: Recording = Recording()
+
+    @model_validator(mode="after")
+    def _layers_fit(self) -> "Parameters":
+        k, n = self.network.inputs_per_hidden_cell, self.n_input
+        if k > n:
+            raise ValueError(f"network.inputs_per_hidden_cell: {k} given, allowed is at most the {n} squares of the field")
+        if particles_per_type(self.world.size, self.world.density, 4) < 1:
+            raise ValueError(f"world.density: {self.world.density} given, allowed is a density of at least one particle")
+        return self
+
+    @property
+    def n_input(self) -> int:
+        """Number of input cells, one per square of the field of view."""
+        return self.world.field**2
+
+    @property
+    def n_hidden(self) -> int:
+        """Number of hidden cells."""
+        return self.network.hidden_cells
+
+    @property
+    def n_cells(self) -> int:
+        """Number of simulated cells: input, hidden, output."""
+        return self.n_input + self.n_hidden + N_OUTPUT
+
+    @property
+    def hidden_output_initial(self) -> float:
+        """W_i0 of a hidden cell: its summed excitatory output at the start."""
+        return N_OUTPUT * self.network.hidden_output_strength
+
+    @property
+    def output_input_target(self) -> float:
+        """Sum to which the excitatory inputs of an output cell are scaled: their initial sum."""
+        return self.n_hidden * self.network.hidden_output_strength
+
+    def aeons(self, length: str) -> int:
+        """Length in aeons of a kind of phase ("unsupervised", "training", ...) after `phases.scale`."""
+        return max(1, round(getattr(self.phases, f"{length}_aeons") * self.phases.scale))
+
+    def with_changes(self, changes: Mapping[str, Any]) -> "Parameters":
+        """A copy with some values changed.
+
+        Parameters
+        ----------
+        changes : mapping from dotted name ("stdp.max_change") to value
+            A string is read as TOML ("3e-5", "true", "7"), as on the command line.
+
+        Raises
+        ------
+        ParameterError
+            Unknown name, wrong type, value out of range.
+        """
+        tree = self.model_dump()
+        for name, value in changes.items():
+            group, _, field = name.partition(".")
+            if not isinstance(tree.get(group), dict) or field not in tree[group]:
+                raise ParameterError(f"{name}: unknown parameter{_suggestion(name)}")
+            tree[group][field] = _typed(name, value, tree[group][field])
+        return _validated(tree)
+
+    def to_toml(self) -> str:
+        """All values as TOML, a table per group."""
+        return tomli_w.dumps(self.model_dump())
+
+    @classmethod
+    def from_toml(cls, text: str, origin: str = "TOML") -> "Parameters":
+        """Read back what :meth:`to_toml` wrote, or a part of it: values not named are those of its `preset` ("full" if none).
+
+        Raises
+        ------
+        ParameterError
+            Not TOML, unknown name, wrong type, value out of range.
+        """
+        try:
+            tree = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ParameterError(f"{origin}: not readable as TOML: {error}") from None
+        name = tree.pop("preset", "full")
+        base = preset(name) if isinstance(name, str) else preset(str(name))
+        changes: dict[str, Any] = {}
+        for group, values in tree.items():
+            if not isinstance(values, dict):
+                raise ParameterError(f"{origin}: {group}: unknown parameter{_suggestion(group)}")
+            changes |= {f"{group}.{field}": value for field, value in values.items()}
+        try:
+            return base.with_changes(changes)
+        except ParameterError as error:
+            raise ParameterError(f"{origin}: {error}") from None
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "Parameters":
+        """Parameters of a TOML file, see :meth:`from_toml`."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        return cls.from_toml(text, origin=str(path))
+
+    def rows(self) -> Iterator["ParameterRow"]:
+        """One row per parameter, in the order of the groups."""
+        for group_name, group_field in type(self).model_fields.items():
+            group = getattr(self, group_name)
+            if not isinstance(group, _Group):
+                continue
+            for name, field in type(group).model_fields.items():
+                extra = field.json_schema_extra
+                yield ParameterRow(
+                    f"{group_name}.{name}", getattr(group, name), extra["unit"], field.description, extra["source"], _allowed(field)
+                )
+
+    def differences(self, other: "Parameters") -> list[str]:
+        """One line per parameter whose value differs: "name: here, there"."""
+        theirs = {row.name: row.value for row in other.rows()}
+        return [f"{row.name}: {row.value}, {theirs[row.name]}" for row in self.rows() if row.value != theirs[row.name]]
+
+
+class ParameterRow(NamedTuple):
+    """One line of the table of parameters."""
+
+    name: str
+    value: Any
+    unit: str
+    meaning: str
+    source: str
+    allowed: str
+
+
+PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "full": ("the lengths of the published program (31 million epochs for T1 -> T2 -> I(S,T1))", {}),
+    "enough": (
+        "unsupervised phase at its full length, training until its plateau",
+        {
+            "phases.training_aeons": 5_000,
+            "phases.retraining_aeons": 10_000,
+            "phases.interleaved_aeons": 20_000,
+            "phases.test_aeons": 2_000,
+            "phases.dropout_aeons": 3_920,
+        },
+    ),
+    "quick": (
+        "shortened: faster homeostasis and input-to-hidden plasticity, short phases; performance stays below the paper's",
+        {
+            "homeostasis.hidden_step": 3e-5,
+            "plasticity.input_hidden_amplitude": 4.0,
+            "phases.unsupervised_aeons": 8_000,
+            "phases.training_aeons": 2_000,
+            "phases.retraining_aeons": 2_000,
+            "phases.interleaved_aeons": 2_000,
+            "phases.test_aeons": 500,
+            "phases.dropout_aeons": 784,
+        },
+    ),
+    "tiny": (
+        "a few seconds, for tests and first contact; nothing is learned",
+        {
+            "homeostasis.hidden_step": 3e-5,
+            "plasticity.input_hidden_amplitude": 4.0,
+            "phases.unsupervised_aeons": 4,
+            "phases.training_aeons": 2,
+            "phases.retraining_aeons": 2,
+            "phases.interleaved_aeons": 4,
+            "phases.test_aeons": 1,
+            "phases.dropout_aeons": 2,
+            "recording.snapshots_per_phase": 5,
+        },
+    ),
+}
+
+
+def preset(name: str) -> Parameters:
+    """Parameters of the preset `name`: "full", "enough", "quick" or "tiny".
+
+    Raises
+    ------
+    ParameterError
+        Unknown name.
+    """
+    if name not in PRESETS:
+        raise ParameterError(f"preset: {name!r} given, allowed are {', '.join(PRESETS)}")
+    return Parameters(preset=name).with_changes(PRESETS[name][1])
+
+
+def _typed(name: str, value: Any, default: Any) -> Any:
+    """Read strings as TOML values; let an integer stand for a float."""
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _validated(tree: dict[str, Any]) -> Parameters:
+    try:
+        return Parameters.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "value_error":  # our own validators say it all
+            message = str(first["ctx"]["error"])
+            raise ParameterError(message if "." in message.partition(":")[0] else f"{name}.{message}") from None
+        group, _, field = name.partition(".")
+        allowed = _allowed(type(getattr(Parameters(), group)).model_fields[field]) if field else first["msg"]
+        raise ParameterError(f"{name}: {first['input']!r} given, allowed is {allowed}") from None
+
+
+def _allowed(field: Any) -> str:
+    kind = {int: "a whole number", float: "a number", bool: "true or false"}[field.annotation]
+    signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+    bounds = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in signs if hasattr(m, key)]
+    return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def _suggestion(name: str) -> str:
+    from difflib import get_close_matches
+
+    names: Iterable[str] = [row.name for row in Parameters().rows()]
+    near = get_close_matches(name, names, n=1, cutoff=0.5) or [n for n in names if n.endswith(f".{name}")]
+    return f", did you mean {near[0]}?" if near else "; `foraging-snn parameters` lists them all"

@@ -1,0 +1,750 @@
+"""Independent reference: the model in plain NumPy, clock-driven, float64, written from the model's description and
+docs/conventions.md alone. It shares no code with the package, which is checked against it. Made to be read, not to be
+fast. Times are in steps of 0.5 ms, rates in spikes per epoch of 600 steps, membrane potentials and strengths in the
+dimensionless units of the map."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+# ---------------------------------------------------------------------------------------------------- parameters
+
+
+@dataclass
+class Rules:
+    """Every number of the model. Steps are 0.5 ms; strengths, V, u and x are dimensionless."""
+
+    # time
+    steps_per_epoch: int = 600
+    block_epochs: int = 100  # length of one block of a phase of two activities
+    # world and agent
+    size: int = 50  # side of the square grid, squares
+    density: float = 0.1  # fraction of the squares that hold food
+    field: int = 7  # side of the field of view, squares
+    flash: float = 0.025  # added to x of an input cell that sees food
+    sleep_pulse: float = 0.025  # added to x of a hidden cell that is pulsed in sleep
+    # network
+    n_hidden: int = 784
+    n_output: int = 8
+    inputs_per_hidden: int = 9
+    chunk: float = 0.001  # unit of initial input -> hidden strength
+    chunks_per_synapse: int = 10  # dealt at random, beside the one chunk that every synapse gets
+    hidden_output_initial: float = 0.02
+    inhibition_initial: float = -0.02
+    # cell
+    alpha: float = 3.65
+    beta_e: float = 0.133
+    mu: float = 0.0005
+    sigma: float = 0.06
+    decay: float = 0.985  # of x, per step
+    V_rest: float = -0.939998046792114
+    u_rest: float = -2.821443297088526
+    # synaptic event
+    variability: float = 0.12  # R
+    # traces
+    hidden_output_amplitude: float = 0.4
+    input_hidden_amplitude: float = 0.4
+    trace_window: int = 120  # steps; only closer pairs make a trace
+    trace_time_constant: float = 40.0  # steps
+    trace_life: int = 3600  # steps
+    # plasticity event
+    trace_age_offset: int = 600  # steps, in the denominator of s_k
+    average_weight: float = 0.001  # of the newest sum in Avg
+    average_floor: float = 1e-10  # smallest magnitude of Avg
+    change_clip: float = 0.01  # largest magnitude of D_k
+    strength_floor: float = 1e-5
+    strength_ceiling: float = 1.0  # hidden -> output
+    input_hidden_cap: float = 0.012
+    reward_rewarded: float = 1.0
+    reward_punished: float = -0.001
+    reward_nothing: float = -0.0001
+    reward_asleep: float = 0.5
+    # homeostasis
+    rate_weight: float = 1e-4  # of the newest epoch in a cell's rate average
+    hidden_target_rate: float = 0.01  # spikes per epoch
+    output_target_rate: float = 0.5  # spikes per epoch
+    hidden_homeostasis: float = 1e-5  # relative change per boundary of a hidden cell's input target
+    output_homeostasis: float = 1e-5  # relative change per boundary of an output cell's resistance
+
+    @property
+    def n_input(self) -> int:
+        """Number of input cells."""
+        return self.field**2
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells of all layers."""
+        return self.n_input + self.n_hidden + self.n_output
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What goes on in a block: the task (0: none), the particle types in the world, asleep or not, plastic or not."""
+
+    task: int
+    types: tuple[int, ...]
+    plastic: bool
+    asleep: bool = False
+    uniform_sleep: bool = False
+
+
+# Particle types 1 horizontal, 2 vertical, 3 positive diagonal, 4 negative diagonal: (dx, dy) from the anchor.
+PARTICLE_OFFSET = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
+REWARDED = {1: 1, 2: 2}  # task -> particle type
+PUNISHED = {1: 4, 2: 3}
+STAY = 4
+
+ACTIVITIES = {
+    "unsupervised": Activity(task=0, types=(1, 2, 3, 4), plastic=True),
+    "train1": Activity(task=1, types=(1, 4), plastic=True),
+    "train2": Activity(task=2, types=(2, 3), plastic=True),
+    "test1": Activity(task=1, types=(1, 4), plastic=False),
+    "test2": Activity(task=2, types=(2, 3), plastic=False),
+    "sleep": Activity(task=0, types=(), plastic=True, asleep=True),
+    "uniform-sleep": Activity(task=0, types=(), plastic=True, asleep=True, uniform_sleep=True),
+}
+TRAINED_TASK = {"train1": 1, "train2": 2}
+
+
+# ------------------------------------------------------------------------------------------------ random numbers
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
+MULTIPLIER_2 = np.uint64(0x94D049BB133111EB)
+
+STREAM_WIRING = 1
+STREAM_STRENGTHS = 2
+STREAM_WORLD = 3
+STREAM_NEW_PARTICLE = 4
+STREAM_TIE = 5
+STREAM_EXPLORATION = 6
+STREAM_INPUT_HIDDEN = 7
+STREAM_HIDDEN_OUTPUT = 8
+STREAM_INHIBITION = 9
+STREAM_SLEEP = 10
+STREAM_REMOVAL = 11
+
+
+def mix(z):
+    """Finaliser of SplitMix64 on uint64 values; products wrap."""
+    with np.errstate(over="ignore"):
+        z = (z ^ (z >> np.uint64(30))) * MULTIPLIER_1
+        z = (z ^ (z >> np.uint64(27))) * MULTIPLIER_2
+        return z ^ (z >> np.uint64(31))
+
+
+def key(seed: int, stream: int, epoch: int) -> np.uint64:
+    """Key of all draws of one stream in one epoch."""
+    with np.errstate(over="ignore"):
+        z = mix(np.uint64(seed) + GOLDEN)
+        z = mix(z + GOLDEN * np.uint64(stream + 1))
+        return mix(z + GOLDEN * np.uint64(epoch + 1))
+
+
+def uniform(key_, index):
+    """Draw number `index` (an integer or an array of them) of a key, in [0, 1)."""
+    number = np.asarray(index).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        z = mix(np.uint64(key_) + GOLDEN * (number + np.uint64(1)))
+    return (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def integer(key_, index, n):
+    """Draw number `index` of a key, an integer in 0 ... n-1 (an array if index is one)."""
+    return np.floor(uniform(key_, index) * n).astype(np.int64)
+
+
+# -------------------------------------------------------------------------------------------------------- wiring
+
+
+def wiring(seed: int, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
+    """Input cell and hidden cell of every input -> hidden synapse, by input cell, then by hidden cell."""
+    n_input, n_hidden, k = rules.n_input, rules.n_hidden, rules.inputs_per_hidden
+    n_synapses = k * n_hidden
+    key_ = key(seed, STREAM_WIRING, 0)
+    fan_out = np.full(n_input, n_synapses // n_input)
+    fan_out[: n_synapses % n_input] += 1
+    dealt = np.repeat(np.arange(n_input), fan_out)
+    order = np.argsort(uniform(key_, np.arange(n_synapses)), kind="stable")
+    inputs_of = dealt[order].reshape(n_hidden, k)
+    separate_repeated_inputs(inputs_of, key_)
+    input_index = inputs_of.ravel()
+    hidden_index = np.repeat(np.arange(n_hidden), k)
+    order = np.lexsort((hidden_index, input_index))
+    return input_index[order], hidden_index[order]
+
+
+def separate_repeated_inputs(inputs_of: np.ndarray, key_) -> None:
+    """Exchange slots of (n_hidden, k) inputs_of, in place, until no hidden cell holds an input twice."""
+    n_hidden, k = inputs_of.shape
+    draw = k * n_hidden
+
+    def occurs_once(cell: int, slot: int) -> bool:
+        return np.count_nonzero(inputs_of[cell] == inputs_of[cell, slot]) == 1
+
+    def exchange(a: tuple[int, int], b: tuple[int, int]) -> None:
+        inputs_of[a], inputs_of[b] = inputs_of[b], inputs_of[a]
+
+    while any(len(set(row)) < k for row in inputs_of.tolist()):
+        for cell in range(n_hidden):
+            for slot in range(1, k):
+                while inputs_of[cell, slot] in inputs_of[cell, :slot]:
+                    other = divmod(int(integer(key_, draw, k * n_hidden)), k)
+                    draw += 1
+                    exchange((cell, slot), other)
+                    if occurs_once(cell, slot) and occurs_once(*other):
+                        break
+                    exchange((cell, slot), other)  # a failed attempt leaves no change
+
+
+def initial_input_hidden(seed: int, input_index: np.ndarray, rules: Rules) -> np.ndarray:
+    """Initial strength of every input -> hidden synapse: one chunk, and the chunks its input cell dealt to it."""
+    key_ = key(seed, STREAM_STRENGTHS, 0)
+    fan_out = np.bincount(input_index, minlength=rules.n_input)
+    first_synapse = np.cumsum(fan_out) - fan_out
+    chunks = np.ones(len(input_index), dtype=np.int64)
+    n_dealt = 0
+    for cell in range(rules.n_input):
+        n = rules.chunks_per_synapse * fan_out[cell]
+        receiver = first_synapse[cell] + integer(key_, n_dealt + np.arange(n), fan_out[cell])
+        chunks += np.bincount(receiver, minlength=len(chunks))
+        n_dealt += n
+    return chunks * rules.chunk
+
+
+# --------------------------------------------------------------------------------------------------------- world
+
+
+def particle_squares(kind: int, x: int, y: int) -> list[tuple[int, int]]:
+    """The two squares (x, y) of a particle with its anchor at (x, y)."""
+    dx, dy = PARTICLE_OFFSET[kind]
+    return [(x, y), (x + dx, y + dy)]
+
+
+def has_room(grid: np.ndarray, x: int, y: int) -> bool:
+    """Whether (x, y) lies inside the grid, is empty and has only empty neighbours (8, inside the grid)."""
+    size = len(grid)
+    inside = 0 <= x < size and 0 <= y < size
+    return inside and not grid[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any()
+
+
+def place_particle(grid: np.ndarray, kind: int, key_, attempt: int = 0) -> int:
+    """Place one particle on the grid, in place, from attempt number `attempt` on; returns the next attempt number."""
+    size = len(grid)
+    while True:
+        x, y = integer(key_, [2 * attempt, 2 * attempt + 1], size).tolist()
+        attempt += 1
+        squares = particle_squares(kind, x, y)
+        if all(has_room(grid, *square) for square in squares):
+            for column, row in squares:
+                grid[row, column] = kind
+            return attempt
+
+
+def draw_world(seed: int, epoch: int, types: tuple[int, ...], rules: Rules) -> np.ndarray:
+    """A new grid, indexed [y, x], with equally many particles of each of the types (no type: an empty grid)."""
+    grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+    if not types:
+        return grid
+    key_ = key(seed, STREAM_WORLD, epoch)
+    of_each = math.ceil(rules.density * rules.size**2 / (2 * len(types)))
+    attempt = 0
+    for kind in sorted(types):
+        for _ in range(of_each):
+            attempt = place_particle(grid, kind, key_, attempt)
+    return grid
+
+
+def eat(grid: np.ndarray, x: int, y: int, seed: int, epoch: int) -> int:
+    """Eat the particle on (x, y), if any, and place a new one, in place; returns its type or 0."""
+    kind = int(grid[y, x])
+    if kind == 0:
+        return 0
+    dx, dy = PARTICLE_OFFSET[kind]
+    size = len(grid)
+    for column, row in ((x - dx, y - dy), (x, y), (x + dx, y + dy)):
+        # No two particles touch, so whatever lies next to the square inside the grid is its own other half.
+        if 0 <= column < size and 0 <= row < size:
+            grid[row, column] = 0
+    place_particle(grid, kind, key(seed, STREAM_NEW_PARTICLE, epoch))
+    return kind
+
+
+def view(grid: np.ndarray, x: int, y: int, rules: Rules) -> np.ndarray:
+    """Contents of the squares around (x, y) on the torus, row by row from the lower left: one per input cell."""
+    offsets = np.arange(rules.field) - rules.field // 2
+    return grid[np.ix_((y + offsets) % rules.size, (x + offsets) % rules.size)].ravel()
+
+
+# ------------------------------------------------------------------------------------------------------- policy
+
+
+def choose_move(output_spikes: np.ndarray, last_move: int, hunger: int, seed: int, epoch: int) -> int:
+    """Move 0 ... 8 at boundary `epoch`, from the spikes of each output cell since the last boundary."""
+    if uniform(key(seed, STREAM_EXPLORATION, epoch), 0) < (hunger // 2) / 100:
+        return int(integer(key(seed, STREAM_EXPLORATION, epoch), 1, 9))
+    if output_spikes.max() == 0:
+        return last_move
+    best = np.flatnonzero(output_spikes == output_spikes.max())
+    chosen = best[0]
+    if len(best) > 1:
+        chosen = best[integer(key(seed, STREAM_TIE, epoch), 0, len(best))]
+    return int(chosen if chosen < STAY else chosen + 1)
+
+
+def outcome_of(eaten: int, task: int) -> int:
+    """+1 for a rewarded particle of the task, -1 for a punished one, 0 for anything else."""
+    if task and eaten == REWARDED[task]:
+        return 1
+    if task and eaten == PUNISHED[task]:
+        return -1
+    return 0
+
+
+def reward_signal(outcome: int, asleep: bool, rules: Rules) -> float:
+    """S of a plasticity event."""
+    if asleep:
+        return rules.reward_asleep
+    return {1: rules.reward_rewarded, -1: rules.reward_punished, 0: rules.reward_nothing}[outcome]
+
+
+# --------------------------------------------------------------------------------------------------------- cells
+
+
+def membrane_map(V, V_2, u, x, rules: Rules):
+    """One step of all cells. V_2 is V two steps before V. Returns new V, new u, decayed x, and which cells spiked."""
+    w = u + rules.beta_e * x
+    below = V <= 0
+    rising = ~below & (rules.alpha + w > V) & (V_2 <= 0)
+    spiked = ~below & ~rising
+    # minimum: the quotient is used only where V <= 0, and must not divide by zero elsewhere
+    V_new = np.where(below, rules.alpha / (1 - np.minimum(V, 0)) + w, np.where(rising, rules.alpha + w, -1.0))
+    u_new = u - rules.mu * (V + 1) + rules.mu * rules.sigma + rules.mu * x
+    return V_new, u_new, rules.decay * x, spiked
+
+
+def event_variability(key_, step_in_epoch: int, pre, n_pre: int, post, n_post: int, rules: Rules) -> np.ndarray:
+    """The random factor 1 - R + 2 R X of each synaptic event; pre and post are numbered within their layers."""
+    X = uniform(key_, (step_in_epoch * n_pre + np.asarray(pre)) * n_post + np.asarray(post))
+    return 1 - rules.variability + 2 * rules.variability * X
+
+
+# -------------------------------------------------------------------------------------------------------- traces
+
+
+@dataclass
+class Spikes:
+    """Spikes of one layer: absolute step and cell (numbered within the layer), in order of time."""
+
+    step: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    cell: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def after(self, step: int) -> Spikes:
+        """Only the spikes later than `step`."""
+        later = self.step > step
+        return Spikes(self.step[later], self.cell[later])
+
+    def with_new(self, step: int, cells: np.ndarray) -> Spikes:
+        """These spikes, and one of each of the cells at `step`."""
+        return Spikes(np.append(self.step, np.full(len(cells), step)), np.append(self.cell, cells))
+
+
+@dataclass
+class Traces:
+    """Traces of one projection in the order in which they were made: when, pre cell, post cell, size tr_k."""
+
+    step: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    pre: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    post: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    size: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
+
+    def where(self, chosen: np.ndarray) -> Traces:
+        """The chosen ones of the traces."""
+        return Traces(self.step[chosen], self.pre[chosen], self.post[chosen], self.size[chosen])
+
+    def followed_by(self, newer: Traces) -> Traces:
+        """These traces and then the newer ones."""
+        return Traces(np.append(self.step, newer.step), np.append(self.pre, newer.pre),
+                      np.append(self.post, newer.post), np.append(self.size, newer.size))
+
+    def alive_at(self, boundary_step: int, rules: Rules) -> Traces:
+        """The traces that count at a boundary."""
+        age = boundary_step - self.step
+        return self.where((age >= 0) & (age < rules.trace_life))
+
+
+def new_traces(step: int, pre: np.ndarray, post: np.ndarray, earlier_pre: Spikes, earlier_post: Spikes,
+               amplitude: float, rules: Rules) -> Traces:
+    """Traces of all pairs whose later spike is one of the pre and post cells that spike at `step`, all to all.
+    A pre spike and a post spike of the same step make one trace, as pre before post."""
+    earlier_pre = earlier_pre.after(step - rules.trace_window).with_new(step, pre)
+    earlier_post = earlier_post.after(step - rules.trace_window)
+    first, then, weight = all_pairs(step, earlier_pre, post, rules)
+    pre_first = Traces(np.full(len(weight), step), first, then, amplitude * weight)
+    first, then, weight = all_pairs(step, earlier_post, pre, rules)
+    post_first = Traces(np.full(len(weight), step), then, first, -amplitude * weight)
+    return pre_first.followed_by(post_first)
+
+
+def all_pairs(step: int, earlier: Spikes, cells_now: np.ndarray, rules: Rules):
+    """Every earlier spike with every cell that spikes at `step`: earlier cell, later cell, exp(-dt/40) of each pair."""
+    interval = np.repeat(step - earlier.step, len(cells_now))
+    return (np.repeat(earlier.cell, len(cells_now)), np.tile(cells_now, len(earlier.cell)),
+            np.exp(-interval / rules.trace_time_constant))
+
+
+# ---------------------------------------------------------------------------------------------------- plasticity
+
+
+def eligibility(traces: Traces, boundary_step: int, rules: Rules) -> np.ndarray:
+    """s_k = tr_k / (T - t_k + 600) of each trace at boundary step T."""
+    return traces.size / (boundary_step - traces.step + rules.trace_age_offset)
+
+
+def hidden_output_event(strengths: np.ndarray, average: np.ndarray, traces: Traces, total: np.ndarray,
+                        frozen: np.ndarray, reward: float, boundary_step: int, rules: Rules):
+    """New strengths (n_hidden, 8), before scaling, and new Avg (n_hidden, 8), at a plasticity event.
+
+    total (n_hidden,) is W_i, the output of each hidden cell after the event before; reward is S."""
+    alive = traces.alive_at(boundary_step, rules)
+    alive = alive.where(~frozen[alive.pre, alive.post])
+    synapse = (alive.pre, alive.post)
+    s = eligibility(alive, boundary_step, rules)
+    summed = np.zeros_like(strengths)
+    np.add.at(summed, synapse, s)
+    new_average = (1 - rules.average_weight) * average + rules.average_weight * summed
+    sign = np.where(new_average < 0, -1.0, 1.0)
+    new_average = sign * np.maximum(np.abs(new_average), rules.average_floor)
+    change = reward * s * summed[synapse] / new_average[synapse]
+    change = np.clip(change, -rules.change_clip, rules.change_clip)
+    initial_total = rules.n_output * rules.hidden_output_initial
+    new_strengths = strengths.copy()
+    np.multiply.at(new_strengths, synapse, 1 + initial_total / total[alive.pre] * change)  # one factor after another
+    new_strengths = np.clip(new_strengths, rules.strength_floor, rules.strength_ceiling)
+    return np.where(frozen, strengths, new_strengths), np.where(frozen, average, new_average)
+
+
+def input_hidden_event(strengths: np.ndarray, synapse: np.ndarray, traces: Traces, initial_total: np.ndarray,
+                       total: np.ndarray, boundary_step: int, rules: Rules) -> np.ndarray:
+    """New strengths of the input -> hidden synapses, before scaling, at a plasticity event; no reward enters.
+
+    synapse[input, hidden] is the number of a synapse; initial_total and total (n_input,) are W_i0 and W_i."""
+    alive = traces.alive_at(boundary_step, rules)
+    change = np.clip(eligibility(alive, boundary_step, rules), -rules.change_clip, rules.change_clip)
+    new_strengths = strengths.copy()
+    factor = 1 + initial_total[alive.pre] / total[alive.pre] * change
+    np.multiply.at(new_strengths, synapse[alive.pre, alive.post], factor)
+    return np.clip(new_strengths, rules.strength_floor, rules.input_hidden_cap)
+
+
+def scale_inputs(strengths: np.ndarray, post: np.ndarray, frozen: np.ndarray, target: np.ndarray,
+                 rules: Rules) -> np.ndarray:
+    """Scale the non-frozen synapses so that all inputs of each cell sum to its target, then apply the floor.
+
+    strengths, post (the receiving cell) and frozen have one entry per synapse, target one per receiving cell."""
+    frozen_sum = np.bincount(post, np.where(frozen, strengths, 0.0), minlength=len(target))
+    plastic_sum = np.bincount(post, np.where(frozen, 0.0, strengths), minlength=len(target))
+    factor = np.ones(len(target))
+    np.divide(target - frozen_sum, plastic_sum, out=factor, where=plastic_sum > 0)  # nothing plastic: nothing to scale
+    return np.where(frozen, strengths, np.maximum(strengths * factor[post], rules.strength_floor))
+
+
+def output_totals(strengths: np.ndarray, inhibition: np.ndarray, frozen: np.ndarray):
+    """W_i (n_hidden,) and the inhibitory strength (n_hidden,) of each hidden cell, over its non-frozen outputs."""
+    total = np.where(frozen, 0.0, strengths).sum(axis=1)
+    n_plastic = np.count_nonzero(~frozen, axis=1)
+    return total, np.where(n_plastic > 0, -total / np.maximum(n_plastic, 1), inhibition)
+
+
+def strongest_inputs(strengths: np.ndarray, fraction: float) -> np.ndarray:
+    """Mask (n_hidden, 8) of the strongest fraction of each output cell's inputs; of equals, the lower hidden cell."""
+    chosen = np.zeros(strengths.shape, dtype=bool)
+    number = math.ceil(fraction * len(strengths))
+    for output in range(strengths.shape[1]):
+        chosen[np.argsort(-strengths[:, output], kind="stable")[:number], output] = True
+    return chosen
+
+
+# --------------------------------------------------------------------------------------------------- homeostasis
+
+
+def average_rate(rate: np.ndarray, spikes: np.ndarray, rules: Rules) -> np.ndarray:
+    """Rate average, spikes per epoch, after an epoch with the given spikes of each cell."""
+    return (1 - rules.rate_weight) * rate + rules.rate_weight * spikes
+
+
+def homeostasis(value: np.ndarray, rate: np.ndarray, target_rate: float, relative_change: float) -> np.ndarray:
+    """Raise the value of the cells above their target rate and lower it of those below; at the target, keep it.
+    (A negative relative_change turns the direction round.)"""
+    return value * (1 + relative_change * np.sign(rate - target_rate))
+
+
+# --------------------------------------------------------------------------------------------- sleep and dropout
+
+
+def sleep_probabilities(task_spikes: np.ndarray, task_epochs: np.ndarray, same_for_all: bool) -> np.ndarray:
+    """r_h (n_hidden,): mean over the trained tasks of the spikes per epoch of each hidden cell in its training."""
+    trained = task_epochs > 0
+    if not trained.any():
+        return np.zeros(task_spikes.shape[1])
+    r = (task_spikes[trained] / task_epochs[trained, None]).mean(axis=0)
+    return np.full_like(r, r.mean()) if same_for_all else r
+
+
+def sleep_pulses(seed: int, epoch: int, probability: np.ndarray) -> np.ndarray:
+    """Mask of the hidden cells that are pulsed in an epoch of sleep."""
+    return uniform(key(seed, STREAM_SLEEP, epoch), np.arange(len(probability))) < probability
+
+
+def removal_order(seed: int, n_hidden: int) -> np.ndarray:
+    """Hidden cells in the order in which dropout removes them."""
+    return np.argsort(uniform(key(seed, STREAM_REMOVAL, 0), np.arange(n_hidden)), kind="stable")
+
+
+# -------------------------------------------------------------------------------------------------------- oracle
+
+
+@dataclass
+class Record:
+    """What happened in a run, one entry per epoch (asleep: move STAY, nothing eaten, outcome 0), and all spikes."""
+
+    first_epoch: int
+    activity: list[str]
+    move: np.ndarray
+    eaten: np.ndarray  # particle type or 0
+    outcome: np.ndarray  # 1 rewarded, -1 punished, 0 other
+    agent_x: np.ndarray  # after the move
+    agent_y: np.ndarray
+    spikes: np.ndarray  # (n, 2): absolute step, cell
+
+    def spikes_per_epoch(self, first_cell: int, end_cell: int, steps_per_epoch: int = 600) -> np.ndarray:
+        """Number of spikes of the cells first_cell ... end_cell - 1 in each epoch (its steps 600 e ... 600 e + 599)."""
+        chosen = (self.spikes[:, 1] >= first_cell) & (self.spikes[:, 1] < end_cell)
+        epoch = self.spikes[chosen, 0] // steps_per_epoch - self.first_epoch
+        return np.bincount(epoch, minlength=len(self.move))
+
+
+class Oracle:
+    """The whole network and its world. State lies in public attributes and is complete between epochs."""
+
+    def __init__(self, rules: Rules | None = None, seed: int = 1):
+        self.rules = rules = rules or Rules()
+        self.seed = seed
+        self.epoch = 0  # completed epochs
+        self.phase_epoch = 0  # completed epochs of the current phase
+        self._set_up_cells()
+        self._set_up_synapses()
+        self.grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+        self.agent_x = self.agent_y = rules.size // 2
+        self.last_move = STAY
+        self.hunger = 0
+        self.task_spikes = np.zeros((2, rules.n_hidden), dtype=np.int64)
+        self.task_epochs = np.zeros(2, dtype=np.int64)
+        self._rows: list[tuple] = []  # of the current run
+        self._spikes: list[np.ndarray] = []
+
+    def _set_up_cells(self) -> None:
+        rules, n = self.rules, self.rules.n_cells
+        self.V, self.V_1, self.V_2 = (np.full(n, rules.V_rest) for _ in range(3))
+        self.u = np.full(n, rules.u_rest)
+        self.x = np.zeros(n)
+        self.input_cells = slice(0, rules.n_input)
+        self.hidden_cells = slice(rules.n_input, rules.n_input + rules.n_hidden)
+        self.output_cells = slice(rules.n_input + rules.n_hidden, n)
+        self.spike_count = np.zeros(n, dtype=np.int64)  # since the last boundary
+        self.recent = [Spikes(), Spikes(), Spikes()]  # of the layers, as far back as the trace window reaches
+        self.hidden_rate = np.zeros(rules.n_hidden)
+        self.output_rate = np.zeros(rules.n_output)
+        self.resistance = np.ones(rules.n_output)
+        self.removed = np.zeros(rules.n_hidden, dtype=bool)
+
+    def _set_up_synapses(self) -> None:
+        rules, shape = self.rules, (self.rules.n_hidden, self.rules.n_output)
+        self.input_index, self.hidden_index = wiring(self.seed, rules)
+        self.synapse_number = np.full((rules.n_input, rules.n_hidden), -1)  # -1: no synapse
+        self.synapse_number[self.input_index, self.hidden_index] = np.arange(len(self.input_index))
+        self.input_hidden = initial_input_hidden(self.seed, self.input_index, rules)
+        self.input_output_initial = np.bincount(self.input_index, self.input_hidden, minlength=rules.n_input)
+        self.input_output_total = self.input_output_initial.copy()
+        self.hidden_input_target = np.bincount(self.hidden_index, self.input_hidden, minlength=rules.n_hidden)
+        self.input_hidden_frozen = False
+        self.input_hidden_traces = Traces()
+        self.hidden_output = np.full(shape, rules.hidden_output_initial)
+        self.hidden_output_total = self.hidden_output.sum(axis=1)
+        self.output_input_target = np.full(rules.n_output, rules.n_hidden * rules.hidden_output_initial)
+        self.inhibition = np.full(rules.n_hidden, rules.inhibition_initial)
+        self.trace_average = np.zeros(shape)
+        self.frozen = np.zeros(shape, dtype=bool)
+        self.hidden_output_traces = Traces()
+
+    # --- phases
+
+    def run(self, activities: tuple[str, ...], epochs: int, *, start: bool = True, freeze_fraction: float = 0.0,
+            dropout: bool | int | None = None) -> Record:
+        """Run `epochs` epochs of a phase; with start=False, go on with the phase that is under way.
+
+        dropout removes the hidden cells one by one over the phase: True takes `epochs` for the length of the phase, a
+        number is that length itself (needed to run such a phase in parts)."""
+        phase_length = epochs if dropout is True else dropout
+        first_epoch, self._rows, self._spikes = self.epoch, [], []
+        if start:
+            self._start_phase(activities, freeze_fraction)
+        for _ in range(epochs):
+            self._run_epoch(activities, phase_length)
+        activity, *columns = zip(*self._rows, strict=True) if self._rows else [()] * 6
+        spikes = np.concatenate([np.empty((0, 2), dtype=np.int64), *self._spikes])
+        return Record(first_epoch, list(activity), *(np.array(c, dtype=np.int64) for c in columns), spikes)
+
+    def _start_phase(self, activities: tuple[str, ...], freeze_fraction: float) -> None:
+        self.phase_epoch = 0
+        for name in activities:
+            if name in TRAINED_TASK:
+                self.task_spikes[TRAINED_TASK[name] - 1] = 0
+                self.task_epochs[TRAINED_TASK[name] - 1] = 0
+        if tuple(activities) != ("unsupervised",):
+            self.input_hidden_frozen = True
+            self.input_hidden_traces = Traces()
+        if freeze_fraction > 0:
+            self.frozen |= strongest_inputs(self.hidden_output, freeze_fraction)
+
+    def _run_epoch(self, activities: tuple[str, ...], dropout_length: int | None) -> None:
+        block = self.phase_epoch // self.rules.block_epochs
+        name = activities[block % len(activities)]
+        activity = ACTIVITIES[name]
+        block_begins = len(activities) > 1 and self.phase_epoch % self.rules.block_epochs == 0
+        if self.phase_epoch == 0 or block_begins:
+            self.grid = draw_world(self.seed, self.epoch, activity.types, self.rules)
+        if dropout_length:
+            number = self.phase_epoch * self.rules.n_hidden // dropout_length
+            self.removed[removal_order(self.seed, self.rules.n_hidden)[:number]] = True
+        if activity.asleep:
+            r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep)
+            self.x[self.hidden_cells] += self.rules.sleep_pulse * sleep_pulses(self.seed, self.epoch, r)
+        task = TRAINED_TASK.get(name, 0)
+        for step_in_epoch in range(self.rules.steps_per_epoch):
+            self._step(step_in_epoch, task)
+            if step_in_epoch == 0:
+                self._boundary(name, activity)
+        if task:
+            self.task_epochs[task - 1] += 1
+        self.epoch += 1
+        self.phase_epoch += 1
+
+    # --- one step
+
+    def _step(self, step_in_epoch: int, trained_task: int) -> None:
+        """Advance all cells and deliver their spikes."""
+        V_new, self.u, self.x, spiked = membrane_map(self.V, self.V_2, self.u, self.x, self.rules)
+        self.V, self.V_1, self.V_2 = V_new, self.V, self.V_1
+        if not spiked.any():
+            return
+        step = self.epoch * self.rules.steps_per_epoch + step_in_epoch
+        cells = np.flatnonzero(spiked)
+        self._spikes.append(np.column_stack([np.full(len(cells), step), cells]))
+        self.spike_count += spiked
+        if trained_task:
+            self.task_spikes[trained_task - 1] += spiked[self.hidden_cells]
+        layers = [np.flatnonzero(spiked[s]) for s in (self.input_cells, self.hidden_cells, self.output_cells)]
+        self._deliver_input_spikes(layers[0], step_in_epoch)
+        self._deliver_hidden_spikes(layers[1], step_in_epoch)
+        self._make_traces(step, layers)
+
+    def _deliver_input_spikes(self, spiking: np.ndarray, step_in_epoch: int) -> None:
+        rules, hidden_x = self.rules, self.x[self.hidden_cells]
+        key_ = key(self.seed, STREAM_INPUT_HIDDEN, self.epoch)
+        for cell in spiking:
+            synapses = np.flatnonzero(self.input_index == cell)
+            synapses = synapses[~self.removed[self.hidden_index[synapses]]]
+            post = self.hidden_index[synapses]  # every hidden cell at most once
+            factor = event_variability(key_, step_in_epoch, cell, rules.n_input, post, rules.n_hidden, rules)
+            hidden_x[post] += self.input_hidden[synapses] * factor  # resistance of hidden cells is 1
+
+    def _deliver_hidden_spikes(self, spiking: np.ndarray, step_in_epoch: int) -> None:
+        rules, output_x = self.rules, self.x[self.output_cells]
+        if len(spiking) == 0:
+            return
+        post = np.arange(rules.n_output)
+        excitation_key = key(self.seed, STREAM_HIDDEN_OUTPUT, self.epoch)
+        inhibition_key = key(self.seed, STREAM_INHIBITION, self.epoch)
+        for cell in spiking:
+            where = (step_in_epoch, cell, rules.n_hidden, post, rules.n_output, rules)
+            output_x += self.hidden_output[cell] / self.resistance * event_variability(excitation_key, *where)
+            output_x += self.inhibition[cell] / self.resistance * event_variability(inhibition_key, *where)
+
+    def _make_traces(self, step: int, layers: list[np.ndarray]) -> None:
+        rules = self.rules
+        recent = self.recent = [spikes.after(step - rules.trace_window) for spikes in self.recent]
+        if not self.input_hidden_frozen:
+            new = new_traces(step, *layers[:2], *recent[:2], rules.input_hidden_amplitude, rules)
+            new = new.where(self.synapse_number[new.pre, new.post] >= 0)
+            self.input_hidden_traces = self.input_hidden_traces.followed_by(new)
+        new = new_traces(step, *layers[1:], *recent[1:], rules.hidden_output_amplitude, rules)
+        new = new.where(~self.frozen[new.pre, new.post])
+        self.hidden_output_traces = self.hidden_output_traces.followed_by(new)
+        self.recent = [spikes.with_new(step, cells) for spikes, cells in zip(recent, layers, strict=True)]
+
+    # --- boundary
+
+    def _boundary(self, name: str, activity: Activity) -> None:
+        """Everything that happens at the first step of an epoch after its spikes."""
+        step = self.epoch * self.rules.steps_per_epoch
+        self.input_hidden_traces = self.input_hidden_traces.alive_at(step, self.rules)
+        self.hidden_output_traces = self.hidden_output_traces.alive_at(step, self.rules)
+        move, eaten, outcome = (STAY, 0, 0) if activity.asleep else self._act(activity.task)
+        if activity.plastic:
+            self._plasticity_event(step, reward_signal(outcome, activity.asleep, self.rules))
+        if not activity.asleep:
+            seen = view(self.grid, self.agent_x, self.agent_y, self.rules) > 0
+            self.x[self.input_cells] += self.rules.flash * seen
+        if activity.plastic:
+            self._homeostasis()
+        self.spike_count[:] = 0
+        self._rows.append((name, move, eaten, outcome, self.agent_x, self.agent_y))
+
+    def _act(self, task: int) -> tuple[int, int, int]:
+        """Choose a direction, move, eat; returns move, what was eaten and the outcome."""
+        counts = self.spike_count[self.output_cells]
+        move = choose_move(counts, self.last_move, self.hunger, self.seed, self.epoch)
+        row, column = divmod(move, 3)
+        self.agent_x = (self.agent_x + column - 1) % self.rules.size
+        self.agent_y = (self.agent_y + row - 1) % self.rules.size
+        self.last_move = move
+        eaten = eat(self.grid, self.agent_x, self.agent_y, self.seed, self.epoch)
+        outcome = outcome_of(eaten, task)
+        self.hunger = 0 if outcome else self.hunger + 1
+        return move, eaten, outcome
+
+    def _plasticity_event(self, step: int, reward: float) -> None:
+        rules, shape = self.rules, self.hidden_output.shape
+        self.hidden_output, self.trace_average = hidden_output_event(
+            self.hidden_output, self.trace_average, self.hidden_output_traces, self.hidden_output_total,
+            self.frozen, reward, step, rules)
+        if not self.input_hidden_frozen:
+            self._input_hidden_event(step)
+        output_index = np.tile(np.arange(rules.n_output), rules.n_hidden)
+        scaled = scale_inputs(self.hidden_output.ravel(), output_index, self.frozen.ravel(),
+                              self.output_input_target, rules)
+        self.hidden_output = scaled.reshape(shape)
+        self.hidden_output_total, self.inhibition = output_totals(self.hidden_output, self.inhibition, self.frozen)
+
+    def _input_hidden_event(self, step: int) -> None:
+        rules = self.rules
+        changed = input_hidden_event(self.input_hidden, self.synapse_number, self.input_hidden_traces,
+                                     self.input_output_initial, self.input_output_total, step, rules)
+        none_frozen = np.zeros(len(changed), dtype=bool)
+        self.input_hidden = scale_inputs(changed, self.hidden_index, none_frozen, self.hidden_input_target, rules)
+        self.input_output_total = np.bincount(self.input_index, self.input_hidden, minlength=rules.n_input)
+
+    def _homeostasis(self) -> None:
+        rules = self.rules
+        self.hidden_rate = average_rate(self.hidden_rate, self.spike_count[self.hidden_cells], rules)
+        self.output_rate = average_rate(self.output_rate, self.spike_count[self.output_cells], rules)
+        self.resistance = homeostasis(self.resistance, self.output_rate, rules.output_target_rate,
+                                      rules.output_homeostasis)
+        if not self.input_hidden_frozen:
+            self.hidden_input_target = homeostasis(self.hidden_input_target, self.hidden_rate,
+                                                   rules.hidden_target_rate, -rules.hidden_homeostasis)
