@@ -5,6 +5,7 @@ branches from that state. What a phase does to a state is in models/.
 """
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from foraging_snn.models import Activity, Block, Parameters, Phase
 
@@ -164,5 +165,7 @@ def experiment(name: str, parameters: Parameters) -> Experiment:
     """
     catalogue = experiments(parameters)
     if name not in catalogue:
-        raise ExperimentError(f"experiment: {name!r} given, allowed are {', '.join(catalogue)}")
+        near = get_close_matches(name, catalogue, n=1, cutoff=0.5)
+        suggestion = f"; did you mean {near[0]}?" if near else ""
+        raise ExperimentError(f"experiment: {name!r} given, allowed are {', '.join(catalogue)}{suggestion}")
     return catalogue[name]

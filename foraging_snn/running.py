@@ -182,7 +182,7 @@ def trial_seeds(seed: int, trials: int) -> range:
     if trials < 1:
         raise RunError(f"trials: {trials} given, allowed is at least 1")
     if not 0 <= seed <= MAX_SEED - trials + 1:
-        raise RunError(f"seed: {seed} given, allowed is 0 to {MAX_SEED - trials + 1} for {trials} trials")
+        raise RunError(f"seed: {seed} given, allowed is 0 to {MAX_SEED - trials + 1} for {trials} trial(s)")
     return range(seed, seed + trials)
 
 
@@ -194,16 +194,20 @@ def prepare_output(paths: list[Path]) -> None:
     RunError
         A file exists already, or its folder cannot be made or written.
     """
+    directories = list({path.parent: None for path in paths})
     for path in paths:
         if path.exists() or path.is_symlink():
             raise RunError(f"{path}: exists already and is not overwritten")
-    for directory in {path.parent: None for path in paths}:
+    for directory in directories:
+        if directory.exists() and not directory.is_dir():
+            raise RunError(f"{directory}: cannot be written to: it is not a folder")
+    for directory in directories:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=directory):
                 pass
         except OSError as error:
-            raise RunError(f"{directory}: cannot be written: {error.strerror}") from None
+            raise RunError(f"{directory}: cannot be written to: {error.strerror}") from None
 
 
 def packaged_states() -> dict[str, Callable[[], SavedState]]:
@@ -218,21 +222,30 @@ def _read_resource(file) -> SavedState:
         return load_state(path)
 
 
+def read_start(name: str) -> SavedState:
+    """A saved state by the path of its file or by its name in the package.
+
+    Raises
+    ------
+    StateError
+    """
+    packaged = packaged_states()
+    if Path(name).exists():
+        return load_state(name)
+    if name.removesuffix(".h5") in packaged:
+        return packaged[name.removesuffix(".h5")]()
+    raise StateError(f"{name}: no such file, and the states in the package are: {', '.join(packaged) or 'none'}")
+
+
 def load_start(name: str, parameters: Parameters) -> SavedState:
-    """A start state by the path of its file or by its name in the package.
+    """A state that trials with `parameters` can start from; see :func:`read_start`.
 
     Raises
     ------
     StateError
         No such state, not a state after the unsupervised phase, or made with other parameters.
     """
-    packaged = packaged_states()
-    if Path(name).exists():
-        start = load_state(name)
-    elif name.removesuffix(".h5") in packaged:
-        start = packaged[name.removesuffix(".h5")]()
-    else:
-        raise StateError(f"{name}: no such file, and the states in the package are: {', '.join(packaged) or 'none'}")
+    start = read_start(name)
     check_start(start, parameters, name)
     return start
 
@@ -248,4 +261,4 @@ def check_start(start: SavedState, parameters: Parameters, name: str) -> None:
         raise StateError(f"{name}: not a state after the unsupervised phase, which is where a trial can start from")
     different = compatible(start.parameters, parameters)
     if different:
-        raise StateError(f"{name}: made with other parameters: {', '.join(different)}; a trial must have the same")
+        raise StateError(f"{name}: made with other parameters (its value, the value asked for): {'; '.join(different)}")

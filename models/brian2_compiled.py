@@ -4,6 +4,7 @@ The program is generated and compiled once per set of parameters, kept in a cach
 handed states and phases. The rules it runs at epoch boundaries are in models/cpp.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -78,7 +79,8 @@ class Brian2Compiled(Engine):
             self._worker.kill()
         self._worker.wait()
         for stream in (self._worker.stdin, self._worker.stdout, self._log):
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # a command that a dead worker did not take is still in the buffer
+                stream.close()
         self._scratch.cleanup()
 
     def _command(self, *words: object) -> None:
@@ -89,9 +91,12 @@ class Brian2Compiled(Engine):
         except BrokenPipeError:
             answer = ""
         if answer != "done":
-            self._log.seek(0)
-            reason = answer.removeprefix("error ") or f"the compiled program ended unexpectedly {self._log.read().strip()}"
-            raise EngineError(f"brian2 engine: {reason}")
+            raise EngineError(f"brian2 engine: {answer.removeprefix('error ') or self._last_words()}")
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        said = " ".join(self._log.read().split())
+        return f"the compiled program ended unexpectedly (exit status {self._worker.wait()}){said and f': {said}'}"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._template = state

@@ -5,6 +5,7 @@ from importlib import import_module
 from foraging_snn.models.engine import Engine, EngineError
 
 ENGINES = {
+    "event": ("event", "Event", "event-driven: computes only where something happens; the fast one"),
     "brian2": ("brian2_compiled", "Brian2Compiled", "Brian2 as a compiled program (C++ standalone)"),
     "brian2-runtime": ("brian2_runtime", "Brian2Runtime", "Brian2 in this process, slow, for looking inside"),
 }

@@ -12,7 +12,10 @@ from typing import Any, Literal, NamedTuple
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from foraging_snn.environments import MAX_DENSITY, particles_per_type
+from foraging_snn.environments import MAX_DENSITY, check_world
+
+# what reading TOML can raise: also RecursionError on deep nesting, a plain ValueError on numbers of more than 4300 digits
+UNREADABLE = (ValueError, RecursionError)
 
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
@@ -194,8 +197,11 @@ class Parameters(_Group):
         k, n = self.network.inputs_per_hidden_cell, self.n_input
         if k > n:
             raise ValueError(f"network.inputs_per_hidden_cell: {k} given, allowed is at most the {n} squares of the field")
-        if particles_per_type(self.world.size, self.world.density, 4) < 1:
-            raise ValueError(f"world.density: {self.world.density} given, allowed is a density of at least one particle")
+        for n_types in (2, 4):  # the types of a task, and all
+            try:
+                check_world(self.world.size, self.world.field, self.world.density, n_types)
+            except ValueError as error:
+                raise ValueError(f"world.{error}") from None
         return self
 
     @property
@@ -244,7 +250,7 @@ class Parameters(_Group):
         for name, value in changes.items():
             group, _, field = name.partition(".")
             if not isinstance(tree.get(group), dict) or field not in tree[group]:
-                raise ParameterError(f"{name}: unknown parameter{_suggestion(name)}")
+                raise _unknown(name)
             tree[group][field] = _typed(name, value, tree[group][field])
         return _validated(tree)
 
@@ -263,17 +269,16 @@ class Parameters(_Group):
         """
         try:
             tree = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except UNREADABLE as error:
             raise ParameterError(f"{origin}: not readable as TOML: {error}") from None
         name = tree.pop("preset", "full")
-        base = preset(name) if isinstance(name, str) else preset(str(name))
         changes: dict[str, Any] = {}
         for group, values in tree.items():
-            if not isinstance(values, dict):
-                raise ParameterError(f"{origin}: {group}: unknown parameter{_suggestion(group)}")
+            if not isinstance(values, dict) or group not in cls.model_fields:
+                raise ParameterError(f"{origin}: {_unknown(group)}")
             changes |= {f"{group}.{field}": value for field, value in values.items()}
         try:
-            return base.with_changes(changes)
+            return preset(name if isinstance(name, str) else _shown(name)).with_changes(changes)
         except ParameterError as error:
             raise ParameterError(f"{origin}: {error}") from None
 
@@ -282,7 +287,7 @@ class Parameters(_Group):
         """Parameters of a TOML file, see :meth:`from_toml`."""
         try:
             text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a null byte
             raise ParameterError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
         return cls.from_toml(text, origin=str(path))
 
@@ -376,8 +381,10 @@ def _typed(name: str, value: Any, default: Any) -> Any:
         text = value.strip()
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except UNREADABLE:
             value = text
+    if isinstance(value, int) and value.bit_length() > 63:
+        raise ParameterError(f"{name}: a number of {value.bit_length()} bits given, allowed are 63")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     return value
@@ -394,7 +401,17 @@ def _validated(tree: dict[str, Any]) -> Parameters:
             raise ParameterError(message if "." in message.partition(":")[0] else f"{name}.{message}") from None
         group, _, field = name.partition(".")
         allowed = _allowed(type(getattr(Parameters(), group)).model_fields[field]) if field else first["msg"]
-        raise ParameterError(f"{name}: {first['input']!r} given, allowed is {allowed}") from None
+        if first["type"] == "finite_number":
+            allowed = allowed.replace("a number", "a finite number")
+        raise ParameterError(f"{name}: {_shown(first['input'])} given, allowed is {allowed}") from None
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write whole numbers of more than 4300 digits
+        text = "a very long number"
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _allowed(field: Any) -> str:
@@ -402,6 +419,10 @@ def _allowed(field: Any) -> str:
     signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
     bounds = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in signs if hasattr(m, key)]
     return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def _unknown(name: str) -> ParameterError:
+    return ParameterError(f"{name if name.isprintable() else repr(name)}: unknown parameter{_suggestion(name)}")
 
 
 def _suggestion(name: str) -> str:

@@ -48,6 +48,8 @@ def draw_wiring(parameters: Parameters, seed: int) -> Wiring:
     key = stream_key(seed, Stream.WIRING_INPUTS, 0)
     stubs = np.repeat(np.arange(n_input), fan_out)
     stubs = stubs[np.argsort(uniforms(key, 0, n_synapses), kind="stable")].reshape(n_hidden, k)
+    if k == n_input:  # there is only one wiring, and exchanges hardly ever find it
+        stubs = np.tile(np.arange(n_input), (n_hidden, 1))
     _remove_double_synapses(stubs, key)
 
     hidden_of_stub = np.repeat(np.arange(n_hidden), k)

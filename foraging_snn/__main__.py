@@ -1,0 +1,8 @@
+"""`python -m foraging_snn`: the command line."""
+
+import sys
+
+from foraging_snn.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1010 @@
+"""The file of a trial: its layout, its writer and its reader. Nothing else in the package knows what lies where.
+
+The layout is described for users in docs/file_format.md. States, which a run can start from, are another kind of file: states.py.
+"""
+
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, TASKS, Outcome
+from foraging_snn.hdf5 import (
+    NewFile,
+    damage_reported,
+    open_for_reading,
+    read_number,
+    read_text,
+    write_format,
+    write_text,
+    write_texts,
+)
+from foraging_snn.models import (
+    AEON_COUNTS,
+    MAX_SEED,
+    N_OUTPUT,
+    Activity,
+    Block,
+    EpochRecords,
+    NetworkState,
+    ParameterError,
+    Parameters,
+    Phase,
+    PhaseRecord,
+    Recorder,
+    performance,
+)
+from foraging_snn.models.engine import AeonCounter
+from foraging_snn.protocols import Experiment
+from foraging_snn.provenance import provenance
+from foraging_snn.states import SavedState
+
+FORMAT_NAME = "foraging_snn trial"
+FORMAT_VERSION = 1
+
+PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
+AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
+ACTIVITIES = (  # an activity is written as its position here
+    Activity.UNSUPERVISED,
+    Activity.TRAIN_TASK_1,
+    Activity.TRAIN_TASK_2,
+    Activity.TEST_TASK_1,
+    Activity.TEST_TASK_2,
+    Activity.SLEEP,
+    Activity.UNIFORM_SLEEP,
+)
+ACTIVITY_NAMES = ", ".join(f"{number} {activity.value}" for number, activity in enumerate(ACTIVITIES))
+TYPE_NAMES = ", ".join(f"{int(number)} {name}" for number, name in PARTICLE_NAMES.items())
+OUTCOME_NAMES = ", ".join(f"{int(outcome)} {outcome.name.lower()}" for outcome in Outcome)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A dataset: type, the axes after the rows (names of :func:`axis_sizes`), unit and meaning."""
+
+    kind: type
+    axes: tuple[str, ...]
+    unit: str
+    meaning: str
+
+
+_PHASE = Column(np.int32, (), "1", "number of the phase, as in /phases")
+_EPOCH = Column(np.int64, (), "epochs", "completed epochs since the trial began")
+
+FIXED: dict[str, dict[str, Column]] = {
+    WIRING: {
+        "input_index": Column(np.int32, ("synapse",), "1", "presynaptic input cell of each input-to-hidden synapse, from 0"),
+        "hidden_index": Column(np.int32, ("synapse",), "1", "postsynaptic hidden cell of each input-to-hidden synapse, from 0"),
+        "input_hidden": Column(np.float64, ("synapse",), "1", "strengths input to hidden when the recording began"),
+        "hidden_output": Column(np.float64, ("hidden", "output"), "1", "excitatory strengths hidden to output at that time"),
+        "inhibition": Column(np.float64, ("hidden",), "1", "inhibitory strength of a hidden cell onto each output cell"),
+    },
+    PHASES: {
+        "task_spikes": Column(np.int64, ("task", "hidden"), "spikes", "spikes in the most recent training on Task 1 and 2"),
+        "task_epochs": Column(np.int64, ("task",), "epochs", "epochs of that training"),
+    },
+}
+TABLES: dict[str, dict[str, Column]] = {
+    AEONS: {
+        "phase": _PHASE,
+        "aeon": Column(np.int64, (), "aeons", "number of the aeon within its phase, from 0"),
+        "epochs": Column(np.int64, (), "epochs", "epochs counted in this row"),
+        "moves": Column(np.int64, (), "epochs", "of these, epochs awake"),
+        "rewarded": Column(np.int64, (), "particles", "rewarded particles eaten"),
+        "punished": Column(np.int64, (), "particles", "punished particles eaten"),
+        "other": Column(np.int64, (), "particles", "particles outside the task eaten"),
+        "hidden_spikes": Column(np.int64, (), "spikes", "spikes of the hidden layer"),
+        "output_spikes": Column(np.int64, (), "spikes", "spikes of the output layer"),
+        "eaten": Column(np.int64, ("type",), "particles", f"particles eaten, by type: {', '.join(PARTICLE_NAMES.values())}"),
+    },
+    SNAPSHOTS: {
+        "phase": _PHASE,
+        "epoch": _EPOCH,
+        "hidden_output": Column(np.float32, ("hidden", "output"), "1", "excitatory strengths hidden to output"),
+        "resistance": Column(np.float64, ("output",), "1", "resistance of each output cell"),
+        "hidden_rate": Column(np.float32, ("hidden",), "spikes/epoch", "running average of the firing rate of each hidden cell"),
+        "output_rate": Column(np.float64, ("output",), "spikes/epoch", "running average of the firing rate of each output cell"),
+    },
+    INPUT_SNAPSHOTS: {
+        "phase": _PHASE,
+        "epoch": _EPOCH,
+        "input_hidden": Column(np.float32, ("synapse",), "1", "strengths input to hidden"),
+        "hidden_input_target": Column(np.float32, ("hidden",), "1", "sum to which the inputs of each hidden cell are scaled"),
+    },
+    POSITIONS: {
+        "phase": _PHASE,
+        "epoch": Column(np.int64, (), "1", "number of the epoch since the trial began, from 0"),
+        "awake": Column(np.uint8, (), "1", "1 awake, 0 asleep (the agent does not move)"),
+        "x": Column(np.int16, (), "squares", "column of the agent after the move, from 0"),
+        "y": Column(np.int16, (), "squares", "row of the agent after the move, from 0, upwards"),
+        "move": Column(np.int8, (), "1", "move made: 3 (dy + 1) + dx + 1; 4 staying"),
+        "eaten": Column(np.int8, (), "1", f"particle eaten: 0 none, {TYPE_NAMES}"),
+        "outcome": Column(np.int8, (), "1", f"what it was in the task: {OUTCOME_NAMES}"),
+    },
+    SPIKES: {
+        "phase": _PHASE,
+        "step": Column(np.int64, (), "steps", "step since the trial began"),
+        "cell": Column(np.int32, (), "1", "cell, from 0, in the order input, hidden, output"),
+    },
+}
+
+CHUNK_BYTES = 16 * 1024  # of an uncompressed chunk; larger rows have a chunk of their own
+COMPRESSION = {"compression": "gzip", "shuffle": True}
+FLUSH_SECONDS = 10.0  # what a killed process loses at most
+FLUSH_BYTES = 8 * 1024**2
+
+
+class RecordingError(RuntimeError):
+    """The file of a trial cannot be written or read; the message is one line that names it."""
+
+
+def axis_sizes(parameters: Parameters) -> dict[str, int]:
+    """Lengths of the axes named in :class:`Column`."""
+    return {
+        "synapse": parameters.n_hidden * parameters.network.inputs_per_hidden_cell,
+        "hidden": parameters.n_hidden,
+        "output": N_OUTPUT,
+        "task": len(TASKS),
+        "type": N_PARTICLE_TYPES,
+    }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+# ---------------------------------------------------------------------------------------------------------------- writing
+
+
+class TrialWriter:
+    """Writes the file of one trial while it runs.
+
+    Parameters
+    ----------
+    path : path
+        The file; it must not exist.
+    parameters : Parameters
+    experiment : Experiment
+        Its name and label are kept.
+    seed, trial : int
+        Seed of the trial and its number in the run.
+    engine, command_line : str
+        For the provenance.
+    started_from : SavedState or str, optional
+        What stood in for the unsupervised phase.
+
+    Raises
+    ------
+    RecordingError
+        The file exists (it is left as it is) or cannot be written, here or in any method.
+
+    Notes
+    -----
+    A context manager. Leaving it without :meth:`complete`, by an exception or not, leaves a readable file marked incomplete.
+    Rows are collected in memory, and space on disk is reserved for them before the file is touched. So a disk that fills up
+    leaves the file as it was when it was last written, and a killed process loses at most some seconds.
+
+    Examples
+    --------
+    >>> with TrialWriter("trial.h5", parameters=p, experiment=e, seed=1, trial=0, engine="brian2", command_line="") as writer:
+    ...     writer.write_wiring(state)
+    ...     recorder = writer.begin_phase(phase, state)
+    ...     state, record = engine.run(state, phase, recorder=recorder)
+    ...     writer.end_phase(record, state)
+    ...     writer.complete()
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        parameters: Parameters,
+        experiment: Experiment,
+        seed: int,
+        trial: int,
+        engine: str,
+        command_line: str,
+        started_from: SavedState | str | None = None,
+    ):
+        self.path = Path(path)
+        self.parameters = parameters
+        self._recorder: _PhaseRecorder | None = None
+        self._n_phases = 0
+        self._written_at = time.monotonic()
+        self._disk = NewFile(self.path, RecordingError)
+        try:
+            with self._disk.writing(0) as self._file:
+                self._write_header(experiment, seed, trial, provenance(engine, command_line), started_from)
+                self.tables = {name: _Table(self._file, name, parameters) for name in _recorded_tables(parameters)}
+        except BaseException:  # also Ctrl-C: a file without a header is of no use
+            self._disk.discard()
+            raise
+
+    def _write_header(
+        self, experiment: Experiment, seed: int, trial: int, origin: dict[str, str], started_from: SavedState | str | None
+    ) -> None:
+        write_format(self._file, FORMAT_NAME, FORMAT_VERSION)
+        texts = {"experiment": experiment.name, "label": experiment.label, "parameters": self.parameters.to_toml()}
+        texts |= {"started": _now(), "started_from": "" if started_from is None else str(started_from)}
+        write_texts(self._file.attrs, texts)
+        write_text(self._file.attrs, "ended", "", length=len(_now()))
+        self._file.attrs.update({"seed": np.int64(seed), "trial": np.int64(trial), "complete": np.uint8(0)})
+        write_texts(self._file.create_group(PROVENANCE).attrs, origin)
+        if isinstance(started_from, SavedState):
+            write_texts(self._file.create_group(STARTED_FROM).attrs, started_from.provenance)
+        write_text(self._file.create_group(PHASES).attrs, "activity_names", ACTIVITY_NAMES)
+
+    def write_wiring(self, state: NetworkState) -> None:
+        """Write who is connected to whom, and all strengths at the start."""
+        self._write_fixed(self._file, WIRING, FIXED[WIRING], state)
+
+    def begin_phase(self, phase: Phase, state: NetworkState) -> Recorder:
+        """Add a phase to the file.
+
+        Parameters
+        ----------
+        phase : Phase
+        state : NetworkState
+            With which it begins (or goes on, if its `phase_epoch` is not 0).
+
+        Returns
+        -------
+        Recorder
+            For `engine.run` of this phase, in one call or in several.
+        """
+        first = self._n_phases == 0
+        self.flush()
+        with self._disk.writing(0):
+            group = self._file.create_group(None)
+            write_text(group.attrs, "name", phase.name)
+            group.attrs["activities"] = np.array([ACTIVITIES.index(activity) for activity in phase.activities], np.int8)
+            group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
+            numbers = {"first_epoch": state.epoch - state.phase_epoch, "epochs": phase.epochs, "epochs_done": state.phase_epoch}
+            group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
+            group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
+            group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(0)})
+            self._file[_phase_path(self._n_phases)] = group  # named only now, so that no interruption leaves half a phase
+        self._recorder = _PhaseRecorder(self, self._n_phases, phase, state.phase_epoch, first, group)
+        self._n_phases += 1
+        return self._recorder
+
+    def end_phase(self, record: PhaseRecord, state: NetworkState) -> None:
+        """Mark the phase begun last as complete.
+
+        Parameters
+        ----------
+        record : PhaseRecord
+            What `engine.run` gave, of the phase or of its last part.
+        state : NetworkState
+            At the end of the phase.
+
+        Raises
+        ------
+        ValueError
+            `record` is not what the recorder of this phase heard, or the phase was not run to its end.
+        """
+        recorder = self._recorder
+        if recorder is None:
+            raise ValueError("no phase has begun")
+        recorder.check(record)
+        self.flush()
+        self._recorder = None
+        self._write_fixed(self._file, recorder.group.name, FIXED[PHASES], state)
+        with self._disk.writing(0):
+            recorder.group.attrs.modify("complete", np.uint8(1))
+        self._disk.synchronise()
+
+    def complete(self) -> None:
+        """Mark the file as complete and write the end time."""
+        if self._recorder is not None:
+            raise ValueError(f"phase {self._recorder.phase.name} has not ended")
+        with self._disk.writing(0):
+            write_text(self._file.attrs, "ended", _now())
+            self._file.attrs.modify("complete", np.uint8(1))
+        self._disk.synchronise()
+        self._disk.close()
+
+    def __enter__(self) -> "TrialWriter":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            if self._disk.is_open and not self._disk.failed:
+                self.flush()
+                with self._disk.writing(0):
+                    write_text(self._file.attrs, "ended", _now())
+        finally:
+            self._disk.close()
+
+    def flush(self) -> None:
+        """Write all rows collected so far."""
+        if self._recorder:
+            self._recorder.collect_aeons()
+        tables = [table for table in self.tables.values() if table.waiting]
+        with self._disk.writing(sum(table.bytes_to_write() for table in tables)):
+            for table in tables:
+                table.write()
+            if self._recorder:
+                self._recorder.group.attrs.modify("epochs_done", np.int64(self._recorder.done))
+        self._written_at = time.monotonic()
+
+    def flush_if_due(self) -> None:
+        """Write the rows collected so far if they are old or many."""
+        due = time.monotonic() - self._written_at > FLUSH_SECONDS
+        if due or sum(table.waiting_bytes for table in self.tables.values()) > FLUSH_BYTES:
+            self.flush()
+
+    def _write_fixed(self, parent: h5py.Group, name: str, columns: dict[str, Column], state: NetworkState) -> None:
+        arrays = {field: np.asarray(getattr(state, field), column.kind) for field, column in columns.items()}
+        with self._disk.writing(sum(array.nbytes for array in arrays.values())):
+            group = parent.require_group(name)
+            for field, array in arrays.items():
+                _describe(group.create_dataset(field, data=array, **COMPRESSION), columns[field])
+
+
+def _recorded_tables(parameters: Parameters) -> Iterable[str]:
+    left_out = set() if parameters.recording.positions else {POSITIONS}
+    left_out |= set() if parameters.recording.spike_window_epochs else {SPIKES}
+    return [name for name in TABLES if name not in left_out]
+
+
+def _describe(dataset: h5py.Dataset, column: Column) -> None:
+    write_texts(dataset.attrs, {"unit": column.unit, "meaning": column.meaning})
+
+
+class _Table:
+    """A group of columns of equal length that grow together; rows wait in memory until they are written."""
+
+    def __init__(self, file: h5py.File, name: str, parameters: Parameters):
+        group = file.create_group(name)
+        self._datasets = {column: _growing(group, column, spec, parameters) for column, spec in TABLES[name].items()}
+        self.start = 0  # row at which the waiting rows go
+        self.waiting: list[dict[str, np.ndarray]] = []
+        self.waiting_bytes = 0
+
+    def append(self, **columns: np.ndarray) -> None:
+        """Add rows; a column given as one number has it in all of them."""
+        n = next(len(values) for values in columns.values() if np.ndim(values))
+        rows = {name: np.full(n, values) if np.ndim(values) == 0 else values for name, values in columns.items()}
+        rows = {name: np.array(values, self._datasets[name].dtype) for name, values in rows.items()}
+        self.waiting.append(rows)
+        self.waiting_bytes += sum(values.nbytes for values in rows.values())
+
+    def replace_from(self, start: int, **columns: np.ndarray) -> None:
+        """Put rows in the place of all from row `start` on; nothing else may be waiting."""
+        self.start, self.waiting, self.waiting_bytes = start, [], 0
+        self.append(**columns)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows written and waiting."""
+        return self.start + sum(len(rows["phase"]) for rows in self.waiting)
+
+    def bytes_to_write(self) -> int:
+        """Most that writing the waiting rows can need: every chunk they touch, uncompressed."""
+        total = 0
+        for dataset in self._datasets.values():
+            rows = dataset.chunks[0]
+            touched = (self.n_rows - 1) // rows - self.start // rows + 1
+            total += touched * math.prod(dataset.chunks) * dataset.dtype.itemsize
+        return total
+
+    def write(self) -> None:
+        """Write the waiting rows. If interrupted, it can be repeated."""
+        end = self.n_rows
+        for name, dataset in self._datasets.items():
+            dataset.resize(end, axis=0)
+            dataset[self.start :] = np.concatenate([rows[name] for rows in self.waiting])
+        self.start, self.waiting, self.waiting_bytes = end, [], 0
+
+
+def _growing(group: h5py.Group, name: str, column: Column, parameters: Parameters) -> h5py.Dataset:
+    shape = tuple(axis_sizes(parameters)[axis] for axis in column.axes)
+    rows = max(1, CHUNK_BYTES // (math.prod(shape) * np.dtype(column.kind).itemsize))
+    dataset = group.create_dataset(name, (0, *shape), column.kind, maxshape=(None, *shape), chunks=(rows, *shape), **COMPRESSION)
+    _describe(dataset, column)
+    return dataset
+
+
+class _PhaseRecorder(Recorder):
+    """What a run tells the writer of one phase."""
+
+    def __init__(self, writer: TrialWriter, index: int, phase: Phase, phase_epoch: int, is_first: bool, group: h5py.Group):
+        self.phase = phase
+        self.group = group
+        self.done = phase_epoch
+        self._writer = writer
+        self._tables = writer.tables
+        self._index = index
+        self._is_first = is_first
+        self._counter = AeonCounter(phase_epoch, phase.epochs - phase_epoch, writer.parameters.timing.epochs_per_aeon)
+        self._first_row = self._tables[AEONS].n_rows
+
+    def snapshot_epochs(self, phase: Phase) -> list[int]:
+        """Evenly spaced up to the end of the phase; in the first phase of a file also its start."""
+        recording = self._writer.parameters.recording
+        n = recording.test_snapshots if phase.is_test else recording.snapshots_per_phase
+        epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
+        return sorted(epochs | {0} if self._is_first else epochs)
+
+    def spike_epochs(self, phase: Phase) -> range:
+        """The last epochs of the phase."""
+        window = self._writer.parameters.recording.spike_window_epochs
+        return range(max(0, phase.epochs - window), phase.epochs) if window else range(0)
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Count and keep the next epochs."""
+        self._counter.add(records)
+        self.done += len(records)
+        if POSITIONS in self._tables:
+            fields = {name: getattr(records, name) for name in ("awake", "x", "y", "move", "eaten", "outcome")}
+            epoch = records.first_epoch + np.arange(len(records))
+            self._tables[POSITIONS].append(phase=self._index, epoch=epoch, **fields)
+        if SPIKES in self._tables and len(records.spike_step):
+            self._tables[SPIKES].append(phase=self._index, step=records.spike_step, cell=records.spike_cell)
+        self._writer.flush_if_due()
+
+    def snapshot(self, state: NetworkState) -> None:
+        """Keep strengths, rates and resistances; input-to-hidden strengths only where they can have changed."""
+        inputs = self._tables[INPUT_SNAPSHOTS]
+        if self.phase.is_unsupervised or not inputs.n_rows:
+            self._keep(inputs, state, ("input_hidden", "hidden_input_target"))
+        self._keep(self._tables[SNAPSHOTS], state, ("hidden_output", "resistance", "hidden_rate", "output_rate"))
+        self._writer.flush_if_due()
+
+    def _keep(self, table: _Table, state: NetworkState, fields: tuple[str, ...]) -> None:
+        table.append(phase=self._index, epoch=[state.epoch], **{name: getattr(state, name)[None] for name in fields})
+
+    def collect_aeons(self) -> None:
+        """Put the counts since the last flush into the table, and again the last row written: its aeon may have gone on."""
+        record, table = self._counter.record, self._tables[AEONS]
+        n_aeons = int(np.count_nonzero(record.counts["epochs"]))
+        part = slice(max(0, table.start - self._first_row - 1), n_aeons)
+        if part.start == part.stop:
+            return
+        table.replace_from(
+            self._first_row + part.start,
+            phase=self._index,
+            aeon=record.first_aeon + np.arange(part.start, part.stop),
+            eaten=record.eaten[part],
+            **{name: counts[part] for name, counts in record.counts.items()},
+        )
+
+    def check(self, record: PhaseRecord) -> None:
+        """See that the engine and this recorder agree on what happened; ValueError if not."""
+        if self.done != self.phase.epochs:
+            raise ValueError(f"phase {self.phase.name}: {self.done} of {self.phase.epochs} epochs were recorded")
+        heard = self._counter.record
+        skip = record.first_aeon - heard.first_aeon
+        whole = slice(1 if skip else 0, None)  # a later part of a phase can begin within an aeon
+        pairs = [(heard.eaten, record.eaten), *((heard.counts[name], record.counts[name]) for name in AEON_COUNTS)]
+        if skip < 0 or not all(np.array_equal(ours[skip:][whole], theirs[whole]) for ours, theirs in pairs):
+            raise ValueError(f"phase {self.phase.name}: the record of the engine is not what the recorder heard")
+
+
+# ---------------------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True)
+class RecordedPhase:
+    """A phase of a file.
+
+    Attributes
+    ----------
+    index : int
+        Its number in the file, from 0.
+    name : str
+        e.g. "T1", "I(S,T2)", "test T1".
+    blocks : tuple of one or two Block
+        Activities and their lengths.
+    first_epoch : int
+        Epochs completed before the phase, since the trial began.
+    epochs, epochs_done : int
+        Its length, and how much of it was run.
+    freeze_fraction : float
+    dropout : bool
+    complete : bool
+    """
+
+    index: int
+    name: str
+    blocks: tuple[Block, ...]
+    first_epoch: int
+    epochs: int
+    epochs_done: int
+    freeze_fraction: float
+    dropout: bool
+    complete: bool
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """Its one or two activities."""
+        return self.phase.activities
+
+    @property
+    def phase(self) -> Phase:
+        """What the engine was given."""
+        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout)
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test of a task.
+
+    Attributes
+    ----------
+    phase_index : int
+    after : str
+        Name of the last phase before it that was not a test; "" if there is none.
+    task : int
+        1 or 2.
+    rewarded, punished : int
+        Particles eaten.
+    performance : float
+        Rewarded / (rewarded + punished); NaN if nothing was eaten.
+    complete : bool
+        The test was run to its end.
+    """
+
+    phase_index: int
+    after: str
+    task: int
+    rewarded: int
+    punished: int
+    performance: float
+    complete: bool
+
+
+@dataclass(frozen=True)
+class PerformanceCurve:
+    """Performance in successive windows of a phase.
+
+    Attributes
+    ----------
+    aeon : (n,) float64
+        Mean number of the aeons of a window, within the phase, from 0.
+    performance : (n,) float64
+        Rewarded / (rewarded + punished) over the window; NaN if nothing was eaten.
+    """
+
+    aeon: np.ndarray
+    performance: np.ndarray
+
+
+@dataclass(frozen=True)
+class RecordedWiring:
+    """Wiring and strengths when the recording began; S synapses input to hidden, H hidden cells.
+
+    Attributes
+    ----------
+    input_index, hidden_index : (S,) int32
+        Input cell and hidden cell of each synapse.
+    input_hidden : (S,) float64
+        Strengths input to hidden.
+    hidden_output : (H, 8) float64
+        Excitatory strengths hidden to output.
+    inhibition : (H,) float64
+        Inhibitory strength (negative) of a hidden cell onto every output cell.
+    """
+
+    input_index: np.ndarray
+    hidden_index: np.ndarray
+    input_hidden: np.ndarray
+    hidden_output: np.ndarray
+    inhibition: np.ndarray
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Strengths hidden to output over the run; n snapshots.
+
+    Attributes
+    ----------
+    strength : (n, H, 8) float32
+    epoch : (n,) int64
+        Completed epochs since the trial began.
+    phase : (n,) int32
+        Number of the phase.
+    """
+
+    strength: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class InputSnapshots:
+    """Strengths input to hidden over the unsupervised phase, after which they do not change; n snapshots, at least the first.
+
+    Attributes
+    ----------
+    strength : (n, S) float32
+    hidden_input_target : (n, H) float32
+        Sum to which the inputs of a hidden cell are scaled.
+    epoch, phase : (n,) int64, int32
+    input_index, hidden_index : (S,) int32
+        Cells of each synapse.
+    field : int
+        Side of the field of view.
+    """
+
+    strength: np.ndarray
+    hidden_input_target: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+    input_index: np.ndarray
+    hidden_index: np.ndarray
+    field: int
+
+    def images(self, snapshots: slice | list[int] | np.ndarray = slice(None)) -> np.ndarray:
+        """Input weight images of the hidden cells, (n, H, field, field) float32, [dy, dx] ascending; 0 where there is no synapse.
+
+        Parameters
+        ----------
+        snapshots : slice or list of int
+            Which snapshots; all if omitted.
+        """
+        strength = self.strength[snapshots]
+        images = np.zeros((len(strength), self.hidden_input_target.shape[1], self.field**2), np.float32)
+        images[:, self.hidden_index, self.input_index] = strength
+        return images.reshape(*images.shape[:2], self.field, self.field)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Running averages of the firing rates, spikes per epoch, at the snapshots of :class:`Snapshots`.
+
+    Attributes
+    ----------
+    hidden : (n, H) float32
+    output : (n, 8) float64
+    epoch, phase : (n,) int64, int32
+    """
+
+    hidden: np.ndarray
+    output: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class Resistances:
+    """Resistances of the output cells at the snapshots of :class:`Snapshots`.
+
+    Attributes
+    ----------
+    resistance : (n, 8) float64
+    epoch, phase : (n,) int64, int32
+    """
+
+    resistance: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingSpikes:
+    """Spikes in the most recent training on each task, at the end of a phase; what sleep is made of.
+
+    Attributes
+    ----------
+    spikes : (2, H) int64
+        Of each hidden cell, for Task 1 and 2.
+    epochs : (2,) int64
+        Epochs of that training; 0: the task was never trained.
+    """
+
+    spikes: np.ndarray
+    epochs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The agent in n successive epochs.
+
+    Attributes
+    ----------
+    epoch : (n,) int64
+        Number of the epoch since the trial began.
+    awake : (n,) bool
+    x, y : (n,) int16
+        Square after the move; x to the right, y upwards.
+    move : (n,) int8
+        0 ... 8, 3 (dy + 1) + dx + 1; 4 is staying.
+    eaten, outcome : (n,) int8
+        Particle type eaten (0: none); `environments.Outcome` of it.
+    """
+
+    epoch: np.ndarray
+    awake: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    move: np.ndarray
+    eaten: np.ndarray
+    outcome: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """All spikes of the last `recording.spike_window_epochs` epochs of a phase.
+
+    Attributes
+    ----------
+    step : (n,) int64
+        Step since the trial began, ascending.
+    cell : (n,) int32
+        In the order input, hidden, output.
+    """
+
+    step: np.ndarray
+    cell: np.ndarray
+
+
+class Trial:
+    """The file of a trial, as labelled arrays.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    path : Path
+    provenance : dict of str to str
+        See :func:`foraging_snn.provenance.provenance`.
+    parameters : Parameters
+    experiment, label : str
+        Name in the catalogue, and as in the paper.
+    seed, trial : int
+    engine : str
+    complete : bool
+        The run came to its end.
+    started, ended : str
+        ISO 8601, UTC; `ended` is "" if the run was killed or still goes on.
+    started_from : str or None
+        The state that stood in for the unsupervised phase.
+    started_from_provenance : dict of str to str
+        Where that state comes from.
+    phases : tuple of RecordedPhase
+
+    Raises
+    ------
+    RecordingError
+        Here and in every method: no such file, not HDF5, not the file of a trial, of another version, damaged or truncated.
+
+    Notes
+    -----
+    Arrays are read when they are asked for; the file is open only meanwhile, or, in a `with` statement, as long as that
+    lasts. It is never written to. The files of runs that go on or were interrupted can be read too.
+
+    Examples
+    --------
+    >>> trial = Trial("sleep_seed0000.h5")
+    >>> [(test.after, test.task, test.performance) for test in trial.test_results()]
+    >>> trial.hidden_output_snapshots().strength.shape
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        with self._opened() as file:
+            self._read_header(file)
+            self.phases = _read_phases(file[PHASES])
+
+    def _read_header(self, file: h5py.File) -> None:
+        attributes = file.attrs
+        self.provenance = _texts(file[PROVENANCE])
+        try:
+            self.parameters = Parameters.from_toml(read_text(attributes, "parameters"), origin="parameters")
+        except ParameterError as error:
+            raise RecordingError(f"{self.path}: not readable by this version of foraging_snn: {error}") from None
+        self.experiment = read_text(attributes, "experiment")
+        self.label = read_text(attributes, "label")
+        self.seed = read_number(attributes, "seed", 0, MAX_SEED)
+        self.trial = read_number(attributes, "trial", 0, MAX_SEED)
+        self.engine = read_text(file[PROVENANCE].attrs, "engine")
+        self.complete = bool(read_number(attributes, "complete", 0, 1))
+        self.started = read_text(attributes, "started")
+        self.ended = read_text(attributes, "ended")
+        self.started_from = read_text(attributes, "started_from") or None
+        self.started_from_provenance = _texts(file[STARTED_FROM]) if STARTED_FROM in file else {}
+        self._sizes = axis_sizes(self.parameters)
+
+    def __enter__(self) -> "Trial":
+        if self._file is None:
+            self._file = open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, RecordingError)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.File]:
+        if self._file is not None:
+            with damage_reported(self.path, RecordingError):
+                yield self._file
+            return
+        with (
+            open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, RecordingError) as file,
+            damage_reported(self.path, RecordingError),
+        ):
+            yield file
+
+    def counts(self, phase_index: int) -> PhaseRecord:
+        """Counts per aeon of a phase."""
+        table = self._table(AEONS, phase_index)
+        first = int(table["aeon"][0]) if len(table["aeon"]) else 0
+        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, table["eaten"])
+
+    def test_results(self) -> list[TestResult]:
+        """All tests in their order, except those in which hidden cells are removed."""
+        results, after = [], ""
+        for recorded in self.phases:
+            if not recorded.phase.is_test:
+                after = recorded.name
+            elif not recorded.dropout:
+                counts = self.counts(recorded.index).counts
+                rewarded, punished = (int(counts[name].sum()) for name in ("rewarded", "punished"))
+                task = recorded.activities[0].task.number
+                value = performance(rewarded, punished)
+                results.append(TestResult(recorded.index, after, task, rewarded, punished, value, recorded.complete))
+        return results
+
+    def performance_curve(self, phase_index: int, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
+        """Performance over the aeons of a phase.
+
+        Parameters
+        ----------
+        phase_index : int
+        window_aeons : int
+            Aeons per point; the last window may be shorter.
+        task : int, optional
+            In an interleaved phase, only the aeons that belong to this task entirely.
+        """
+        if window_aeons < 1:
+            raise ValueError(f"window_aeons: {window_aeons} given, allowed is at least 1")
+        record = self.counts(phase_index)
+        aeon = record.first_aeon + np.arange(len(record.eaten))
+        chosen = np.ones(len(aeon), bool) if task is None else self._aeons_of_task(phase_index, aeon, task)
+        starts = np.arange(0, np.count_nonzero(chosen), window_aeons)
+        if not len(starts):
+            return PerformanceCurve(np.zeros(0), np.zeros(0))
+        sums = {name: np.add.reduceat(record.counts[name][chosen], starts) for name in ("rewarded", "punished")}
+        mean = np.add.reduceat(aeon[chosen], starts) / np.add.reduceat(np.ones(np.count_nonzero(chosen)), starts)
+        return PerformanceCurve(mean, np.array([performance(r, p) for r, p in zip(*sums.values(), strict=True)]))
+
+    def _aeons_of_task(self, phase_index: int, aeon: np.ndarray, task: int) -> np.ndarray:
+        phase, length = self._phase(phase_index).phase, self.parameters.timing.epochs_per_aeon
+        period = math.lcm(length, sum(block.epochs for block in phase.blocks))
+        tasks = [phase.block_at(epoch)[0].task for epoch in range(period)]
+        is_task = np.array([here is not None and here.number == task for here in tasks]).reshape(-1, length).all(axis=1)
+        return is_task[aeon % len(is_task)]
+
+    def hidden_output_snapshots(self) -> Snapshots:
+        """Strengths hidden to output over the run."""
+        table = self._table(SNAPSHOTS, columns=("hidden_output", "epoch", "phase"))
+        return Snapshots(*table.values())
+
+    def input_hidden_snapshots(self) -> InputSnapshots:
+        """Strengths input to hidden over the unsupervised phase; the last ones hold for the rest of the run."""
+        table = self._table(INPUT_SNAPSHOTS, columns=("input_hidden", "hidden_input_target", "epoch", "phase"))
+        wiring = self.wiring()
+        return InputSnapshots(*table.values(), wiring.input_index, wiring.hidden_index, self.parameters.world.field)
+
+    def rates(self) -> Rates:
+        """Firing rates over the run."""
+        return Rates(*self._table(SNAPSHOTS, columns=("hidden_rate", "output_rate", "epoch", "phase")).values())
+
+    def resistances(self) -> Resistances:
+        """Resistances of the output cells over the run."""
+        return Resistances(*self._table(SNAPSHOTS, columns=("resistance", "epoch", "phase")).values())
+
+    def training_spikes(self, phase_index: int) -> TrainingSpikes:
+        """Spikes of the hidden cells in the most recent training on each task, at the end of a complete phase."""
+        if not self._phase(phase_index).complete:
+            raise RecordingError(f"{self.path}: phase {phase_index} is incomplete: no spikes of its training were kept")
+        return TrainingSpikes(*self._fixed(_phase_path(phase_index), FIXED[PHASES]).values())
+
+    def positions(self, phase_index: int) -> Positions:
+        """The agent in every epoch of a phase."""
+        if not self.parameters.recording.positions:
+            raise RecordingError(f"{self.path}: positions were not recorded (recording.positions = false)")
+        table = self._table(POSITIONS, phase_index)
+        table["awake"] = table["awake"].astype(bool)
+        return Positions(**{name: values for name, values in table.items() if name != "phase"})
+
+    def spikes(self, phase_index: int) -> Spikes:
+        """All spikes of the last epochs of a phase."""
+        if not self.parameters.recording.spike_window_epochs:
+            raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
+        table = self._table(SPIKES, phase_index)
+        return Spikes(table["step"], table["cell"])
+
+    def wiring(self) -> RecordedWiring:
+        """Who is connected to whom, and the strengths when the recording began."""
+        wiring = RecordedWiring(**self._fixed(WIRING, FIXED[WIRING]))
+        limits = ((wiring.input_index, self.parameters.n_input), (wiring.hidden_index, self.parameters.n_hidden))
+        if any(index.min() < 0 or index.max() >= n for index, n in limits):
+            raise RecordingError(f"{self.path}: damaged or truncated: the wiring names cells that do not exist")
+        return wiring
+
+    def _phase(self, phase_index: int) -> RecordedPhase:
+        if not 0 <= phase_index < len(self.phases):
+            raise IndexError(f"phase {phase_index}: {self.path} has phases 0 to {len(self.phases) - 1}")
+        return self.phases[phase_index]
+
+    def _fixed(self, group: str, columns: dict[str, Column]) -> dict[str, np.ndarray]:
+        with self._opened() as file:
+            return {
+                name: _checked(file, f"{group}/{name}", column, self._sizes, rows=False)[...] for name, column in columns.items()
+            }
+
+    def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Columns of a table, of one phase or of all."""
+        if phase_index is not None:
+            self._phase(phase_index)
+        with self._opened() as file:
+            datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
+            lengths = {len(dataset) for dataset in datasets.values()}
+            if self.complete and len(lengths) > 1:
+                raise ValueError(f"columns of {name} differ in length")
+            n, phase = min(lengths), datasets["phase"]  # a run killed while it was writing leaves some columns ahead
+            part = slice(0, n)
+            if phase_index is not None:
+                part = slice(bisect_left(phase, phase_index, hi=n), bisect_left(phase, phase_index + 1, hi=n))
+            return {column: datasets[column][part] for column in columns or datasets}
+
+
+def _phase_path(index: int) -> str:
+    return f"{PHASES}/{index:03d}"
+
+
+def _texts(group: h5py.Group) -> dict[str, str]:
+    return {name: read_text(group.attrs, name) for name in group.attrs}
+
+
+def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
+    return tuple(_read_phase(group[f"{index:03d}"].attrs, index) for index in range(len(group)))
+
+
+def _read_phase(attributes: h5py.AttributeManager, index: int) -> RecordedPhase:
+    blocks = tuple(
+        Block(ACTIVITIES[activity], int(epochs))
+        for activity, epochs in zip(attributes["activities"], attributes["block_epochs"], strict=True)
+    )
+    epochs = read_number(attributes, "epochs", 1, MAX_SEED)
+    phase = RecordedPhase(
+        index,
+        read_text(attributes, "name"),
+        blocks,
+        read_number(attributes, "first_epoch", 0, MAX_SEED),
+        epochs,
+        read_number(attributes, "epochs_done", 0, epochs),
+        float(attributes["freeze_fraction"]),
+        bool(read_number(attributes, "dropout", 0, 1)),
+        bool(read_number(attributes, "complete", 0, 1)),
+    )
+    _ = phase.phase  # checks what it is made of
+    return phase
+
+
+def _checked(file: h5py.File, path: str, column: Column, sizes: dict[str, int], rows: bool) -> h5py.Dataset:
+    """A dataset of the type and shape that it must have; ValueError if it is not."""
+    if path not in file:
+        raise KeyError(f"{path} is missing")
+    dataset = file[path]
+    shape = tuple(sizes[axis] for axis in column.axes)
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != column.kind:
+        raise ValueError(f"{path} is not a dataset of type {np.dtype(column.kind)}")
+    if dataset.shape[1 if rows else 0 :] != shape or dataset.ndim != len(shape) + rows:
+        raise ValueError(f"{path} has shape {dataset.shape}, not {('rows', *shape) if rows else shape}")
+    return dataset

@@ -1,0 +1,201 @@
+"""How results, files and errors look on the screen. What the results are is in tables.py; what a run shows, in progress.py."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from foraging_snn.models import Engine, EngineError, ParameterError, Parameters, WiringError, engine_class, preset
+from foraging_snn.protocols import ExperimentError, PublishedValue
+from foraging_snn.recording import RecordingError, Trial
+from foraging_snn.running import RunError
+from foraging_snn.states import SavedState, StateError
+from foraging_snn.tables import ResultRow, ResultTable, TableError
+
+# Failures that can be foreseen: they end in one line, not in a traceback.
+FORESEEN = (ParameterError, ExperimentError, EngineError, RecordingError, StateError, WiringError, RunError, TableError, OSError)
+AT_THE_START = "(start)"
+PIPE_WIDTH = 200  # columns where there is no terminal to fit into
+
+
+def new_table(*columns: str) -> Table:
+    """A table with these column headings; one that begins with ">" is set flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return table
+
+
+def add_row(table: Table, *cells: object, style: str | None = None) -> None:
+    """Add a row; the cells are taken as they are, brackets included."""
+    table.add_row(*(Text(str(cell)) for cell in cells), style=style)
+
+
+def print_table(table: Table) -> None:
+    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    Console(width=width).print(table)
+
+
+def print_conditions(conditions: Iterable[str]) -> None:
+    """One line each."""
+    for condition in conditions:
+        typer.echo(f"  {condition}")
+
+
+def print_results(tables: Sequence[ResultTable]) -> None:
+    """The performance tables of experiments, conditions below."""
+    for table in tables:
+        _print_result(table)
+    if tables:
+        typer.echo("Performance = rewarded / (rewarded + punished) particles eaten in the test; chance 0.5.")
+
+
+def _print_result(result: ResultTable) -> None:
+    typer.echo(f"{result.experiment}: {result.label}")
+    several = result.trials > 1
+    table = new_table("after", "test", "mean ± sd" if several else "performance", "paper", ">trials")
+    for row in result.rows:
+        add_row(table, row.after or AT_THE_START, f"Task {row.task}", measured(row), published(row.published), len(row.eaten))
+    print_table(table)
+    print_conditions(result.conditions)
+    if not several:
+        typer.echo("  one trial: no standard deviation")
+    typer.echo()
+
+
+def measured(row: ResultRow) -> str:
+    """Mean and standard deviation, as far as there are."""
+    if row.mean is None:
+        return "nothing eaten"
+    return f"{row.mean:.3f}" if row.sd is None else f"{row.mean:.3f} ± {row.sd:.3f}"
+
+
+def published(value: PublishedValue | None) -> str:
+    """The paper's value, "" if it gives none."""
+    return f"{value.mean:.2f} ± {value.sd:.2f}" if value else ""
+
+
+def plain(value: object) -> str:
+    """A parameter's value as in TOML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def one_line(error: BaseException) -> str:
+    """Message of an error, the file included where the operating system names one."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split("\n")) or type(error).__name__
+
+
+def show_trial(trial: Trial) -> None:
+    """Everything about a trial but its arrays."""
+    end = f"ended {trial.ended}" if trial.ended else "not ended properly, or still running"
+    _print_facts(
+        {
+            "file": trial.path,
+            "experiment": f"{trial.experiment}: {trial.label}",
+            "complete": "yes" if trial.complete else "NO: the trial did not reach its end",
+            "time": f"started {trial.started}, {end} (UTC)",
+            "seed": f"{trial.seed} (trial {trial.trial} of its run)",
+            "started from": trial.started_from,
+            **{f"  {name}": value for name, value in trial.started_from_provenance.items()},
+            **trial.provenance,
+        }
+    )
+    _print_parameters(trial.parameters)
+    table = new_table("phase", "activities", ">first epoch", ">epochs", ">done", "complete")
+    for phase in trial.phases:
+        activities = ", ".join(activity.value for activity in phase.activities)
+        done = "yes" if phase.complete else "NO"
+        add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
+    print_table(table)
+    table = new_table("after", "test", ">rewarded", ">punished", ">performance", "complete")
+    for test in trial.test_results():
+        cells = (test.after or AT_THE_START, f"Task {test.task}", test.rewarded, test.punished, f"{test.performance:.3f}")
+        add_row(table, *cells, "yes" if test.complete else "NO")
+    if table.rows:
+        print_table(table)
+
+
+def show_state(path: Path, saved: SavedState) -> None:
+    """Everything about a saved state but its arrays."""
+    _print_facts(
+        {
+            "file": path,
+            "saved state": saved.note,
+            "sha256": saved.sha256,
+            "seed": saved.state.seed,
+            "epochs": f"{saved.state.epoch:,} completed",
+            **{name: value for name, value in saved.provenance.items() if value},
+        }
+    )
+    _print_parameters(saved.parameters)
+
+
+def _print_facts(facts: dict[str, object]) -> None:
+    width = max(len(name) for name in facts) + 2
+    for name, value in facts.items():
+        if value not in (None, ""):
+            typer.echo(f"{name:<{width}}{value}")
+
+
+def _print_parameters(parameters: Parameters) -> None:
+    named = {row.name: row.value for row in preset(parameters.preset).rows()}
+    typer.echo(f"\nparameters: preset {parameters.preset}")
+    for row in parameters.rows():
+        if row.value != named[row.name]:
+            typer.echo(f"  {row.name} = {plain(row.value)} (preset: {plain(named[row.name])})")
+    typer.echo()
+
+
+@contextmanager
+def ready_engines(name: str, parameters: Parameters, n: int = 1) -> Iterator[list[Engine]]:
+    """So many engines, ready to run; says that this can take a while."""
+    message = f"preparing the engine {name} (compiles when these parameters are new to it, about half a minute)"
+    console = Console()
+    with ExitStack() as open_engines:
+        if console.is_terminal:
+            waiting = console.status(message)
+        else:
+            typer.echo(message)
+            waiting = nullcontext()
+        with waiting:
+            engines = [open_engines.enter_context(engine_class(name)(parameters)) for _ in range(n)]
+        yield engines
+
+
+class Interrupted(Exception):
+    """The user has interrupted a run; the message says what is left of its files."""
+
+
+@contextmanager
+def saying_what_is_left(paths: Sequence[Path]) -> Iterator[None]:
+    """Add to an error, or to an interruption, what has become of the files that were being written."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {_what_is_left(paths)}") from None
+    except FORESEEN as error:
+        raise RunError(f"{one_line(error)}; {_what_is_left(paths)}") from None
+
+
+def _what_is_left(paths: Sequence[Path]) -> str:
+    return "; ".join(f"{path} {_condition(path)}" for path in paths)
+
+
+def _condition(path: Path) -> str:
+    if not path.exists():
+        return "was not written"
+    try:
+        complete = Trial(path).complete
+    except RecordingError:
+        return "cannot be read"
+    return "is complete" if complete else "is readable up to here and marked incomplete"

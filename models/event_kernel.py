@@ -1,0 +1,984 @@
+"""The inner loop of the event engine: whole epochs in jitted code, on the arrays of a NetworkState.
+
+What it approximates is written in models/event.py; the rules are those of models/rules.py, arranged for speed. Functions
+change their array arguments in place. Arrays come in named tuples, because jitted code cannot take dataclasses.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from foraging_snn.environments import (
+    STAY,
+    Outcome,
+    Stream,
+    choose_move,
+    draw_world,
+    eat,
+    integer,
+    move_agent,
+    outcome_of,
+    reward_of,
+    stream_key,
+    uniform,
+    view,
+)
+from foraging_snn.models.lanes import LANES, advance_lanes
+from foraging_snn.models.parameters import N_OUTPUT
+from foraging_snn.models.phases import Activity
+from foraging_snn.models.response import MAX_SPIKES, step_cell
+from foraging_snn.models.rules import average_rate, regulate
+
+ACTIVITY = {activity: number for number, activity in enumerate(Activity)}
+_FIRST_TEST, _LAST_TEST = ACTIVITY[Activity.TEST_TASK_1], ACTIVITY[Activity.TEST_TASK_2]
+_FIRST_TRAINING = ACTIVITY[Activity.TRAIN_TASK_1]
+_FIRST_SLEEP, _UNIFORM_SLEEP = ACTIVITY[Activity.SLEEP], ACTIVITY[Activity.UNIFORM_SLEEP]
+_REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
+_WORLD, _NEW_PARTICLE, _TIE, _EXPLORATION = (
+    int(stream) for stream in (Stream.WORLD, Stream.NEW_PARTICLE, Stream.DIRECTION_TIE, Stream.EXPLORATION)
+)
+_INPUT_HIDDEN, _EXCITATORY, _INHIBITORY, _SLEEP = (
+    int(stream)
+    for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY, Stream.SLEEP_PULSE)
+)
+assert N_OUTPUT == LANES  # the eight output cells are one vector
+# How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
+# shift of the pulse. Where spike times change within that range the cell is stepped instead.
+DOUBT = (2e-8, 2e-3, 500.0)
+
+
+class Arrays(NamedTuple):
+    """The arrays of a NetworkState that the loop reads and changes; input-to-hidden strengths by slot, for vector units."""
+
+    V: np.ndarray
+    V_1: np.ndarray
+    V_2: np.ndarray
+    u: np.ndarray
+    x: np.ndarray
+    input_hidden: np.ndarray  # (k, H): strength of the slot-th input of each hidden cell
+    slot_input: np.ndarray  # (k, H): its input cell
+    first_synapse: np.ndarray  # (I + 1,): where an input cell's synapses begin
+    target: np.ndarray  # (S,): hidden cell of a synapse
+    place: np.ndarray  # (S,): its position in input_hidden
+    slot_of: np.ndarray  # (I, H): position in input_hidden, -1 where there is no synapse
+    input_output_initial: np.ndarray
+    hidden_output: np.ndarray  # (8, H): by output cell, for vector units
+    inhibition: np.ndarray
+    hidden_output_total: np.ndarray
+    trace_average: np.ndarray  # (8, H)
+    frozen: np.ndarray  # (8, H)
+    hidden_input_target: np.ndarray
+    resistance: np.ndarray
+    hidden_rate: np.ndarray
+    output_rate: np.ndarray
+    removed: np.ndarray
+    removal_order: np.ndarray
+    task_spikes: np.ndarray
+    task_epochs: np.ndarray
+    grid: np.ndarray
+    agent: np.ndarray  # (4,): x, y, last move, hunger
+
+
+class Schedule(NamedTuple):
+    """A Phase in numbers."""
+
+    n_blocks: int
+    activities: np.ndarray
+    block_epochs: np.ndarray
+    epochs: int
+    dropout: bool
+    input_hidden_frozen: bool
+    any_frozen: bool
+
+
+class Numbers(NamedTuple):
+    """Numbers of the parameters beyond models.rules.Rules and models.response.CellConstants."""
+
+    steps: int
+    noise: float
+    flash: float
+    sleep_pulse: float
+    hunger_per_percent: int
+    reward_rewarded: float
+    reward_punished: float
+    reward_nothing: float
+    reward_asleep: float
+    field: int
+    per_type_all: int
+    per_type_task: int
+    rewarded_type: np.ndarray  # (2,)
+    punished_type: np.ndarray
+
+
+class Layer(NamedTuple):
+    """How a layer at rest answers the pulse of an epoch: its table, and the way from the start of the epoch to the pulse."""
+
+    table: NamedTuple
+    approach: np.ndarray  # (2, 3) propagator from the start of the epoch to the arrival
+    approach_x: float  # decay of x on the way
+    rest_x: float  # decay of x from the arrival to the end of the epoch
+    arrival: int  # step of the epoch after whose advance the pulse is added; -1: before the first
+
+
+class Traces(NamedTuple):
+    """Live traces, in the order in which they were made."""
+
+    synapse: np.ndarray
+    value: np.ndarray
+    step: np.ndarray
+
+
+class Records(NamedTuple):
+    """One entry per epoch, see engine.EpochRecords."""
+
+    move: np.ndarray
+    eaten: np.ndarray
+    outcome: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    hidden_spikes: np.ndarray
+    output_spikes: np.ndarray
+
+
+class Scratch(NamedTuple):
+    """Work space."""
+
+    start_V: np.ndarray  # (H,) at the start of the epoch
+    start_u: np.ndarray
+    start_x: np.ndarray
+    arrival_V: np.ndarray  # (H,) V minus rest when the pulse arrives
+    arrival_u: np.ndarray
+    pulse: np.ndarray  # (H,)
+    probability: np.ndarray  # (H,)
+    size: np.ndarray  # of synaptic events
+    food: np.ndarray  # (I,)
+    trace_sum: np.ndarray  # (8, H)
+    factor: np.ndarray  # (H,)
+    event_step: np.ndarray  # input and hidden spikes of the epoch
+    event_cell: np.ndarray
+    sorted_step: np.ndarray
+    sorted_cell: np.ndarray
+    per_step: np.ndarray
+    decay: np.ndarray  # exp(-dt / 40)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, c, layers, recent, traces, records, keep_spikes):
+    """Run epochs of a phase; arrays are changed in place.
+
+    Parameters
+    ----------
+    recent : tuple of two arrays
+        Steps and cells of the spikes since the last boundary and within the pair window before it.
+    traces : tuple of two Traces
+        Hidden-to-output and input-to-hidden.
+    keep_spikes : bool
+
+    Returns
+    -------
+    ok : bool
+        False: the world could not be filled.
+    recent, traces, spikes
+        As they are now; `spikes` steps and cells of all spikes, empty unless kept.
+    """
+    n_input, n_hidden = rules.n_input, rules.n_hidden
+    first_output = n_input + n_hidden
+    input_layer, hidden_layer, sleep_layer = layers
+    s = _scratch(n_input, n_hidden, numbers.steps, rules)
+    outputs = np.empty((5, LANES))
+    for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
+        outputs[row] = values[first_output:]
+    n_recent = len(recent[0])
+    recent_step, recent_cell = _room(recent[0], n_recent, 1024), _room(recent[1], n_recent, 1024)
+    all_step, all_cell, n_all = np.empty(0, np.int64), np.empty(0, np.int32), 0
+    ho, n_ho = traces[0], len(traces[0].step)
+    ih, n_ih = traces[1], len(traces[1].step)
+    output_counts = np.zeros(LANES, np.int64)
+    hidden_counts = np.zeros(n_hidden, np.int64)
+    s_k = np.empty(1024)
+    fresh_sleep = True
+    ok = True
+
+    for row in range(n_epochs):
+        T = epoch * numbers.steps
+        activity, begins = _activity_at(schedule, phase_epoch)
+        asleep, plastic = activity >= _FIRST_SLEEP, not _FIRST_TEST <= activity <= _LAST_TEST
+        trained = activity - _FIRST_TRAINING if _FIRST_TRAINING <= activity < _FIRST_TEST else -1
+        # ---- phase events
+        if begins and not _draw_world(a.grid, activity, numbers, stream_key(seed, _WORLD, epoch)):
+            ok = False
+            break
+        if schedule.dropout:
+            for k in range(phase_epoch * n_hidden // schedule.epochs):
+                a.removed[a.removal_order[k]] = True
+        if trained >= 0:
+            a.task_epochs[trained] += 1
+        if asleep and (begins or fresh_sleep):
+            _sleep_probabilities(a, activity == _UNIFORM_SLEEP, s.probability)
+            fresh_sleep = False
+        # ---- the boundary step: only output cells can spike in it
+        first_new = n_recent
+        recent_step, recent_cell = _room(recent_step, n_recent, 1024), _room(recent_cell, n_recent, 1024)
+        advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        n_recent = _log_outputs(outputs, T, first_output, recent_step, recent_cell, n_recent)
+        records.output_spikes[row] += n_recent - first_new
+        # ---- the boundary
+        fresh = n_recent
+        output_counts[:] = 0
+        while fresh > 0 and recent_step[fresh - 1] > T - numbers.steps:
+            fresh -= 1
+            if recent_cell[fresh] >= first_output:
+                output_counts[recent_cell[fresh] - first_output] += 1
+        # traces made so early in a test that they are dead before anything is plastic again are not made
+        if plastic or schedule.epochs - phase_epoch <= rules.trace_life_steps // numbers.steps + 1 or schedule.n_blocks > 1:
+            pairs = _count_pairs(recent_step, fresh, n_recent, rules.pair_window_steps)
+            ho = _room_for_traces(ho, n_ho, pairs)
+            ih = _room_for_traces(ih, n_ih, 0 if schedule.input_hidden_frozen else pairs)
+            n_ho, n_ih = _make_traces(
+                recent_step,
+                recent_cell,
+                fresh,
+                n_recent,
+                a.frozen,
+                a.slot_of,
+                schedule.input_hidden_frozen,
+                rules,
+                s.decay,
+                ho,
+                n_ho,
+                ih,
+                n_ih,
+            )
+        n_ho, n_ih = _forget(ho, n_ho, T, rules), _forget(ih, n_ih, T, rules)
+        reward = numbers.reward_asleep
+        records.move[row] = STAY
+        if not asleep:
+            reward = _forage(a, activity, output_counts, seed, epoch, numbers, records, row)
+        records.x[row], records.y[row] = a.agent[0], a.agent[1]
+        if plastic:
+            s_k = _room(s_k, 0, n_ho)
+            _change_hidden_output(
+                a.hidden_output,
+                a.trace_average,
+                a.frozen,
+                a.hidden_output_total,
+                a.inhibition,
+                ho,
+                n_ho,
+                T,
+                reward,
+                s.trace_sum,
+                s_k,
+                rules,
+                schedule.any_frozen,
+            )
+            if not schedule.input_hidden_frozen:
+                _change_input_hidden(a, ih, n_ih, T, s, rules)
+            _homeostasis(a, recent_cell, fresh, n_recent, output_counts, hidden_counts, schedule, rules)
+        n_recent = _keep_recent(recent_step, recent_cell, n_recent, T - rules.pair_window_steps)
+        # ---- the responses of input and hidden cells to the pulses of this epoch
+        n_events = 0
+        s.food[:] = 0.0
+        if not asleep:
+            view(a.grid, a.agent[0], a.agent[1], numbers.field, s.food)
+        for i in range(n_input):
+            s.food[i] *= numbers.flash
+        n_events = _respond(a, 0, n_input, s.food, input_layer, c, s, n_events)
+        s.pulse[:] = 0.0
+        if asleep:
+            key = stream_key(seed, _SLEEP, epoch)
+            for h in range(n_hidden):
+                s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
+            n_events = _respond(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
+        elif _all_at(s.event_step, n_events, hidden_layer.arrival):
+            key = stream_key(seed, _INPUT_HIDDEN, epoch)
+            _deliver_inputs(
+                s.event_cell, 0, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
+            )
+            n_events = _respond(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
+        else:
+            key = stream_key(seed, _INPUT_HIDDEN, epoch)
+            n_events = _step_hidden(a, s, n_events, key, numbers, n_input, n_hidden, c)
+        _sort_events(s, n_events)
+        # ---- the output cells, through the rest of the epoch
+        most = n_events + numbers.steps * LANES
+        recent_step, recent_cell = _room(recent_step, n_recent, most), _room(recent_cell, n_recent, most)
+        first_new_step = n_recent
+        keys = (stream_key(seed, _EXCITATORY, epoch), stream_key(seed, _INHIBITORY, epoch))
+        fresh_inhibition = plastic and not schedule.any_frozen
+        n_recent = _step_outputs(
+            outputs,
+            a.hidden_output,
+            a.inhibition,
+            a.resistance,
+            (s.event_step, s.event_cell, n_events),
+            T,
+            numbers.steps,
+            numbers.noise,
+            keys,
+            fresh_inhibition,
+            (recent_step, recent_cell),
+            n_recent,
+            (n_input, n_hidden, first_output),
+            c,
+        )
+        # ---- counts
+        for k in range(first_new_step, n_recent):
+            cell = recent_cell[k]
+            if cell >= first_output:
+                records.output_spikes[row] += 1
+            elif cell >= n_input:
+                records.hidden_spikes[row] += 1
+                if trained >= 0:
+                    a.task_spikes[trained, cell - n_input] += 1
+        if keep_spikes:
+            # spikes of the boundary step were logged before those forgotten above; they are the outputs of step T
+            added = n_recent - first_new_step + LANES
+            all_step, all_cell = _room(all_step, n_all, added), _room(all_cell, n_all, added)
+            for k in range(n_recent):
+                if recent_step[k] >= T:
+                    all_step[n_all], all_cell[n_all] = recent_step[k], recent_cell[k]
+                    n_all += 1
+        epoch += 1
+        phase_epoch += 1
+
+    for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
+        values[first_output:] = outputs[row]
+    return (
+        ok,
+        (recent_step[:n_recent].copy(), recent_cell[:n_recent].copy()),
+        (_trimmed(ho, n_ho), _trimmed(ih, n_ih)),
+        (all_step[:n_all].copy(), all_cell[:n_all].copy()),
+    )
+
+
+@njit(cache=True)
+def _scratch(n_input, n_hidden, steps, rules):
+    events = 8 * (n_input + n_hidden)
+    return Scratch(
+        np.empty(max(n_input, n_hidden)),
+        np.empty(max(n_input, n_hidden)),
+        np.empty(max(n_input, n_hidden)),
+        np.empty(max(n_input, n_hidden)),
+        np.empty(max(n_input, n_hidden)),
+        np.zeros(n_hidden),
+        np.zeros(n_hidden),
+        np.empty(n_hidden),
+        np.zeros(n_input),
+        np.zeros((N_OUTPUT, n_hidden)),
+        np.empty(n_hidden),
+        np.empty(events, np.int64),
+        np.empty(events, np.int64),
+        np.empty(events, np.int64),
+        np.empty(events, np.int64),
+        np.zeros(steps + 1, np.int64),
+        np.exp(-np.arange(rules.pair_window_steps) / rules.trace_decay_steps),
+    )
+
+
+@njit(cache=True)
+def _room(array, n, more):
+    """The array, or a longer copy of its first n elements if it has no room for `more`."""
+    if n + more <= len(array):
+        return array
+    longer = np.empty(2 * (n + more), array.dtype)
+    longer[:n] = array[:n]
+    return longer
+
+
+@njit(cache=True)
+def _room_for_traces(traces, n, more):
+    if n + more <= len(traces.step):
+        return traces
+    return Traces(_room(traces.synapse, n, more), _room(traces.value, n, more), _room(traces.step, n, more))
+
+
+@njit(cache=True)
+def _trimmed(traces, n):
+    return Traces(traces.synapse[:n].copy(), traces.value[:n].copy(), traces.step[:n].copy())
+
+
+@njit(cache=True)
+def _activity_at(schedule, phase_epoch):
+    """Activity of an epoch of the phase, and whether a block begins with it; see Phase.block_at."""
+    if schedule.n_blocks == 1:
+        return schedule.activities[0], phase_epoch == 0
+    position = phase_epoch % (schedule.block_epochs[0] + schedule.block_epochs[1])
+    if position < schedule.block_epochs[0]:
+        return schedule.activities[0], position == 0
+    return schedule.activities[1], position == schedule.block_epochs[0]
+
+
+@njit(cache=True)
+def _task_of(activity):
+    """0 or 1, the task trained or tested; -1: none."""
+    return (activity - _FIRST_TRAINING) % 2 if _FIRST_TRAINING <= activity <= _LAST_TEST else -1
+
+
+@njit(cache=True)
+def _draw_world(grid, activity, numbers, key):
+    present = np.zeros(5, np.bool_)
+    task = _task_of(activity)
+    if task >= 0:
+        present[numbers.rewarded_type[task]] = present[numbers.punished_type[task]] = True
+    elif activity < _FIRST_SLEEP:
+        present[1:] = True
+    return draw_world(grid, present, numbers.per_type_task if task >= 0 else numbers.per_type_all, key)
+
+
+@njit(cache=True)
+def _sleep_probabilities(a, uniform_over_layer, probability):
+    """As models.state.sleep_probabilities."""
+    probability[:] = 0.0
+    n = 0
+    for task in range(2):
+        if a.task_epochs[task] > 0:
+            n += 1
+            for h in range(len(probability)):
+                probability[h] += a.task_spikes[task, h] / a.task_epochs[task]
+    if n > 0:
+        for h in range(len(probability)):
+            probability[h] /= n
+    if uniform_over_layer:
+        probability[:] = probability.mean()
+
+
+@njit(cache=True)
+def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
+    for o in range(LANES):
+        if outputs[0, o] == -1.0 and outputs[1, o] > 0.0:
+            recent_step[n], recent_cell[n] = step, first_output + o
+            n += 1
+    return n
+
+
+@njit(cache=True)
+def _count_pairs(recent_step, fresh, n_recent, window):
+    """Upper bound of the pairs that the spikes from `fresh` on form with those before them."""
+    pairs, first = 0, 0
+    for b in range(fresh, n_recent):
+        while recent_step[b] - recent_step[first] >= window:
+            first += 1
+        pairs += b - first
+    return pairs
+
+
+@njit(cache=True)
+def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
+    """As models.rules.make_traces, appended to the traces there are; returns their numbers."""
+    n_input, first_output = rules.n_input, rules.n_input + rules.n_hidden
+    first = 0
+    for b in range(fresh, n_recent):
+        while recent_step[b] - recent_step[first] >= rules.pair_window_steps:
+            first += 1
+        cell_b = recent_cell[b]
+        layer_b = (cell_b >= n_input) + (cell_b >= first_output)
+        for k in range(first, b):
+            cell_a = recent_cell[k]
+            layer_a = (cell_a >= n_input) + (cell_a >= first_output)
+            if layer_a == layer_b or layer_a + layer_b == 2:
+                continue
+            causal = layer_a < layer_b
+            sign = 1.0 if causal else -1.0
+            pre, post = (cell_a, cell_b) if causal else (cell_b, cell_a)
+            if layer_a + layer_b == 3:
+                h, o = pre - n_input, post - first_output
+                if not frozen[o, h]:
+                    ho.synapse[n_ho] = o * rules.n_hidden + h
+                    ho.value[n_ho] = rules.hidden_output_amplitude * (sign * decay[recent_step[b] - recent_step[k]])
+                    ho.step[n_ho] = recent_step[b]
+                    n_ho += 1
+            elif not input_hidden_frozen and slot_of[pre, post - n_input] >= 0:
+                ih.synapse[n_ih] = slot_of[pre, post - n_input]
+                ih.value[n_ih] = rules.input_hidden_amplitude * (sign * decay[recent_step[b] - recent_step[k]])
+                ih.step[n_ih] = recent_step[b]
+                n_ih += 1
+    return n_ho, n_ih
+
+
+@njit(cache=True)
+def _forget(traces, n, T, rules):
+    """Drop the traces that have lived; they are the oldest, so the first."""
+    dead = 0
+    while dead < n and T - traces.step[dead] >= rules.trace_life_steps:
+        dead += 1
+    if dead > 0:
+        for k in range(dead, n):
+            traces.synapse[k - dead] = traces.synapse[k]
+            traces.value[k - dead] = traces.value[k]
+            traces.step[k - dead] = traces.step[k]
+    return n - dead
+
+
+@njit(cache=True)
+def _keep_recent(recent_step, recent_cell, n, after):
+    old = 0
+    while old < n and recent_step[old] <= after:
+        old += 1
+    for k in range(old, n):
+        recent_step[k - old], recent_cell[k - old] = recent_step[k], recent_cell[k]
+    return n - old
+
+
+@njit(cache=True)
+def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
+    """Choose a direction, move, eat; returns the reward S."""
+    move = choose_move(
+        output_counts,
+        a.agent[2],
+        a.agent[3],
+        numbers.hunger_per_percent,
+        stream_key(seed, _TIE, epoch),
+        stream_key(seed, _EXPLORATION, epoch),
+    )
+    x, y = move_agent(a.agent[0], a.agent[1], move, a.grid.shape[0])
+    eaten = eat(a.grid, x, y, stream_key(seed, _NEW_PARTICLE, epoch))
+    task = _task_of(activity)
+    outcome = outcome_of(eaten, numbers.rewarded_type[task] if task >= 0 else 0, numbers.punished_type[task] if task >= 0 else 0)
+    a.agent[0], a.agent[1], a.agent[2] = x, y, move
+    a.agent[3] = 0 if outcome == _REWARDED or outcome == _PUNISHED else a.agent[3] + 1
+    records.move[row], records.eaten[row], records.outcome[row] = move, eaten, outcome
+    return reward_of(outcome, numbers.reward_rewarded, numbers.reward_punished, numbers.reward_nothing)
+
+
+@njit(cache=True, error_model="numpy")
+def _change_hidden_output(W, average, frozen, total, inhibition, traces, n, T, S, trace_sum, s_k, rules, any_frozen):
+    """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
+
+    Parameters
+    ----------
+    W, average, frozen, trace_sum : (8, H)
+        `trace_sum` is zero before and after.
+    total, inhibition : (H,)
+        Kept up to date only while some synapses are frozen; otherwise they follow from W.
+    s_k : (n or more,)
+        Work space.
+    """
+    n_hidden = W.shape[1]
+    flat_sum, flat_average, flat_W = trace_sum.reshape(-1), average.reshape(-1), W.reshape(-1)
+    synapse = traces.synapse
+    _age(traces.value, traces.step, n, T + rules.age_offset_steps, s_k)
+    for k in range(n):
+        flat_sum[synapse[k]] += s_k[k]
+    if not any_frozen:
+        for k in range(n):
+            h = synapse[k] % n_hidden
+            total[h] = _total_output(W, h)
+    _update_average(flat_average, flat_sum, frozen.reshape(-1), any_frozen, rules)
+    for k in range(n):
+        m = synapse[k]
+        D_k = S * s_k[k] * flat_sum[m] / flat_average[m]
+        D_k = min(max(D_k, -rules.max_change), rules.max_change)
+        flat_W[m] *= 1.0 + rules.hidden_output_initial / total[m % n_hidden] * D_k
+    for k in range(n):
+        flat_sum[synapse[k]] = 0.0
+    if any_frozen:
+        _scale_around_frozen(W, frozen, rules)
+        _balance_around_frozen(W, frozen, total, inhibition)
+    else:
+        _clip_and_scale(W, rules.min_strength, rules.max_strength, rules.output_input_target)
+
+
+@njit(cache=True, error_model="numpy")
+def _age(value, step, n, T_offset, s_k):
+    """s_k = tr_k / (T - t_k + 600)."""
+    for k in range(n):
+        s_k[k] = value[k] / (T_offset - step[k])
+
+
+@njit(cache=True)
+def _total_output(W, h):
+    """W_h, added up in the order of the outputs."""
+    total = 0.0
+    for o in range(N_OUTPUT):
+        total += W[o, h]
+    return total
+
+
+@njit(cache=True)
+def _update_average(average, trace_sum, frozen, any_frozen, rules):
+    """Avg <- 0.999 Avg + 0.001 Sum, its magnitude at least the floor."""
+    keep, weight, floor = 1.0 - rules.average_rate, rules.average_rate, rules.average_floor
+    if any_frozen:
+        for k in range(len(average)):
+            if not frozen[k]:
+                new = keep * average[k] + weight * trace_sum[k]
+                average[k] = math.copysign(max(abs(new), floor), new)
+    else:
+        for k in range(len(average)):
+            new = keep * average[k] + weight * trace_sum[k]
+            average[k] = math.copysign(max(abs(new), floor), new)
+
+
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz", "reassoc"})
+def _clip_and_scale(W, low, high, target):
+    """Clip all strengths (8, H), then scale the inputs of every output cell to their target; no synapse is frozen."""
+    for o in range(N_OUTPUT):
+        row = W[o]
+        total = 0.0
+        for h in range(len(row)):
+            clipped = min(max(row[h], low), high)
+            row[h] = clipped
+            total += clipped
+        factor = target / total
+        for h in range(len(row)):
+            row[h] = max(row[h] * factor, low)
+
+
+@njit(cache=True, error_model="numpy")
+def _scale_around_frozen(W, frozen, rules):
+    for o in range(N_OUTPUT):
+        fixed = plastic = 0.0
+        for h in range(W.shape[1]):
+            if frozen[o, h]:
+                fixed += W[o, h]
+            else:
+                W[o, h] = min(max(W[o, h], rules.min_strength), rules.max_strength)
+                plastic += W[o, h]
+        factor = (rules.output_input_target - fixed) / plastic
+        for h in range(W.shape[1]):
+            if not frozen[o, h]:
+                W[o, h] = max(W[o, h] * factor, rules.min_strength)
+
+
+@njit(cache=True, error_model="numpy")
+def _balance_around_frozen(W, frozen, total, inhibition):
+    """As models.rules.balance_outputs, for strengths (8, H)."""
+    for h in range(W.shape[1]):
+        total[h] = 0.0
+        n = 0
+        for o in range(N_OUTPUT):
+            if not frozen[o, h]:
+                total[h] += W[o, h]
+                n += 1
+        if n > 0:
+            inhibition[h] = -(total[h] / n)
+
+
+@njit(cache=True, error_model="numpy")
+def _change_input_hidden(a, traces, n, T, s, rules):
+    """Plasticity event and scaling of input-to-hidden strengths; synapses are numbered by slot here."""
+    W = a.input_hidden.reshape(-1)
+    inputs = a.slot_input.reshape(-1)
+    total = np.full(rules.n_input, -1.0)
+    for k in range(n):
+        i = inputs[traces.synapse[k]]
+        if total[i] < 0.0:
+            total[i] = 0.0
+            for synapse in range(a.first_synapse[i], a.first_synapse[i + 1]):
+                total[i] += W[a.place[synapse]]
+    for k in range(n):
+        i = inputs[traces.synapse[k]]
+        s_k = traces.value[k] / (T - traces.step[k] + rules.age_offset_steps)
+        D_k = min(max(s_k, -rules.max_change), rules.max_change)
+        W[traces.synapse[k]] *= 1.0 + a.input_output_initial[i] / total[i] * D_k
+    _clip_and_scale_inputs(a.input_hidden, a.hidden_input_target, s.factor, rules)
+
+
+@njit(cache=True, error_model="numpy")
+def _clip_and_scale_inputs(W, target, factor, rules):
+    low, high = rules.min_strength, rules.max_input_hidden_strength
+    factor[:] = 0.0
+    for slot in range(len(W)):
+        for h in range(len(factor)):
+            W[slot, h] = min(max(W[slot, h], low), high)
+            factor[h] += W[slot, h]
+    for h in range(len(factor)):
+        factor[h] = target[h] / factor[h]
+    for slot in range(len(W)):
+        for h in range(len(factor)):
+            W[slot, h] = max(W[slot, h] * factor[h], low)
+
+
+@njit(cache=True)
+def _homeostasis(a, recent_cell, fresh, n_recent, output_counts, hidden_counts, schedule, rules):
+    first_output = rules.n_input + rules.n_hidden
+    for k in range(fresh, n_recent):
+        if rules.n_input <= recent_cell[k] < first_output:
+            hidden_counts[recent_cell[k] - rules.n_input] += 1
+    average_rate(a.hidden_rate, hidden_counts, rules)
+    average_rate(a.output_rate, output_counts, rules)
+    for k in range(fresh, n_recent):
+        if rules.n_input <= recent_cell[k] < first_output:
+            hidden_counts[recent_cell[k] - rules.n_input] = 0
+    regulate(a.resistance, a.output_rate, rules.output_target_rate, rules.output_step)
+    if not schedule.input_hidden_frozen:
+        regulate(a.hidden_input_target, a.hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
+
+
+@njit(cache=True)
+def _all_at(event_step, n, step):
+    """Whether all input spikes come at the same step, as they do unless a flash finds a cell far from rest."""
+    for k in range(n):
+        if event_step[k] != step:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _event_sizes(size, target, base, key, noise):
+    """1 - R + 2 R X of the events at the synapses of one cell; `base` + target is the number of the draw."""
+    for k in range(len(target)):
+        size[k] = (1.0 - noise) + 2.0 * noise * uniform(key, base + target[k])
+
+
+@njit(cache=True)
+def _deliver_input(target, place, base, W, key, noise, size, pulse):
+    """Add the events of a spike of one input cell, with its synapses `target` and `place`, to the pulses of hidden cells."""
+    _event_sizes(size, target, base, key, noise)
+    for k in range(len(target)):
+        pulse[target[k]] += W[place[k]] * size[k]
+
+
+@njit(cache=True)
+def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, size, pulse):
+    """Add the events of the spikes of input cells `cells[first:last]`, all at one step, to the pulses of hidden cells."""
+    W, first_synapse, target, place = a.input_hidden.reshape(-1), a.first_synapse, a.target, a.place
+    for k in range(first, last):
+        i = cells[k]
+        own = slice(first_synapse[i], first_synapse[i + 1])
+        _deliver_input(target[own], place[own], (step * n_input + i) * n_hidden, W, key, noise, size, pulse)
+    _silence_removed(pulse, a.removed)
+
+
+@njit(cache=True)
+def _silence_removed(pulse, removed):
+    """Removed cells take no synaptic input."""
+    for h in range(len(pulse)):
+        if removed[h]:
+            pulse[h] = 0.0
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _arrive(V, u, x, added, layer, c, s):
+    """Take a layer through the epoch as if no cell spiked: V, u, x at its end; `added` becomes the whole pulse at the arrival."""
+    p, q = layer.approach, layer.table.propagator
+    n = len(added)
+    start_V, start_u, start_x, arrival_V, arrival_u = (
+        s.start_V[:n],
+        s.start_u[:n],
+        s.start_x[:n],
+        s.arrival_V[:n],
+        s.arrival_u[:n],
+    )
+    p_VV, p_Vu, p_Vx, p_uV, p_uu, p_ux = p[0, 0], p[0, 1], p[0, 2], p[1, 0], p[1, 1], p[1, 2]
+    V_rest, u_rest, approach_x = c.V_rest, c.u_rest, layer.approach_x
+    for k in range(n):
+        start_V[k], start_u[k], start_x[k] = V[k], u[k], x[k]
+        dV, du = V[k] - V_rest, u[k] - u_rest
+        arrival_V[k] = p_VV * dV + p_Vu * du + p_Vx * x[k]
+        arrival_u[k] = p_uV * dV + p_uu * du + p_ux * x[k]
+        added[k] += approach_x * x[k]
+    _after_bulk(V, added, arrival_V, arrival_u, layer.table.V_bulk, q[0, 0], q[0, 1], V_rest, layer.table.bulk)
+    _after_bulk(u, added, arrival_V, arrival_u, layer.table.u_bulk, q[1, 0], q[1, 1], u_rest, layer.table.bulk)
+    rest_x = layer.rest_x
+    for k in range(n):
+        x[k] = rest_x * added[k]
+
+
+@njit(cache=True, error_model="numpy", fastmath=True)
+def _after_bulk(end, pulse, arrival_V, arrival_u, coefficients, from_V, from_u, rest, bulk):
+    """State variable at the end of the epoch after a pulse below threshold; coefficients by name to keep them in registers."""
+    a8, a7, a6, a5, a4, a3, a2, a1, a0 = (
+        coefficients[0],
+        coefficients[1],
+        coefficients[2],
+        coefficients[3],
+        coefficients[4],
+        coefficients[5],
+        coefficients[6],
+        coefficients[7],
+        coefficients[8],
+    )
+    scale = 1.0 / bulk
+    for k in range(len(end)):
+        y = pulse[k] * scale
+        polynomial = (((((((a8 * y + a7) * y + a6) * y + a5) * y + a4) * y + a3) * y + a2) * y + a1) * y + a0
+        end[k] = rest + polynomial + from_V * arrival_V[k] + from_u * arrival_u[k]
+
+
+@njit(cache=True, error_model="numpy")
+def _respond(a, first, n, added, layer, c, s, n_events):
+    """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
+    t = layer.table
+    V, u, x = a.V[first : first + n], a.u[first : first + n], a.x[first : first + n]
+    _arrive(V, u, x, added, layer, c, s)
+    for k in range(n):
+        if added[k] < t.bulk:
+            continue
+        j = t.first_knot[int((added[k] - t.bulk) * t.per_pulse)] if added[k] < t.largest else len(t.knot) - 1
+        shift = t.shift_V[j] * s.arrival_V[k] + t.shift_u[j] * s.arrival_u[k]
+        pulse = added[k] + shift
+        if pulse < t.bulk:
+            continue
+        doubt = DOUBT[0] + DOUBT[1] * abs(shift) + DOUBT[2] * shift * shift
+        if pulse + doubt < t.largest:
+            j = _interval(t, pulse - doubt)
+        if pulse + doubt >= t.largest or t.n_spikes[j] > MAX_SPIKES or _in_doubt(t, j, pulse + doubt):
+            n_events = _step_one(V, u, k, first, added[k] - layer.approach_x * s.start_x[k], layer, c, s, n_events)
+            continue
+        while j + 1 < len(t.knot) and t.knot[j + 1] <= pulse:
+            j += 1
+        for spike in range(t.n_spikes[j]):
+            s.event_step[n_events], s.event_cell[n_events] = layer.arrival + t.spike[j, spike], first + k
+            n_events += 1
+        right = t.knot[j + 1] if j + 1 < len(t.knot) else t.largest
+        y = (pulse - t.knot[j]) / (right - t.knot[j])
+        V[k] = c.V_rest + (t.V_end[j, 0] * y + t.V_end[j, 1]) * y + t.V_end[j, 2]
+        u[k] = c.u_rest + (t.u_end[j, 0] * y + t.u_end[j, 1]) * y + t.u_end[j, 2]
+    a.V_1[first : first + n] = V  # only read while V > 0, several steps into a later response
+    a.V_2[first : first + n] = V
+    return n_events
+
+
+@njit(cache=True)
+def _interval(t, pulse):
+    """Number of the interval of pulses that holds `pulse`, at least the first."""
+    j = t.first_knot[int(max(pulse - t.bulk, 0.0) * t.per_pulse)]
+    while j + 1 < len(t.knot) and t.knot[j + 1] <= pulse:
+        j += 1
+    return j
+
+
+@njit(cache=True)
+def _in_doubt(t, j, highest):
+    """Whether spike times change between the interval j and the pulse `highest`."""
+    m = j
+    while m + 1 < len(t.knot) and t.knot[m + 1] <= highest:
+        m += 1
+        if t.n_spikes[m] != t.n_spikes[j]:
+            return True
+        for spike in range(t.n_spikes[j]):
+            if t.spike[m, spike] != t.spike[j, spike]:
+                return True
+    return False
+
+
+@njit(cache=True, error_model="numpy")
+def _step_one(V, u, k, first, pulse, layer, c, s, n_events):
+    """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt."""
+    v, w, x = s.start_V[k], s.start_u[k], s.start_x[k]
+    v_1 = v_2 = v
+    if layer.arrival < 0:
+        x += pulse
+    for step in range(layer.arrival + 1 + layer.table.steps):
+        new, w, x, spiked = step_cell(v, v_2, w, x, c)
+        v, v_1, v_2 = new, v, v_1
+        if step == layer.arrival:
+            x += pulse
+        if spiked and n_events < len(s.event_step):
+            s.event_step[n_events], s.event_cell[n_events] = step, first + k
+            n_events += 1
+    V[k], u[k] = v, w
+    return n_events
+
+
+@njit(cache=True, error_model="numpy")
+def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
+    """Step all hidden cells through the epoch: the way when input spikes come at several steps."""
+    _sort_events(s, n_inputs)
+    steps, cells = s.event_step[:n_inputs].copy(), s.event_cell[:n_inputs].copy()
+    n_events = n_inputs
+    k = 0
+    hidden = slice(n_input, n_input + n_hidden)
+    V, V_1, V_2, u, x = a.V[hidden], a.V_1[hidden], a.V_2[hidden], a.u[hidden], a.x[hidden]
+    for step in range(numbers.steps):
+        for h in range(n_hidden):
+            new, u[h], x[h], spiked = step_cell(V[h], V_2[h], u[h], x[h], c)
+            V_2[h], V_1[h], V[h] = V_1[h], V[h], new
+            if spiked and n_events < len(s.event_step):
+                s.event_step[n_events], s.event_cell[n_events] = step, n_input + h
+                n_events += 1
+        s.pulse[:] = 0.0
+        first = k
+        while k < n_inputs and steps[k] == step:
+            k += 1
+        _deliver_inputs(cells, first, k, step, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse)
+        for h in range(n_hidden):
+            x[h] += s.pulse[h]
+    return n_events
+
+
+@njit(cache=True)
+def _sort_events(s, n):
+    """Sort the events by step, then cell, where they came in the order of cells within each layer: by insertion, or counting if many."""
+    if n < 48:
+        for k in range(1, n):
+            step, cell, place = s.event_step[k], s.event_cell[k], k
+            while place > 0 and s.event_step[place - 1] > step:
+                s.event_step[place], s.event_cell[place] = s.event_step[place - 1], s.event_cell[place - 1]
+                place -= 1
+            s.event_step[place], s.event_cell[place] = step, cell
+        return
+    s.per_step[:] = 0
+    for k in range(n):
+        s.per_step[s.event_step[k] + 1] += 1
+    for step in range(1, len(s.per_step)):
+        s.per_step[step] += s.per_step[step - 1]
+    for k in range(n):
+        place = s.per_step[s.event_step[k]]
+        s.per_step[s.event_step[k]] += 1
+        s.sorted_step[place], s.sorted_cell[place] = s.event_step[k], s.event_cell[k]
+    s.event_step[:n] = s.sorted_step[:n]
+    s.event_cell[:n] = s.sorted_cell[:n]
+
+
+@njit(cache=True, error_model="numpy")
+def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
+    """Step the output cells from step 1 to the end of the epoch and log all spikes.
+
+    Parameters
+    ----------
+    W : (8, H)
+    events : tuple
+        Steps, cells and number of the spikes of input and hidden cells, by step, then cell.
+    keys : tuple of the keys of excitatory and inhibitory events
+    fresh_inhibition : bool
+        Inhibition is minus the mean of the strengths as they are now.
+    recent : tuple
+        Steps and cells of the log.
+    sizes : tuple of three int
+        Number of input, hidden and all cells of these two layers.
+
+    Returns
+    -------
+    int
+        Number of spikes in the log.
+    """
+    event_step, event_cell, n_events = events
+    recent_step, recent_cell = recent
+    n_input, n_hidden, first_output = sizes
+    step, k = 1, 0  # next step; next event
+    while step < steps:
+        until = event_step[k] if k < n_events else steps - 1
+        step += advance_lanes(outputs, until - step + 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        now = step - 1
+        first = k
+        while k < n_events and event_step[k] <= now:
+            recent_step[n_recent], recent_cell[n_recent] = T + now, event_cell[k]
+            n_recent += 1
+            k += 1
+        x = outputs[4]
+        for spike in range(first, k):  # excitation first, then inhibition
+            h = event_cell[spike] - n_input
+            if h >= 0:
+                _deliver_hidden(x, W[:, h], resistance, noise, keys[0], (now * n_hidden + h) * N_OUTPUT)
+        for spike in range(first, k):
+            h = event_cell[spike] - n_input
+            if h >= 0:
+                strength = -(_total_output(W, h) / N_OUTPUT) if fresh_inhibition else inhibition[h]
+                for o in range(N_OUTPUT):
+                    size = (1.0 - noise) + 2.0 * noise * uniform(keys[1], (now * n_hidden + h) * N_OUTPUT + o)
+                    x[o] += strength / resistance[o] * size
+        n_recent = _log_outputs(outputs, T + now, first_output, recent_step, recent_cell, n_recent)
+    return n_recent
+
+
+@njit(cache=True, error_model="numpy")
+def _deliver_hidden(x, strengths, resistance, noise, key, base):
+    """Add the excitatory events of one hidden spike to x of the output cells."""
+    for o in range(N_OUTPUT):
+        size = (1.0 - noise) + 2.0 * noise * uniform(key, base + o)
+        x[o] += strengths[o] / resistance[o] * size

@@ -1,0 +1,95 @@
+"""The membrane map of eight cells at once, in the registers of one vector unit.
+
+The eight output cells are stepped through every epoch, and each step waits for the division of the one before. Numba turns a loop
+over eight array elements into loads and stores that take longer than the arithmetic, so the loop is written here in LLVM's own
+terms: the state of the cells stays in registers until one of them spikes. Any processor will do; LLVM splits the vectors as needed.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+LANES = 8
+ROWS = ("V", "V_1", "V_2", "u", "x")
+
+_VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+_INT = ir.IntType(64)
+
+
+def _constant(value: float) -> ir.Constant:
+    return ir.Constant(_VECTOR, [value] * LANES)
+
+
+def _splat(builder, scalar):
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+def _map(builder, V, V_2, u, x, alpha, beta_e, mu, mu_sigma, decay):
+    """One step: new V, u, x and a bit per cell that spiked; the arithmetic is that of models/cpp/cell.h, in the same order."""
+    w = builder.fadd(u, builder.fmul(beta_e, x))
+    peak = builder.fadd(alpha, w)
+    subthreshold = builder.fadd(builder.fdiv(alpha, builder.fsub(_constant(1.0), V)), w)
+    below = builder.fcmp_ordered("<=", V, _constant(0.0))
+    rising = builder.and_(builder.fcmp_ordered("<", V, peak), builder.fcmp_ordered("<=", V_2, _constant(0.0)))
+    V_new = builder.select(below, subthreshold, builder.select(rising, peak, _constant(-1.0)))
+    u_new = builder.fsub(u, builder.fmul(mu, builder.fadd(V, _constant(1.0))))
+    u_new = builder.fadd(builder.fadd(u_new, mu_sigma), builder.fmul(mu, x))
+    spiked = builder.bitcast(builder.not_(builder.or_(below, rising)), ir.IntType(LANES))
+    return V_new, u_new, builder.fmul(decay, x), spiked
+
+
+@intrinsic
+def advance_lanes(typing_context, cells, steps, alpha, beta_e, mu, mu_sigma, decay):
+    """advance_lanes(cells, steps, alpha, beta_e, mu, mu_sigma, decay): step eight cells until one spikes, at most `steps` steps.
+
+    Parameters
+    ----------
+    cells : (5, 8) float64, C-contiguous
+        Rows V, V_1, V_2, u, x; changed.
+    steps : int
+    alpha, beta_e, mu, mu_sigma, decay : float
+
+    Returns
+    -------
+    int
+        Steps done. A cell spiked at the last of them if its V is -1 and its V_1 positive.
+    """
+    signature = types.int64(cells, types.int64, *(types.float64,) * 5)
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        vectors = builder.bitcast(data, _VECTOR.as_pointer())
+        places = [builder.gep(vectors, [ir.Constant(_INT, row)]) for row in range(len(ROWS))]
+        before = [builder.load(place, align=8) for place in places]
+        constants = [_splat(builder, scalar) for scalar in arguments[2:]]
+        steps, zero = arguments[1], ir.Constant(_INT, 0)
+        entry, loop, done = builder.block, builder.append_basic_block("step"), builder.append_basic_block("stepped")
+        builder.cbranch(builder.icmp_signed(">", steps, zero), loop, done)
+
+        builder.position_at_end(loop)
+        now = [builder.phi(_VECTOR) for _ in ROWS]
+        count = builder.phi(_INT)
+        V, V_1, V_2, u, x = now
+        V_new, u_new, x_new, spiked = _map(builder, V, V_2, u, x, *constants)
+        after = (V_new, V, V_1, u_new, x_new)
+        counted = builder.add(count, ir.Constant(_INT, 1))
+        silent = builder.icmp_unsigned("==", spiked, ir.Constant(ir.IntType(LANES), 0))
+        builder.cbranch(builder.and_(silent, builder.icmp_signed("<", counted, steps)), loop, done)
+        for phi, first, following in zip((*now, count), (*before, zero), (*after, counted), strict=True):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(following, loop)
+
+        builder.position_at_end(done)
+        results = []
+        for first, following in zip((*before, zero), (*after, counted), strict=True):
+            phi = builder.phi(first.type)
+            phi.add_incoming(first, entry)
+            phi.add_incoming(following, loop)
+            results.append(phi)
+        for place, value in zip(places, results, strict=False):
+            builder.store(value, place, align=8)
+        return results[-1]
+
+    return signature, generate

@@ -1,0 +1,579 @@
+"""The engines as such: runs cut in pieces change nothing, records add up, engines do not disturb each other, errors are clear.
+
+That what they compute is right is in test_against_oracle.py.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import oracle
+import pytest
+
+from foraging_snn.models import (
+    AEON_COUNTS,
+    Activity,
+    Block,
+    EngineError,
+    Phase,
+    Recorder,
+    begin_phase,
+    brian2_compiled,
+    engine_class,
+    initial_state,
+    preset,
+)
+
+# Aeons of 7 epochs, so that a short phase has several; this needs no compilation of its own.
+PARAMETERS = preset("full").with_changes({"timing.epochs_per_aeon": 7})
+# Cuts inside the blocks and at their edges.
+SEGMENTS = {"brian2": ((7, 12), (10, 33), (1, 59)), "brian2-runtime": ((1, 3),)}
+LENGTH = {"brian2": 60, "brian2-runtime": 5}
+BLOCKS = {"brian2": (7, 5), "brian2-runtime": (2, 1)}
+EXACT_ENGINES = ("brian2", "brian2-runtime")
+KINDS = {
+    "unsupervised": ((Activity.UNSUPERVISED,), {}),
+    "training": ((Activity.TRAIN_TASK_1,), {}),
+    "frozen": ((Activity.TRAIN_TASK_2,), {"freeze_fraction": 0.1}),
+    "interleaved": ((Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2), {}),
+    "sleep": ((Activity.TRAIN_TASK_2, Activity.SLEEP), {}),
+    "uniform sleep": ((Activity.TRAIN_TASK_1, Activity.UNIFORM_SLEEP), {}),
+    "test": ((Activity.TEST_TASK_2,), {}),
+    "dropout": ((Activity.TEST_TASK_1,), {"dropout": True}),
+}
+
+
+def phase_of(kind, epochs, blocks=(7, 5)):
+    activities, options = KINDS[kind]
+    return Phase(
+        kind, tuple(Block(activity, length) for activity, length in zip(activities, blocks, strict=False)), epochs, **options
+    )
+
+
+@dataclass
+class Listener(Recorder):
+    """Keeps all it hears of."""
+
+    wanted: tuple[int, ...] = ()
+    window: range | None = None
+
+    def __post_init__(self):
+        self.pieces, self.snapshots = [], []
+
+    def snapshot_epochs(self, phase):
+        return self.wanted
+
+    def spike_epochs(self, phase):
+        return range(phase.epochs) if self.window is None else self.window
+
+    def epochs(self, records):
+        self.pieces.append(records)
+
+    def snapshot(self, state):
+        self.snapshots.append(state.copy())
+
+    def columns(self):
+        """What happened in each epoch, and all spikes, by name."""
+        names = ("awake", "move", "eaten", "outcome", "x", "y", "hidden_spikes", "output_spikes", "spike_step", "spike_cell")
+        return {name: np.concatenate([getattr(piece, name) for piece in self.pieces]) for name in names}
+
+
+def assert_same_columns(ours, theirs):
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    with engine_class("brian2")(PARAMETERS) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def runtime():
+    return engine_class("brian2-runtime")(PARAMETERS)
+
+
+@pytest.fixture(scope="module", params=EXACT_ENGINES)
+def engine(request):
+    """The engines that compute every step, in turn."""
+    return request.getfixturevalue({"brian2": "compiled", "brian2-runtime": "runtime"}[request.param])
+
+
+@pytest.fixture(scope="module")
+def trained(compiled):
+    """(state before, state after) a little training on both tasks. Not to be changed by a test."""
+    naive, _ = compiled.run(initial_state(PARAMETERS, seed=11), phase_of("unsupervised", 80))
+    state = naive
+    for kind in ("training", "interleaved"):
+        state, _ = compiled.run(state, phase_of(kind, 60))
+    assert state.task_spikes.sum() > 100
+    return naive, state
+
+
+def start_of(kind, trained):
+    return trained[0] if kind == "unsupervised" else trained[1]
+
+
+# -------------------------------------------------------------------------------------------------- split invariance
+
+
+def run_in_segments(engines, state, phase, cuts):
+    """The phase in pieces, one engine after the other; returns state, listener, records."""
+    listener, records = Listener(), []
+    for engine, first, last in zip(engines, (0, *cuts), (*cuts, phase.epochs), strict=True):
+        assert state.phase_epoch == first
+        state, record = engine.run(state, phase, epochs=last - first, recorder=listener)
+        records.append(record)
+    return state, listener, records
+
+
+def assert_counts_add_up(whole, parts):
+    for name in (*AEON_COUNTS, "eaten"):
+        values = whole.eaten if name == "eaten" else whole.counts[name]
+        summed = np.zeros_like(values)
+        for part in parts:
+            piece = part.eaten if name == "eaten" else part.counts[name]
+            summed[part.first_aeon - whole.first_aeon :][: len(piece)] += piece
+        np.testing.assert_array_equal(summed, values, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_phase_in_three_segments_equals_the_phase_in_one_piece(engine, trained, kind):
+    phase, state = phase_of(kind, LENGTH[engine.name], BLOCKS[engine.name]), start_of(kind, trained)
+    listener = Listener()
+    expected, record = engine.run(state, phase, recorder=listener)
+    assert expected.phase_epoch == 0
+    for cuts in SEGMENTS[engine.name]:
+        after, pieces, records = run_in_segments([engine] * 3, state, phase, cuts)
+        assert after.differences(expected) == []
+        assert_same_columns(pieces.columns(), listener.columns())
+        assert_counts_add_up(record, records)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_worker_process_for_every_segment_changes_nothing(compiled, trained, kind):
+    phase, state = phase_of(kind, 60), start_of(kind, trained)
+    expected, _ = compiled.run(state, phase)
+    for last in (12, 33, 60):
+        with engine_class("brian2")(PARAMETERS) as engine:
+            state, _ = engine.run(state, phase, epochs=last - state.phase_epoch)
+    assert state.differences(expected) == []
+
+
+@pytest.mark.parametrize("kind", ["sleep", "dropout"])
+def test_a_new_runtime_engine_for_every_segment_changes_nothing(runtime, trained, kind):
+    phase, state = phase_of(kind, 4, (2, 1)), start_of(kind, trained)
+    expected, _ = runtime.run(state, phase)
+    for last in (1, 3, 4):
+        state, _ = engine_class("brian2-runtime")(PARAMETERS).run(state, phase, epochs=last - state.phase_epoch)
+    assert state.differences(expected) == []
+
+
+CONTINUE = """
+import pickle, sys
+from foraging_snn.models import engine_class
+name, parameters, state, phase = pickle.load(sys.stdin.buffer)
+with engine_class(name)(parameters) as engine:
+    sys.stdout.buffer.write(pickle.dumps(engine.run(state, phase)[0]))
+"""
+
+
+def test_a_state_saved_in_mid_phase_goes_on_in_another_process(engine, trained):
+    phase = phase_of("sleep", 20 if engine.name == "brian2" else 5, BLOCKS[engine.name])
+    expected, _ = engine.run(trained[1], phase)
+    state, _ = engine.run(trained[1], phase, epochs=4)
+    saved = pickle.dumps((engine.name, PARAMETERS, state, phase))
+    result = subprocess.run([sys.executable, "-c", CONTINUE], input=saved, capture_output=True, check=True)
+    assert pickle.loads(result.stdout).differences(expected) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_phase_in_three_segments_equals_the_phase_in_one_piece(compiled, trained, kind):
+    phase, state = phase_of(kind, 3000, (100, 100)), start_of(kind, trained)
+    expected, record = compiled.run(state, phase)
+    for cuts in ((100, 200), (777, 2150), (1, 2999)):
+        after, _, records = run_in_segments([compiled] * 3, state, phase, cuts)
+        assert after.differences(expected) == []
+        assert_counts_add_up(record, records)
+
+
+@pytest.mark.parametrize("kind", ["training", "sleep"])
+def test_a_run_leaves_the_state_it_is_given_untouched(engine, trained, kind):
+    before = trained[1].copy()
+    phase = phase_of(kind, 6, BLOCKS[engine.name])
+    after, _ = engine.run(trained[1], phase, epochs=4)
+    assert trained[1].differences(before) == []
+    half_way = after.copy()
+    end, _ = engine.run(after, phase)
+    assert after.differences(half_way) == []
+    for name, value in end.items():
+        assert not isinstance(value, np.ndarray) or not np.shares_memory(value, getattr(after, name)), name
+        assert not isinstance(value, np.ndarray) or value.flags.writeable
+
+
+# -------------------------------------------------------------------------------------------- seeds and neighbours
+
+
+def test_the_same_seed_gives_the_same_result_and_another_seed_another(engine):
+    phase = phase_of("unsupervised", 5)
+    first, again, other = (engine.run(initial_state(PARAMETERS, seed), phase)[0] for seed in (3, 3, 4))
+    assert first.differences(again) == []
+    assert {"grid", "V", "hidden_index", "input_hidden", "hidden_output"} <= set(first.differences(other))
+
+
+@pytest.mark.parametrize("names", [("brian2", "brian2"), ("brian2-runtime", "brian2-runtime"), ("brian2", "brian2-runtime")])
+def test_two_engines_in_one_process_do_not_disturb_each_other(names, compiled, runtime):
+    phase, trials = phase_of("unsupervised", 3), (initial_state(PARAMETERS, 21), initial_state(PARAMETERS, 22))
+    solo = {"brian2": compiled, "brian2-runtime": runtime}
+    expected = [solo[name].run(state, phase)[0] for name, state in zip(names, trials, strict=True)]
+    with engine_class(names[0])(PARAMETERS) as one, engine_class(names[1])(PARAMETERS) as two:
+        for _ in range(3):
+            trials = [engine.run(state, phase, epochs=1)[0] for engine, state in zip((one, two), trials, strict=True)]
+    assert [state.differences(solo) for state, solo in zip(trials, expected, strict=True)] == [[], []]
+
+
+# ------------------------------------------------------------------------------------------- records and snapshots
+
+
+def test_counts_of_a_record_are_those_of_the_epochs(engine, trained):
+    phase, state, listener = phase_of("sleep", LENGTH[engine.name], BLOCKS[engine.name]), trained[1], Listener()
+    state, _ = engine.run(state, phase, epochs=3)
+    _, record = engine.run(state, phase, recorder=listener)
+    columns = listener.columns()
+    n = phase.epochs - 3
+    aeon = (3 + np.arange(n)) // 7
+    asleep = np.array([phase.block_at(e)[0].is_sleep for e in range(3, phase.epochs)])
+    np.testing.assert_array_equal(columns["awake"], ~asleep)
+    assert (columns["move"][asleep] == 4).all()
+    assert not columns["eaten"][asleep].any()
+    flags = {
+        "epochs": np.ones(n),
+        "moves": ~asleep,
+        "hidden_spikes": columns["hidden_spikes"],
+        "output_spikes": columns["output_spikes"],
+    }
+    flags |= {name: columns["outcome"] == k for k, name in enumerate(("rewarded", "punished", "other"), start=1)}
+    assert set(flags) == set(AEON_COUNTS)
+    for name, flag in flags.items():
+        np.testing.assert_array_equal(record.counts[name], np.bincount(aeon, flag), err_msg=name)
+    for kind in range(4):
+        np.testing.assert_array_equal(record.eaten[:, kind], np.bincount(aeon, columns["eaten"] == kind + 1))
+    assert record.first_aeon == 0
+    eaten = record.counts["rewarded"].sum(), record.counts["punished"].sum()
+    assert record.performance == pytest.approx(eaten[0] / sum(eaten), nan_ok=True)
+
+
+def test_spikes_per_epoch_are_those_of_the_spike_list(engine, trained):
+    phase, listener = phase_of("training", LENGTH[engine.name]), Listener()
+    engine.run(trained[1], phase, recorder=listener)
+    columns = listener.columns()
+    epoch = columns["spike_step"] // 600 - trained[1].epoch
+    layer = np.digitize(columns["spike_cell"], (49, 49 + 784))
+    for number, name in enumerate(("hidden_spikes", "output_spikes"), start=1):
+        np.testing.assert_array_equal(np.bincount(epoch[layer == number], minlength=phase.epochs), columns[name])
+    order = np.lexsort((columns["spike_cell"], columns["spike_step"]))
+    np.testing.assert_array_equal(order, np.arange(len(order)))  # by step, then cell
+    assert columns["output_spikes"].sum() > 0
+
+
+def test_spikes_are_kept_of_the_epochs_asked_for_only(engine, trained):
+    n = LENGTH[engine.name]
+    phase, everything, some = phase_of("training", n), Listener(), Listener(window=range(n // 3, n - 2))
+    for listener in (everything, some):
+        engine.run(trained[1], phase, recorder=listener)
+    expected = everything.columns()
+    epoch = expected["spike_step"] // 600 - trained[1].epoch
+    inside = (epoch >= n // 3) & (epoch < n - 2)
+    assert 0 < inside.sum() < len(inside)
+    for name in ("spike_step", "spike_cell"):
+        expected[name] = expected[name][inside]
+    assert_same_columns(some.columns(), expected)
+
+
+def test_snapshots_are_the_states_at_the_epochs_asked_for(engine, trained):
+    n = LENGTH[engine.name]
+    phase, state, wanted = phase_of("frozen", n), trained[1], (0, 1, n // 2, n)
+    listener = Listener(wanted)
+    after, _ = engine.run(state, phase, recorder=listener)
+    assert [snapshot.phase_epoch for snapshot in listener.snapshots] == list(wanted)
+    assert [snapshot.epoch - state.epoch for snapshot in listener.snapshots] == list(wanted)
+    assert listener.snapshots[0].differences(begin_phase(state, phase)) == []
+    for e, snapshot in zip(wanted[1:3], listener.snapshots[1:3], strict=True):
+        assert snapshot.differences(engine.run(state, phase, epochs=e)[0]) == []
+    assert listener.snapshots[3].differences(after) == ["phase_epoch"]
+
+
+def test_snapshots_of_a_phase_in_segments_come_once_each(engine, trained):
+    n = LENGTH[engine.name]
+    cuts = SEGMENTS[engine.name][0]
+    phase, wanted = phase_of("training", n), (0, cuts[0], cuts[0] + 1, cuts[1], n)
+    listener, state = Listener(wanted), trained[1]
+    for last in (*cuts, n):
+        state, _ = engine.run(state, phase, epochs=last - state.phase_epoch, recorder=listener)
+    assert [snapshot.phase_epoch for snapshot in listener.snapshots] == sorted(set(wanted))
+
+
+def test_listening_changes_nothing(engine, trained):
+    phase = phase_of("training", LENGTH[engine.name])
+    expected, _ = engine.run(trained[1], phase)
+    listener = Listener(wanted=tuple(range(0, phase.epochs, 2)), window=range(1, 3))
+    assert engine.run(trained[1], phase, recorder=listener)[0].differences(expected) == []
+
+
+def test_recorder_and_progress_get_all_epochs_in_pieces_of_at_most_chunk_epochs(compiled, trained, monkeypatch):
+    monkeypatch.setattr(compiled, "chunk_epochs", 16)
+    listener, progress = Listener(), []
+    phase = phase_of("training", 60)
+    expected, _ = compiled.run(trained[1], phase, recorder=listener, progress=progress.append)
+    assert [len(piece) for piece in listener.pieces] == [16, 16, 16, 12]
+    assert [piece.first_epoch - trained[1].epoch for piece in listener.pieces] == [0, 16, 32, 48]
+    assert progress == listener.pieces
+    monkeypatch.setattr(compiled, "chunk_epochs", 500)
+    assert compiled.run(trained[1], phase)[0].differences(expected) == []
+
+
+# ---------------------------------------------------------------------- other numbers, other states, both engines
+
+
+def compare_with_oracle(engine, rules, seed, epochs, block):
+    """Every activity with a set of rules, engine beside oracle."""
+    names = {
+        Activity.UNSUPERVISED: "unsupervised",
+        Activity.TRAIN_TASK_1: "train1",
+        Activity.TRAIN_TASK_2: "train2",
+        Activity.TEST_TASK_1: "test1",
+        Activity.TEST_TASK_2: "test2",
+        Activity.SLEEP: "sleep",
+        Activity.UNIFORM_SLEEP: "uniform-sleep",
+    }
+    rules.block_epochs = block
+    state, reference = initial_state(engine.parameters, seed), oracle.Oracle(rules, seed)
+    n_spikes = 0
+    for kind in KINDS:
+        listener, phase = Listener(), phase_of(kind, epochs, (block, block))
+        state, _ = engine.run(state, phase, recorder=listener)
+        expected = reference.run(tuple(names[activity] for activity in phase.activities), epochs, **KINDS[kind][1])
+        columns = listener.columns()
+        np.testing.assert_array_equal(
+            np.column_stack((columns["spike_step"], columns["spike_cell"])), expected.spikes, err_msg=kind
+        )
+        n_spikes += len(expected.spikes)
+        np.testing.assert_array_equal(columns["move"], expected.move, err_msg=kind)
+        for name in ("grid", "frozen", "removed", "task_spikes", "task_epochs", "hunger", "agent_x", "agent_y"):
+            np.testing.assert_array_equal(getattr(state, name), getattr(reference, name), err_msg=f"{kind}: {name}")
+        for name in (
+            "input_hidden",
+            "hidden_output",
+            "inhibition",
+            "hidden_input_target",
+            "resistance",
+            "hidden_rate",
+            "output_rate",
+            "trace_average",
+            "input_output_total",
+            "hidden_output_total",
+            "u",
+        ):
+            np.testing.assert_allclose(getattr(state, name), getattr(reference, name), rtol=1e-9, err_msg=f"{kind}: {name}")
+    return n_spikes
+
+
+def test_runtime_engine_takes_every_number_from_the_parameters(irregular, oracle_rules):
+    n_spikes = compare_with_oracle(engine_class("brian2-runtime")(irregular), oracle_rules(irregular), seed=5, epochs=5, block=2)
+    assert n_spikes > 500
+
+
+@pytest.mark.slow
+def test_compiled_engine_takes_every_number_from_the_parameters(irregular, oracle_rules):
+    with engine_class("brian2")(irregular) as engine:
+        assert compare_with_oracle(engine, oracle_rules(irregular), seed=6, epochs=50, block=7) > 1000
+
+
+def scrambled(state, seed):
+    """The state with other strengths, averages, rates, traces and recent spikes, as they rarely come about by themselves."""
+    random = np.random.default_rng(seed)
+    state, n_hidden = state.copy(), PARAMETERS.n_hidden
+    state.hidden_output = np.exp(random.uniform(np.log(1e-5), np.log(0.1), (n_hidden, 8)))
+    state.hidden_output_total, state.inhibition = state.hidden_output.sum(axis=1), -state.hidden_output.mean(axis=1)
+    state.frozen = random.random((n_hidden, 8)) < 0.1
+    state.frozen[:5] = True
+    state.removed = random.random(n_hidden) < 0.05
+    state.trace_average = random.choice([-1.0, 0.0, 1.0], (n_hidden, 8)) * 10.0 ** random.uniform(-11, -3, (n_hidden, 8))
+    state.resistance, state.output_rate = random.uniform(0.5, 1.5, 8), random.uniform(0.2, 0.8, 8)
+    state.output_rate[0] = 0.5
+    state.hidden_rate = random.uniform(0.0, 0.02, n_hidden)
+    state.hunger, state.last_move = 160, 7
+    now = 600 * state.epoch
+    spikes = np.unique(
+        np.column_stack((now - 1 - random.integers(0, 700, 900), random.integers(0, PARAMETERS.n_cells, 900))), axis=0
+    )
+    state.recent_step, state.recent_cell = spikes[:, 0].copy(), spikes[:, 1].astype(np.int32)
+    plastic = np.flatnonzero(~state.frozen)
+    for projection, synapses in (("hidden_output", plastic), ("input_hidden", np.arange(len(state.input_hidden)))):
+        if projection == "input_hidden" and state.input_hidden_frozen:
+            continue
+        setattr(state, f"{projection}_trace_synapse", random.choice(synapses, 2000).astype(np.int32))
+        setattr(state, f"{projection}_trace_value", random.choice([-0.4, 0.4], 2000) * np.exp(-random.integers(0, 120, 2000) / 40))
+        setattr(state, f"{projection}_trace_step", np.sort(now - random.integers(0, 3600, 2000)))
+    return state
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_both_engines_agree_on_states_that_rarely_occur(compiled, runtime, trained, kind, seed):
+    state, phase = scrambled(start_of(kind, trained), seed), phase_of(kind, 2, (1, 1))
+    (ours, _), (theirs, _) = compiled.run(state, phase), runtime.run(state, phase)
+    exact = {name for name, value in ours.items() if not isinstance(value, np.ndarray) or value.dtype != np.float64}
+    for name in exact:
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    for name in {name for name, _ in ours.items()} - exact:
+        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-10, atol=1e-14, err_msg=name)
+
+
+# ---------------------------------------------------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize("epochs", [0, -1, 21, 10**9])
+def test_a_number_of_epochs_that_the_phase_does_not_have_is_refused(engine, trained, epochs):
+    phase = phase_of("training", 20)
+    with pytest.raises(ValueError, match=rf"^epochs: {epochs} given, allowed is 1 to 20, what is left of the phase$"):
+        engine.run(trained[1], phase, epochs=epochs)
+    state, _ = engine.run(trained[1], phase, epochs=2)
+    with pytest.raises(ValueError, match="^epochs: 19 given, allowed is 1 to 18, what is left of the phase$"):
+        engine.run(state, phase, epochs=19)
+
+
+def test_an_unknown_engine_is_refused_with_those_there_are():
+    with pytest.raises(EngineError, match="^engine: 'neuron' given, allowed are .*brian2, brian2-runtime$"):
+        engine_class("neuron")
+
+
+def assert_one_line(error):
+    assert len(str(error.value).splitlines()) == 1
+    assert str(error.value) == str(error.value).strip()
+
+
+def test_a_worker_that_was_killed_gives_one_line_and_can_be_closed():
+    message = r"^brian2 engine: the compiled program ended unexpectedly \(exit status -9\)$"
+    with pytest.raises(EngineError, match=message) as error, engine_class("brian2")(PARAMETERS) as engine:
+        state, _ = engine.run(initial_state(PARAMETERS, 1), phase_of("unsupervised", 4))
+        engine._worker.kill()
+        engine._worker.wait()
+        engine.run(state, phase_of("training", 4))
+    assert_one_line(error)
+
+
+class Killer(Recorder):
+    """Kills the worker after the first piece of a run."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def epochs(self, records):
+        self.engine._worker.kill()
+        self.engine._worker.wait()
+
+
+def test_a_worker_that_is_killed_in_the_middle_of_a_phase_gives_one_line(monkeypatch):
+    with engine_class("brian2")(PARAMETERS) as engine:
+        monkeypatch.setattr(engine, "chunk_epochs", 2)
+        with pytest.raises(EngineError, match="ended unexpectedly") as error:
+            engine.run(initial_state(PARAMETERS, 1), phase_of("unsupervised", 20), recorder=Killer(engine))
+    assert_one_line(error)
+
+
+def test_closing_ends_the_worker_and_removes_its_files():
+    engine = engine_class("brian2")(PARAMETERS)
+    process, scratch = engine._worker, engine._scratch.name
+    assert process.poll() is None
+    assert os.path.isdir(scratch)
+    engine.close()
+    engine.close()
+    assert process.poll() is not None
+    assert not os.path.exists(scratch)
+
+
+def test_a_state_of_another_network_is_refused_and_the_engine_stays_usable(compiled, irregular, trained):
+    expected, _ = compiled.run(trained[1], phase_of("test", 5))
+    with pytest.raises(EngineError, match="^brian2 engine: wrong size of V$"):
+        compiled.run(initial_state(irregular, 1), phase_of("test", 5))
+    assert compiled.run(trained[1], phase_of("test", 5))[0].differences(expected) == []
+
+
+@pytest.mark.parametrize("present, missing", [((), r"g\+\+"), (("g++",), "make")])
+def test_a_missing_compiler_is_said_with_the_packages_to_install(monkeypatch, tmp_path, present, missing):
+    for tool in present:
+        (tmp_path / tool).write_text("#!/bin/sh\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(EngineError, match=rf"^brian2 engine: {missing} not found; install .*apt install g\+\+ make") as error:
+        engine_class("brian2")(PARAMETERS)
+    assert_one_line(error)
+    assert "--engine brian2-runtime" in str(error.value)
+    assert (brian2_compiled.compiler_version() == "none") == (missing != "")
+
+
+@pytest.mark.slow
+def test_a_compilation_that_fails_names_its_log(monkeypatch, tmp_path):
+    fake = tmp_path / "g++"
+    fake.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "g++ 0.0" && exit 0\necho "no such luck" >&2\nexit 1\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FORAGING_SNN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(EngineError, match="^brian2 engine: the compilation failed, see ") as error:
+        engine_class("brian2")(PARAMETERS)
+    assert_one_line(error)
+    with open(str(error.value).rpartition(" ")[2]) as log:
+        assert "no such luck" in log.read()
+    assert list((tmp_path / "cache" / "brian2").iterdir()) == []
+
+
+# ------------------------------------------------------------------------------------- the cache of compiled programs
+
+
+@pytest.fixture
+def built(monkeypatch, tmp_path):
+    """List of what would have been compiled, into a cache of its own."""
+    programs = []
+
+    def build(parameters, directory, flags):
+        directory.mkdir()
+        (directory / "main").write_text("")
+        programs.append((parameters, flags))
+
+    monkeypatch.setattr(brian2_compiled, "_build", build)
+    monkeypatch.setenv("FORAGING_SNN_CACHE", str(tmp_path))
+    return programs
+
+
+def test_a_program_is_compiled_once_per_set_of_numbers_of_the_model(built):
+    program = brian2_compiled.compiled_program
+    first = program(PARAMETERS)
+    assert program(PARAMETERS) == first
+    same = {
+        "phases.scale": 0.1,
+        "phases.test_aeons": 3,
+        "recording.positions": True,
+        "timing.epochs_per_aeon": 50,
+        "sleep.block_epochs": 9,
+    }
+    assert program(PARAMETERS.with_changes(same)) == first
+    assert len(built) == 1
+    others = {program(PARAMETERS.with_changes({name: value})) for name, value in (("cell.alpha", 3.7), ("sleep.pulse", 0.03))}
+    others.add(program(PARAMETERS, "default"))
+    assert len(others | {first}) == len(built) == 4
+    assert [flags for _, flags in built] == ["strict", "strict", "strict", "default"]
+
+
+def test_an_engine_whose_program_is_in_the_cache_compiles_nothing(compiled, monkeypatch):
+    def build(parameters, directory, flags):
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr(brian2_compiled, "_build", build)
+    with engine_class("brian2")(PARAMETERS) as engine:
+        assert engine.run(initial_state(PARAMETERS, 1), phase_of("unsupervised", 1))[0].epoch == 1
