@@ -48,7 +48,7 @@ from foraging_snn.terminal import (
 
 PROGRAM = "foraging-snn"
 DEFAULT_PRESET = "quick"
-NOT_SHOWN, BAD_INPUT, INTERRUPTED = 1, 2, 130
+NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -92,8 +92,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done, 1 the demo did not show learning, 2 bad input or a failure that can be foreseen (one line on
-        standard error says which), 130 interrupted.
+        Exit code: 0 done; 1 the demo did not show learning, or the reader of the output has closed it; 2 bad input or a
+        failure that can be foreseen (one line on standard error says which); 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -102,14 +102,15 @@ def main(arguments: list[str] | None = None) -> int:
         return result if isinstance(result, int) else 0
     except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return NOT_ALL_WELL
     except Interrupted as interruption:
         return _fail(str(interruption), INTERRUPTED)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except ClickException as error:
         context = getattr(error, "ctx", None)
-        return _fail(f"{error.format_message()} See `{context.command_path if context else PROGRAM} --help`.")
+        command = context.command_path if context else PROGRAM
+        return _fail(f"{error.format_message().removesuffix('.')}; see `{command} --help`")
     except FORESEEN as error:
         return _fail(one_line(error))
 
@@ -364,4 +365,4 @@ def demo(
     from foraging_snn.demo import run_demo
 
     shown = run_demo(out, engine_name=engine, seed=seed, command_line=context.obj or PROGRAM)
-    raise typer.Exit(0 if shown else NOT_SHOWN)
+    raise typer.Exit(0 if shown else NOT_ALL_WELL)

@@ -182,7 +182,7 @@ def trial_seeds(seed: int, trials: int) -> range:
     if trials < 1:
         raise RunError(f"trials: {trials} given, allowed is at least 1")
     if not 0 <= seed <= MAX_SEED - trials + 1:
-        raise RunError(f"seed: {seed} given, allowed is 0 to {MAX_SEED - trials + 1} for {trials} trial(s)")
+        raise RunError(f"seed: {seed} given, allowed for {trials} trials is 0 to {MAX_SEED - trials + 1}")
     return range(seed, seed + trials)
 
 

@@ -64,9 +64,12 @@ def _print_result(result: ResultTable) -> None:
     table = new_table("after", "test", "mean ± sd" if several else "performance", "paper", ">trials")
     for row in result.rows:
         add_row(table, row.after or AT_THE_START, f"Task {row.task}", measured(row), published(row.published), len(row.eaten))
-    print_table(table)
+    if result.rows:
+        print_table(table)
+    else:
+        typer.echo("  no test of the whole network")
     print_conditions(result.conditions)
-    if not several:
+    if result.rows and not several:
         typer.echo("  one trial: no standard deviation")
     typer.echo()
 

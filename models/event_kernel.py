@@ -275,8 +275,34 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 schedule.any_frozen,
             )
             if not schedule.input_hidden_frozen:
-                _change_input_hidden(a, ih, n_ih, T, s, rules)
-            _homeostasis(a, recent_cell, fresh, n_recent, output_counts, hidden_counts, schedule, rules)
+                s_k = _room(s_k, 0, n_ih)
+                _change_input_hidden(
+                    a.input_hidden,
+                    a.slot_input,
+                    a.first_synapse,
+                    a.place,
+                    a.input_output_initial,
+                    a.hidden_input_target,
+                    ih,
+                    n_ih,
+                    T,
+                    s.factor,
+                    s_k,
+                    rules,
+                )
+            _homeostasis(
+                a.hidden_rate,
+                a.output_rate,
+                a.resistance,
+                a.hidden_input_target,
+                recent_cell,
+                fresh,
+                n_recent,
+                output_counts,
+                hidden_counts,
+                schedule.input_hidden_frozen,
+                rules,
+            )
         n_recent = _keep_recent(recent_step, recent_cell, n_recent, T - rules.pair_window_steps)
         # ---- the responses of input and hidden cells to the pulses of this epoch
         n_events = 0
@@ -658,54 +684,62 @@ def _balance_around_frozen(W, frozen, total, inhibition):
 
 
 @njit(cache=True, error_model="numpy")
-def _change_input_hidden(a, traces, n, T, s, rules):
-    """Plasticity event and scaling of input-to-hidden strengths; synapses are numbered by slot here."""
-    W = a.input_hidden.reshape(-1)
-    inputs = a.slot_input.reshape(-1)
-    total = np.full(rules.n_input, -1.0)
+def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, n, T, factor, s_k, rules):
+    """Plasticity event and scaling of input-to-hidden strengths W (k, H); synapses are numbered by place in it."""
+    flat_W, flat_inputs, synapse = W.reshape(-1), inputs.reshape(-1), traces.synapse
+    _age(traces.value, traces.step, n, T + rules.age_offset_steps, s_k)
+    gain = np.zeros(rules.n_input)  # W_i0 / W_i of the input cells with traces
     for k in range(n):
-        i = inputs[traces.synapse[k]]
-        if total[i] < 0.0:
-            total[i] = 0.0
-            for synapse in range(a.first_synapse[i], a.first_synapse[i + 1]):
-                total[i] += W[a.place[synapse]]
+        i = flat_inputs[synapse[k]]
+        if gain[i] == 0.0:
+            gain[i] = initial_total[i] / _sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
     for k in range(n):
-        i = inputs[traces.synapse[k]]
-        s_k = traces.value[k] / (T - traces.step[k] + rules.age_offset_steps)
-        D_k = min(max(s_k, -rules.max_change), rules.max_change)
-        W[traces.synapse[k]] *= 1.0 + a.input_output_initial[i] / total[i] * D_k
-    _clip_and_scale_inputs(a.input_hidden, a.hidden_input_target, s.factor, rules)
+        D_k = min(max(s_k[k], -rules.max_change), rules.max_change)
+        flat_W[synapse[k]] *= 1.0 + gain[flat_inputs[synapse[k]]] * D_k
+    _clip_and_scale_inputs(W, target, factor, rules.min_strength, rules.max_input_hidden_strength)
 
 
-@njit(cache=True, error_model="numpy")
-def _clip_and_scale_inputs(W, target, factor, rules):
-    low, high = rules.min_strength, rules.max_input_hidden_strength
+@njit(cache=True, fastmath={"reassoc", "nsz"})
+def _sum_at(values, places):
+    total = 0.0
+    for k in range(len(places)):
+        total += values[places[k]]
+    return total
+
+
+@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
+def _clip_and_scale_inputs(W, target, factor, low, high):
     factor[:] = 0.0
     for slot in range(len(W)):
+        row = W[slot]
         for h in range(len(factor)):
-            W[slot, h] = min(max(W[slot, h], low), high)
-            factor[h] += W[slot, h]
+            clipped = min(max(row[h], low), high)
+            row[h] = clipped
+            factor[h] += clipped
     for h in range(len(factor)):
         factor[h] = target[h] / factor[h]
     for slot in range(len(W)):
+        row = W[slot]
         for h in range(len(factor)):
-            W[slot, h] = max(W[slot, h] * factor[h], low)
+            row[h] = max(row[h] * factor[h], low)
 
 
 @njit(cache=True)
-def _homeostasis(a, recent_cell, fresh, n_recent, output_counts, hidden_counts, schedule, rules):
+def _homeostasis(
+    hidden_rate, output_rate, resistance, target, recent_cell, fresh, n_recent, output_counts, hidden_counts, frozen, rules
+):
     first_output = rules.n_input + rules.n_hidden
     for k in range(fresh, n_recent):
         if rules.n_input <= recent_cell[k] < first_output:
             hidden_counts[recent_cell[k] - rules.n_input] += 1
-    average_rate(a.hidden_rate, hidden_counts, rules)
-    average_rate(a.output_rate, output_counts, rules)
+    average_rate(hidden_rate, hidden_counts, rules)
+    average_rate(output_rate, output_counts, rules)
     for k in range(fresh, n_recent):
         if rules.n_input <= recent_cell[k] < first_output:
             hidden_counts[recent_cell[k] - rules.n_input] = 0
-    regulate(a.resistance, a.output_rate, rules.output_target_rate, rules.output_step)
-    if not schedule.input_hidden_frozen:
-        regulate(a.hidden_input_target, a.hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
+    regulate(resistance, output_rate, rules.output_target_rate, rules.output_step)
+    if not frozen:
+        regulate(target, hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
 
 
 @njit(cache=True)

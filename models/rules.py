@@ -228,10 +228,8 @@ def regulate(value, rate, target_rate, step):
     A resistance takes a positive step, an input target a negative one.
     """
     for k in range(len(value)):
-        if rate[k] > target_rate:
-            value[k] *= 1.0 + step
-        if rate[k] < target_rate:
-            value[k] *= 1.0 - step
+        direction = 1.0 if rate[k] > target_rate else (-1.0 if rate[k] < target_rate else 0.0)
+        value[k] *= 1.0 + direction * step
 
 
 @njit(cache=True)

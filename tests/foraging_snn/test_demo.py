@@ -1,6 +1,7 @@
 """The demo: what it claims follows from the particles eaten, and it says what is short."""
 
 import time
+from pathlib import Path
 
 import pytest
 from pretend_engine import PretendEngine
@@ -10,7 +11,7 @@ from foraging_snn.demo import Share, demo_experiment, learning_shown, run_demo
 from foraging_snn.models import EngineError, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.recording import Trial
-from foraging_snn.running import RunError, run_unsupervised
+from foraging_snn.running import RunError, packaged_states, run_unsupervised
 from foraging_snn.states import save_state
 
 TINY = preset("tiny")
@@ -93,7 +94,7 @@ def test_if_one_trial_fails_the_other_is_stopped(run, tmp_path):
 
 
 def test_the_demo_fits_the_start_state_of_the_package():
-    if demo.START not in demo.packaged_states():
+    if demo.START not in packaged_states():
         pytest.skip("no start state in the package yet")
-    plan = demo._plan(demo.Path("out"), 0, "", demo.START, demo.LENGTHS)
+    plan = demo._plan(Path("out"), 0, "", demo.START, demo.LENGTHS)
     assert 50_000 <= sum(phase.epochs for phase in plan.phases) <= 150_000

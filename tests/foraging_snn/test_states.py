@@ -1,10 +1,12 @@
 """States on disk: the same bit for bit, and nothing but a whole state of its parameters is read."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import fields, replace
 from errno import ENOSPC
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -346,3 +348,16 @@ def test_a_state_written_in_one_process_is_read_in_another(path):
     assert (
         subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True).stdout.strip() == "40"
     )
+
+
+def test_the_documentation_lists_every_field(path, state):
+    rows = (
+        (Path(__file__).parents[2] / "docs" / "file_format.md").read_text(encoding="utf-8").partition("## The file of a state")[2]
+    )
+    listed = {}
+    for names, _, kinds in re.findall(r"^\| (`.+`) \| ([^|]+) \| ([^|]+) \|$", rows, re.MULTILINE):
+        names, kinds = re.findall(r"`(\w+)`", names), kinds.split(", ")
+        listed |= dict(zip(names, kinds if len(kinds) > 1 else kinds * len(names), strict=True))
+    with h5py.File(path) as file:
+        kinds = {name: str(file["state"][name].dtype) if name in file["state"] else "int64" for name, _ in state.items()}
+    assert listed == kinds

@@ -1,0 +1,114 @@
+"""Speed and memory of the engines, side by side in one run: `python -m foraging_snn.benchmark`.
+
+Every engine is measured in a process of its own, one core each, in several rounds that go through all engines; the best round counts.
+The network is the packaged one after the unsupervised phase, then trained on Task 1 for a while by the event engine.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from foraging_snn.models import Activity, Block, Engine, NetworkState, Phase, engine_class
+from foraging_snn.running import packaged_states, read_start
+from foraging_snn.states import load_state, save_state
+from foraging_snn.terminal import add_row, new_table, print_table
+
+ENGINES = {
+    "Brian2 runtime, NumPy": ("brian2-runtime", {"codegen": "numpy"}),
+    "Brian2 runtime, Cython": ("brian2-runtime", {"codegen": "cython"}),
+    "Brian2 compiled, default flags": ("brian2", {"flags": "default"}),
+    "Brian2 compiled, strict flags": ("brian2", {"flags": "strict"}),
+    "event": ("event", {}),
+}
+ACTIVITIES = {
+    "unsupervised": Activity.UNSUPERVISED,
+    "training": Activity.TRAIN_TASK_1,
+    "test": Activity.TEST_TASK_1,
+    "sleep": Activity.SLEEP,
+}
+TRAINING_AEONS = 1000
+
+
+def prepare(path: Path, aeons: int) -> None:
+    """Write the state that all engines start from: the packaged start state, trained on Task 1."""
+    start = read_start(next(iter(packaged_states())))
+    epochs = aeons * start.parameters.timing.epochs_per_aeon
+    with engine_class("event")(start.parameters) as engine:
+        state, _ = engine.run(start.state, Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), epochs))
+    save_state(path, state, start.parameters, note=f"packaged start state, {aeons} aeons of Task 1")
+
+
+def speed(engine: Engine, state: NetworkState, activity: Activity, seconds: float) -> float:
+    """Epochs per second in one activity, over about `seconds` after a first short run that is not counted."""
+    phase = Phase(activity.value, (Block(activity, 100),), 10**9)
+    state = state.copy()
+    state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
+    epochs = 2
+    while True:
+        began = time.perf_counter()
+        engine.run(state, phase, epochs=epochs)
+        passed = time.perf_counter() - began
+        if passed > 0.5 * seconds:
+            return epochs / passed
+        epochs = max(2 * epochs, int(0.8 * epochs * seconds / max(passed, 1e-3)))
+
+
+def measure(name: str, path: Path, seconds: float) -> dict[str, float]:
+    """Speeds of one engine in this process, its peak memory and its time to start, in MB and seconds."""
+    began = time.perf_counter()
+    engine_name, options = ENGINES[name]
+    saved = load_state(path)
+    with engine_class(engine_name)(saved.parameters, **options) as engine:
+        engine.run(saved.state, Phase("start", (Block(Activity.TEST_TASK_1, 100),), 1))
+        result = {"start": time.perf_counter() - began}
+        result |= {label: speed(engine, saved.state, activity, seconds) for label, activity in ACTIVITIES.items()}
+    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return result | {"memory": kilobytes / 1024}
+
+
+def _measure_apart(name: str, path: Path, seconds: float) -> dict[str, float]:
+    command = [sys.executable, "-m", "foraging_snn.benchmark", "--measure", name, "--state", str(path), "--seconds", str(seconds)]
+    one_core = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    result = subprocess.run(command, capture_output=True, text=True, env=os.environ | one_core)
+    if result.returncode != 0:
+        raise RuntimeError(f"{name}: {result.stderr.strip().splitlines()[-1] if result.stderr.strip() else 'failed'}")
+    return json.loads(result.stdout.strip().splitlines()[-1])
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 4.0,
+    rounds: Annotated[int, typer.Option(help="Rounds through all engines; the best counts.")] = 2,
+    measured: Annotated[str | None, typer.Option("--measure", hidden=True)] = None,
+    state: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Measure all engines."""
+    if measured:
+        typer.echo(json.dumps(measure(measured, state, seconds)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.h5"
+        prepare(path, TRAINING_AEONS)
+        results: dict[str, list[dict[str, float]]] = {name: [] for name in ENGINES}
+        for round_ in range(rounds + 1):  # the first round fills the caches of compiled code and is not counted
+            for name in ENGINES:
+                result = _measure_apart(name, path, seconds if round_ else 0.1)
+                results[name] += [result] if round_ else []
+    table = new_table("epochs per second, one core", *(f">{label}" for label in ACTIVITIES), ">start s", ">peak MB")
+    for name, measurements in results.items():
+        speeds = [f"{max(m[label] for m in measurements):,.0f}" for label in ACTIVITIES]
+        best = [f"{min(m[key] for m in measurements):.{digits}f}" for key, digits in (("start", 1), ("memory", 0))]
+        add_row(table, name, *speeds, *best)
+    print_table(table)
+    typer.echo(f"best of {rounds} rounds of {seconds:g} s; Task 1 trained for {TRAINING_AEONS} aeons; memory with its worker processes")
+
+
+if __name__ == "__main__":
+    typer.run(main)
