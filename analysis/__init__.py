@@ -1,0 +1,1 @@
+"""Analysis of recorded trials: pure functions from recorded arrays to labelled results."""

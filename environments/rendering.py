@@ -10,9 +10,7 @@ AGENT_SYMBOL = "@"
 
 PIXELS_PER_SQUARE = 12
 # Colours of Okabe & Ito, which colour-blind readers can tell apart. Rows as in a grid: empty, then the types.
-SQUARE_COLOURS = np.array(
-    [(250, 250, 250), (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)], dtype=np.uint8
-)
+SQUARE_COLOURS = np.array([(250, 250, 250), (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)], dtype=np.uint8)
 FIELD_COLOUR = np.array((226, 226, 226), dtype=np.uint8)  # empty squares within the field of view
 LINE_COLOUR = np.array((255, 255, 255), dtype=np.uint8)
 OUTLINE_COLOUR = np.array((60, 60, 60), dtype=np.uint8)

@@ -1,7 +1,7 @@
 """Speed and memory of the engines, side by side in one run: `python -m foraging_snn.benchmark`.
 
-Every engine is measured in a process of its own, one core each, in several rounds that go through all engines; the best round counts.
-The network is the packaged one after the unsupervised phase, then trained on Task 1 for a while by the event engine.
+Every engine is measured in a process of its own, one core each, in several rounds that go through all engines; the best round
+counts. The network is the packaged one after the unsupervised phase, then trained on Task 1 for a while by the event engine.
 """
 
 import json
@@ -107,7 +107,9 @@ def main(
         best = [f"{min(m[key] for m in measurements):.{digits}f}" for key, digits in (("start", 1), ("memory", 0))]
         add_row(table, name, *speeds, *best)
     print_table(table)
-    typer.echo(f"best of {rounds} rounds of {seconds:g} s; Task 1 trained for {TRAINING_AEONS} aeons; memory with its worker processes")
+    typer.echo(
+        f"best of {rounds} rounds of {seconds:g} s; Task 1 trained for {TRAINING_AEONS} aeons; memory with its worker processes"
+    )
 
 
 if __name__ == "__main__":

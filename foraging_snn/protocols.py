@@ -145,11 +145,21 @@ def experiments(parameters: Parameters) -> dict[str, Experiment]:
         row("uniform-sleep", "T1 -> I(uniform S,T2)", "S4E,F", (*t1, *build.interleave("uniform S", "T2"))),
     ]
     rows += [
-        row(f"freeze-{percent}", f"T1 -> freeze top {percent} % -> T2", "S6", (*t1, *build.train(2, again=True, freeze=percent / 100)))
+        row(
+            f"freeze-{percent}",
+            f"T1 -> freeze top {percent} % -> T2",
+            "S6",
+            (*t1, *build.train(2, again=True, freeze=percent / 100)),
+        )
         for percent in (1, 5, 10)
     ]
     rows += [
-        row(f"dropout-{task}", f"T{task} -> hidden cells removed", "S2", ((t1, t2)[task - 1][0], (t1, t2)[task - 1][1], build.dropout(task)))
+        row(
+            f"dropout-{task}",
+            f"T{task} -> hidden cells removed",
+            "S2",
+            ((t1, t2)[task - 1][0], (t1, t2)[task - 1][1], build.dropout(task)),
+        )
         for task in (1, 2)
     ]
     return {experiment.name: experiment for experiment in rows}

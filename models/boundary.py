@@ -106,7 +106,9 @@ class Boundary:
         kept = state.recent_step > T - rules.pair_window_steps
         state.recent_step, state.recent_cell = state.recent_step[kept], state.recent_cell[kept]
 
-        movement, S = self._forage(spikes[-N_OUTPUT:]) if awake else (Movement(STAY, 0, Outcome.NOTHING), self.parameters.reward.asleep)
+        movement, S = (
+            self._forage(spikes[-N_OUTPUT:]) if awake else (Movement(STAY, 0, Outcome.NOTHING), self.parameters.reward.asleep)
+        )
         if plastic:
             self._change_strengths(T, S)
         if awake:
@@ -123,7 +125,13 @@ class Boundary:
     def _update_traces(self, fresh: int, T: int) -> None:
         state = self.state
         made = rule.make_traces(
-            state.recent_step, state.recent_cell, fresh, state.frozen.ravel(), state.input_hidden_frozen, self.synapse_of, self.rules
+            state.recent_step,
+            state.recent_cell,
+            fresh,
+            state.frozen.ravel(),
+            state.input_hidden_frozen,
+            self.synapse_of,
+            self.rules,
         )
         for projection, new in zip(("hidden_output", "input_hidden"), made, strict=True):
             names = [f"{projection}_trace_{part}" for part in ("synapse", "value", "step")]

@@ -24,7 +24,12 @@ from foraging_snn.models.phases import Activity, Phase
 from foraging_snn.models.state import NetworkState, removal_order
 
 ACTIVITY_NUMBERS = {activity: number for number, activity in enumerate(Activity)}  # as in models/cpp/worker.cpp
-SOURCES = ("brian2_build.py", "brian2_network.py", *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")), "cpp/worker.cpp")
+SOURCES = (
+    "brian2_build.py",
+    "brian2_network.py",
+    *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")),
+    "cpp/worker.cpp",
+)
 RECORD_TYPES = {
     "move": np.int8,
     "eaten": np.int8,

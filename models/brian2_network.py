@@ -167,7 +167,7 @@ def _add_cpp_implementations(functions: dict[str, brian2.Function], cpp_director
         "next_u": "double V, double u, double x",
         "next_x": "double x",
         "unchanged": "double V",
-        "event_size": ", ".join(f"long {name}" for name in "seed stream epoch step i j n_pre n_post".split()),
+        "event_size": ", ".join(f"long {name}" for name in ["seed", "stream", "epoch", "step", "i", "j", "n_pre", "n_post"]),
     }
     for name, function in functions.items():
         function.implementations.add_implementation("cpp", f"using foraging::{name};", name=name, compiler_kwds=header)

@@ -113,7 +113,7 @@ class Brian2Runtime(Engine):
 
     def _collect_spikes(self) -> None:
         """Take new spikes from the monitor; they belong to the epoch begun last."""
-        monitor, p = self.brian2.spikes, self.parameters
+        monitor = self.brian2.spikes
         cells = np.array(monitor.i[self._seen :], np.int32)
         steps = np.round(np.array(monitor.t[self._seen :] / self._dt)).astype(np.int64) + self._step_offset
         self._seen += len(cells)
@@ -138,7 +138,11 @@ class Brian2Runtime(Engine):
         layer = np.digitize(cells, (p.n_input, p.n_input + p.n_hidden))
         hidden, output = (np.bincount(row[layer == n], minlength=epochs).astype(np.int32) for n in (1, 2))
         records = EpochRecords(
-            first, None, *(c.astype(t) for c, t in zip(columns, (np.int8, np.int8, np.int8, np.int16, np.int16), strict=True)), hidden, output
+            first,
+            None,
+            *(c.astype(t) for c, t in zip(columns, (np.int8, np.int8, np.int8, np.int16, np.int16), strict=True)),
+            hidden,
+            output,
         )
         if spikes:
             records.spike_step, records.spike_cell = steps, cells

@@ -7,8 +7,8 @@ draws are the same rules and the same draws as in the Brian2 engines.
 
 What is approximate
 -------------------
-1. A cell is not exactly at rest when its pulse arrives. What is left from the epoch before (about 4e-4 in V after a spike) is carried
-   along linearly, and counts to first order as a change of the pulse. Neglected: products of two such small numbers.
+1. A cell is not exactly at rest when its pulse arrives. What is left from the epoch before (about 4e-4 in V after a spike) is
+   carried along linearly, and counts to first order as a change of the pulse. Neglected: products of two such small numbers.
 2. The state of an input or hidden cell at the end of an epoch is interpolated: from a polynomial below 75 % of the threshold pulse
    (error below 1e-8), from a table above it (error below 1e-6 but for one pulse in a thousand).
 3. V one and two steps ago of input and hidden cells are set to V at the end of an epoch; they matter only while V > 0.
@@ -152,9 +152,7 @@ class Event(Engine):
             spikes,
         )
         if not ok:
-            raise EngineError(
-                f"world.density: {self.parameters.world.density} given, the grid is too full to place all particles"
-            )
+            raise EngineError(f"world.density: {self.parameters.world.density} given, the grid is too full to place all particles")
         first = state.epoch
         state.epoch += epochs
         state.phase_epoch += epochs
@@ -178,9 +176,7 @@ class Event(Engine):
         state.input_hidden = arrays.input_hidden.reshape(-1)[self._place]
         state.hidden_output, state.trace_average = arrays.hidden_output.T.copy(), arrays.trace_average.T.copy()
         if not self._phase.is_test and not self._schedule.any_frozen:
-            balance_outputs(
-                state.hidden_output.reshape(-1), state.frozen.reshape(-1), state.hidden_output_total, state.inhibition
-            )
+            balance_outputs(state.hidden_output.reshape(-1), state.frozen.reshape(-1), state.hidden_output_total, state.inhibition)
         if not state.input_hidden_frozen:
             sum_inputs(state.input_hidden, state.input_index, state.input_output_total)
         return state.copy()

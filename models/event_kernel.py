@@ -17,7 +17,6 @@ from foraging_snn.environments import (
     choose_move,
     draw_world,
     eat,
-    integer,
     move_agent,
     outcome_of,
     reward_of,
@@ -937,7 +936,7 @@ def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
 
 @njit(cache=True)
 def _sort_events(s, n):
-    """Sort the events by step, then cell, where they came in the order of cells within each layer: by insertion, or counting if many."""
+    """Sort the events by step, then cell, which they came in within each layer: by insertion, or counting."""
     if n < 48:
         for k in range(1, n):
             step, cell, place = s.event_step[k], s.event_cell[k], k

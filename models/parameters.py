@@ -37,9 +37,7 @@ class World(_Group):
 
     size: int = _parameter(50, "side of the square grid", "squares", "paper", ge=12, le=1000)
     field: int = _parameter(7, "side of the square field of view (odd)", "squares", "paper", ge=3, le=31)
-    density: float = _parameter(
-        0.1, "share of the squares that hold food", "1", "paper", gt=0.0, le=MAX_DENSITY
-    )
+    density: float = _parameter(0.1, "share of the squares that hold food", "1", "paper", gt=0.0, le=MAX_DENSITY)
 
     @model_validator(mode="after")
     def _field_fits(self) -> "World":
@@ -56,7 +54,11 @@ class Network(_Group):
     hidden_cells: int = _parameter(784, "cells of the hidden layer", "cells", "paper", ge=1, le=100_000)
     inputs_per_hidden_cell: int = _parameter(9, "different input cells of each hidden cell", "synapses", "paper", ge=1)
     strength_chunk: float = _parameter(
-        0.001, "chunk in which initial input-to-hidden strength is dealt; each synapse has one to begin with", "1", "program", gt=0.0
+        0.001,
+        "chunk in which initial input-to-hidden strength is dealt; each synapse has one to begin with",
+        "1",
+        "program",
+        gt=0.0,
     )
     chunks_per_synapse: int = _parameter(
         10, "chunks an input cell deals at random, per synapse of its own", "chunks", "program", ge=0, le=1000
@@ -96,9 +98,7 @@ class Synapse(_Group):
 class Policy(_Group):
     """From output spikes to movement."""
 
-    hunger_per_percent: int = _parameter(
-        2, "epochs of hunger for each percent of random moves", "epochs", "program", ge=1
-    )
+    hunger_per_percent: int = _parameter(2, "epochs of hunger for each percent of random moves", "epochs", "program", ge=1)
 
 
 class Plasticity(_Group):
@@ -132,7 +132,9 @@ class Homeostasis(_Group):
 
     rate_average: float = _parameter(1e-4, "rate of the running averages of the firing rates", "1/epoch", "program", ge=0.0, le=1.0)
     output_step: float = _parameter(1e-5, "relative step of the resistance of an output cell", "1/epoch", "program", ge=0.0, lt=1.0)
-    hidden_step: float = _parameter(1e-5, "relative step of the input target of a hidden cell", "1/epoch", "program", ge=0.0, lt=1.0)
+    hidden_step: float = _parameter(
+        1e-5, "relative step of the input target of a hidden cell", "1/epoch", "program", ge=0.0, lt=1.0
+    )
     output_target_rate: float = _parameter(0.5, "target rate of an output cell", "spikes/epoch", "program", ge=0.0)
     hidden_target_rate: float = _parameter(0.01, "target rate of a hidden cell", "spikes/epoch", "program", ge=0.0)
 
@@ -147,7 +149,9 @@ class Sleep(_Group):
 class Phases(_Group):
     """Lengths of the phases."""
 
-    scale: float = _parameter(1.0, "factor on every length below (results are whole aeons, at least one)", "1", "ours", gt=0.0, le=100.0)
+    scale: float = _parameter(
+        1.0, "factor on every length below (results are whole aeons, at least one)", "1", "ours", gt=0.0, le=100.0
+    )
     unsupervised_aeons: int = _parameter(100_000, "unsupervised phase", "aeons", "program", ge=1)
     training_aeons: int = _parameter(50_000, "first training phase", "aeons", "program", ge=1)
     retraining_aeons: int = _parameter(50_000, "training phase that follows another training phase", "aeons", "program", ge=1)
@@ -160,10 +164,16 @@ class Phases(_Group):
 class Recording(_Group):
     """What a run keeps."""
 
-    snapshots_per_phase: int = _parameter(50, "snapshots of the strengths in a phase, evenly spaced", "snapshots", "ours", ge=1, le=100_000)
-    test_snapshots: int = _parameter(1, "snapshots of the strengths in a test, where they do not change", "snapshots", "ours", ge=1, le=100_000)
+    snapshots_per_phase: int = _parameter(
+        50, "snapshots of the strengths in a phase, evenly spaced", "snapshots", "ours", ge=1, le=100_000
+    )
+    test_snapshots: int = _parameter(
+        1, "snapshots of the strengths in a test, where they do not change", "snapshots", "ours", ge=1, le=100_000
+    )
     positions: bool = _parameter(False, "keep the agent's position after every move", "", "ours")
-    spike_window_epochs: int = _parameter(0, "keep all spikes of the last so many epochs of every phase", "epochs", "ours", ge=0, le=10_000)
+    spike_window_epochs: int = _parameter(
+        0, "keep all spikes of the last so many epochs of every phase", "epochs", "ours", ge=0, le=10_000
+    )
 
 
 class Parameters(_Group):
@@ -293,7 +303,7 @@ class Parameters(_Group):
 
     def rows(self) -> Iterator["ParameterRow"]:
         """One row per parameter, in the order of the groups."""
-        for group_name, group_field in type(self).model_fields.items():
+        for group_name in type(self).model_fields:
             group = getattr(self, group_name)
             if not isinstance(group, _Group):
                 continue

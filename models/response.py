@@ -1,8 +1,8 @@
 """The response of a resting cell to one pulse: when it spikes, and what is left of it at the end of the epoch.
 
-A cell at rest whose input x jumps by P spikes at times that are a function of P alone. `ResponseTable` holds that function, found by
-stepping the map itself: the pulses at which a spike time changes, to the last bit; between them the state at the end of the epoch,
-interpolated. Cells are not quite at rest when the pulse comes (see models/event.py); to first order that is a shift of P.
+A cell at rest whose input x jumps by P spikes at times that are a function of P alone. `ResponseTable` holds that function, found
+by stepping the map itself: the pulses at which a spike time changes, to the last bit; between them the state at the end of the
+epoch, interpolated. Cells are not quite at rest when the pulse comes (see models/event.py); to first order that is a shift of P.
 """
 
 from typing import NamedTuple

@@ -177,7 +177,7 @@ def scale_input_hidden(W, hidden_index, target, rules):
 
 @njit(cache=True)
 def scale_hidden_output(W, frozen, rules):
-    """Heterosynaptic scaling of the non-frozen inputs of every output cell, so that all its inputs sum to its target; W (H * 8,)."""
+    """Heterosynaptic scaling of the non-frozen inputs of every output cell: all its inputs sum to its target; W (H * 8,)."""
     fixed = np.zeros(N_OUTPUT)
     plastic = np.zeros(N_OUTPUT)
     for s in range(len(W)):
@@ -193,7 +193,7 @@ def scale_hidden_output(W, frozen, rules):
 
 @njit(cache=True)
 def balance_outputs(W, frozen, total, inhibition):
-    """W_i over the non-frozen outputs of each hidden cell, and its inhibition: minus their mean. `total`, `inhibition` (H,) are changed."""
+    """W_i over the non-frozen outputs of each hidden cell, and its inhibition: minus their mean; both (H,), changed."""
     for h in range(len(total)):
         summed = 0.0
         n = 0

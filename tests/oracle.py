@@ -368,8 +368,12 @@ class Traces:
 
     def followed_by(self, newer: Traces) -> Traces:
         """These traces and then the newer ones."""
-        return Traces(np.append(self.step, newer.step), np.append(self.pre, newer.pre),
-                      np.append(self.post, newer.post), np.append(self.size, newer.size))
+        return Traces(
+            np.append(self.step, newer.step),
+            np.append(self.pre, newer.pre),
+            np.append(self.post, newer.post),
+            np.append(self.size, newer.size),
+        )
 
     def alive_at(self, boundary_step: int, rules: Rules) -> Traces:
         """The traces that count at a boundary."""
@@ -377,8 +381,9 @@ class Traces:
         return self.where((age >= 0) & (age < rules.trace_life))
 
 
-def new_traces(step: int, pre: np.ndarray, post: np.ndarray, earlier_pre: Spikes, earlier_post: Spikes,
-               amplitude: float, rules: Rules) -> Traces:
+def new_traces(
+    step: int, pre: np.ndarray, post: np.ndarray, earlier_pre: Spikes, earlier_post: Spikes, amplitude: float, rules: Rules
+) -> Traces:
     """Traces of all pairs whose later spike is one of the pre and post cells that spike at `step`, all to all.
     A pre spike and a post spike of the same step make one trace, as pre before post."""
     earlier_pre = earlier_pre.after(step - rules.trace_window).with_new(step, pre)
@@ -393,8 +398,11 @@ def new_traces(step: int, pre: np.ndarray, post: np.ndarray, earlier_pre: Spikes
 def all_pairs(step: int, earlier: Spikes, cells_now: np.ndarray, rules: Rules):
     """Every earlier spike with every cell that spikes at `step`: earlier cell, later cell, exp(-dt/40) of each pair."""
     interval = np.repeat(step - earlier.step, len(cells_now))
-    return (np.repeat(earlier.cell, len(cells_now)), np.tile(cells_now, len(earlier.cell)),
-            np.exp(-interval / rules.trace_time_constant))
+    return (
+        np.repeat(earlier.cell, len(cells_now)),
+        np.tile(cells_now, len(earlier.cell)),
+        np.exp(-interval / rules.trace_time_constant),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- plasticity
@@ -405,8 +413,16 @@ def eligibility(traces: Traces, boundary_step: int, rules: Rules) -> np.ndarray:
     return traces.size / (boundary_step - traces.step + rules.trace_age_offset)
 
 
-def hidden_output_event(strengths: np.ndarray, average: np.ndarray, traces: Traces, total: np.ndarray,
-                        frozen: np.ndarray, reward: float, boundary_step: int, rules: Rules):
+def hidden_output_event(
+    strengths: np.ndarray,
+    average: np.ndarray,
+    traces: Traces,
+    total: np.ndarray,
+    frozen: np.ndarray,
+    reward: float,
+    boundary_step: int,
+    rules: Rules,
+):
     """New strengths (n_hidden, 8), before scaling, and new Avg (n_hidden, 8), at a plasticity event.
 
     total (n_hidden,) is W_i, the output of each hidden cell after the event before; reward is S."""
@@ -428,8 +444,15 @@ def hidden_output_event(strengths: np.ndarray, average: np.ndarray, traces: Trac
     return np.where(frozen, strengths, new_strengths), np.where(frozen, average, new_average)
 
 
-def input_hidden_event(strengths: np.ndarray, synapse: np.ndarray, traces: Traces, initial_total: np.ndarray,
-                       total: np.ndarray, boundary_step: int, rules: Rules) -> np.ndarray:
+def input_hidden_event(
+    strengths: np.ndarray,
+    synapse: np.ndarray,
+    traces: Traces,
+    initial_total: np.ndarray,
+    total: np.ndarray,
+    boundary_step: int,
+    rules: Rules,
+) -> np.ndarray:
     """New strengths of the input -> hidden synapses, before scaling, at a plasticity event; no reward enters.
 
     synapse[input, hidden] is the number of a synapse; initial_total and total (n_input,) are W_i0 and W_i."""
@@ -441,8 +464,7 @@ def input_hidden_event(strengths: np.ndarray, synapse: np.ndarray, traces: Trace
     return np.clip(new_strengths, rules.strength_floor, rules.input_hidden_cap)
 
 
-def scale_inputs(strengths: np.ndarray, post: np.ndarray, frozen: np.ndarray, target: np.ndarray,
-                 rules: Rules) -> np.ndarray:
+def scale_inputs(strengths: np.ndarray, post: np.ndarray, frozen: np.ndarray, target: np.ndarray, rules: Rules) -> np.ndarray:
     """Scale the non-frozen synapses so that all inputs of each cell sum to its target, then apply the floor.
 
     strengths, post (the receiving cell) and frozen have one entry per synapse, target one per receiving cell."""
@@ -583,8 +605,15 @@ class Oracle:
 
     # --- phases
 
-    def run(self, activities: tuple[str, ...], epochs: int, *, start: bool = True, freeze_fraction: float = 0.0,
-            dropout: bool | int | None = None) -> Record:
+    def run(
+        self,
+        activities: tuple[str, ...],
+        epochs: int,
+        *,
+        start: bool = True,
+        freeze_fraction: float = 0.0,
+        dropout: bool | int | None = None,
+    ) -> Record:
         """Run `epochs` epochs of a phase; with start=False, go on with the phase that is under way.
 
         dropout removes the hidden cells one by one over the phase: True takes `epochs` for the length of the phase, a
@@ -721,20 +750,33 @@ class Oracle:
     def _plasticity_event(self, step: int, reward: float) -> None:
         rules, shape = self.rules, self.hidden_output.shape
         self.hidden_output, self.trace_average = hidden_output_event(
-            self.hidden_output, self.trace_average, self.hidden_output_traces, self.hidden_output_total,
-            self.frozen, reward, step, rules)
+            self.hidden_output,
+            self.trace_average,
+            self.hidden_output_traces,
+            self.hidden_output_total,
+            self.frozen,
+            reward,
+            step,
+            rules,
+        )
         if not self.input_hidden_frozen:
             self._input_hidden_event(step)
         output_index = np.tile(np.arange(rules.n_output), rules.n_hidden)
-        scaled = scale_inputs(self.hidden_output.ravel(), output_index, self.frozen.ravel(),
-                              self.output_input_target, rules)
+        scaled = scale_inputs(self.hidden_output.ravel(), output_index, self.frozen.ravel(), self.output_input_target, rules)
         self.hidden_output = scaled.reshape(shape)
         self.hidden_output_total, self.inhibition = output_totals(self.hidden_output, self.inhibition, self.frozen)
 
     def _input_hidden_event(self, step: int) -> None:
         rules = self.rules
-        changed = input_hidden_event(self.input_hidden, self.synapse_number, self.input_hidden_traces,
-                                     self.input_output_initial, self.input_output_total, step, rules)
+        changed = input_hidden_event(
+            self.input_hidden,
+            self.synapse_number,
+            self.input_hidden_traces,
+            self.input_output_initial,
+            self.input_output_total,
+            step,
+            rules,
+        )
         none_frozen = np.zeros(len(changed), dtype=bool)
         self.input_hidden = scale_inputs(changed, self.hidden_index, none_frozen, self.hidden_input_target, rules)
         self.input_output_total = np.bincount(self.input_index, self.input_hidden, minlength=rules.n_input)
@@ -743,8 +785,8 @@ class Oracle:
         rules = self.rules
         self.hidden_rate = average_rate(self.hidden_rate, self.spike_count[self.hidden_cells], rules)
         self.output_rate = average_rate(self.output_rate, self.spike_count[self.output_cells], rules)
-        self.resistance = homeostasis(self.resistance, self.output_rate, rules.output_target_rate,
-                                      rules.output_homeostasis)
+        self.resistance = homeostasis(self.resistance, self.output_rate, rules.output_target_rate, rules.output_homeostasis)
         if not self.input_hidden_frozen:
-            self.hidden_input_target = homeostasis(self.hidden_input_target, self.hidden_rate,
-                                                   rules.hidden_target_rate, -rules.hidden_homeostasis)
+            self.hidden_input_target = homeostasis(
+                self.hidden_input_target, self.hidden_rate, rules.hidden_target_rate, -rules.hidden_homeostasis
+            )

@@ -366,8 +366,12 @@ def test_a_trace_counts_at_six_boundaries():
 
 def example_traces(rng, n_pre: int, n_post: int, number: int = 60) -> o.Traces:
     """Random traces of up to 4000 steps before step 6000, in order of time."""
-    return o.Traces(np.sort(rng.integers(2000, 6001, number)), rng.integers(0, n_pre, number),
-                    rng.integers(0, n_post, number), rng.uniform(-0.4, 0.4, number))
+    return o.Traces(
+        np.sort(rng.integers(2000, 6001, number)),
+        rng.integers(0, n_pre, number),
+        rng.integers(0, n_post, number),
+        rng.uniform(-0.4, 0.4, number),
+    )
 
 
 @pytest.mark.parametrize("reward", [1.0, -0.001, -0.0001, 0.5])
@@ -415,8 +419,16 @@ def test_an_epoch_applies_the_event_to_the_traces_up_to_its_first_step(experienc
     before = copy.deepcopy(experienced)
     record = experienced.run((phase,), 1)
     assert not (record.spikes[:, 0] == 60000).any()  # so that the traces before the epoch are those of its boundary
-    W, average = o.hidden_output_event(before.hidden_output, before.trace_average, before.hidden_output_traces,
-                                       before.hidden_output.sum(axis=1), before.frozen, reward, 60000, RULES)
+    W, average = o.hidden_output_event(
+        before.hidden_output,
+        before.trace_average,
+        before.hidden_output_traces,
+        before.hidden_output.sum(axis=1),
+        before.frozen,
+        reward,
+        60000,
+        RULES,
+    )
     np.testing.assert_allclose(experienced.trace_average, average, rtol=1e-12)
     np.testing.assert_allclose(experienced.hidden_output, W * 15.68 / W.sum(axis=0), rtol=1e-12)
     assert (experienced.hidden_output != before.hidden_output).any()
@@ -627,8 +639,19 @@ def test_only_the_unsupervised_phase_changes_input_to_hidden_strengths(experienc
 
 
 def test_a_test_phase_changes_no_strength_rate_or_resistance(experienced):
-    names = ("hidden_output", "trace_average", "inhibition", "hidden_output_total", "input_hidden", "resistance",
-             "hidden_rate", "output_rate", "hidden_input_target", "task_spikes", "task_epochs")
+    names = (
+        "hidden_output",
+        "trace_average",
+        "inhibition",
+        "hidden_output_total",
+        "input_hidden",
+        "resistance",
+        "hidden_rate",
+        "output_rate",
+        "hidden_input_target",
+        "task_spikes",
+        "task_epochs",
+    )
     before = {name: getattr(experienced, name).copy() for name in names}
     record = experienced.run(("test2",), 8)
     for name in names:
@@ -698,7 +721,7 @@ def test_sleeping_hidden_cells_are_pulsed_by_their_draw_and_fire_64_steps_later(
     assert sorted(zip(step // 600 * 600, cell - N_INPUT, strict=True)) == pulsed
     assert len(pulsed) == pytest.approx(4 * r.sum(), rel=0.2)
     assert state == (experienced.agent_x, experienced.agent_y, experienced.last_move, experienced.hunger)
-    assert not experienced.spike_count[: N_INPUT].any() and (record.move == o.STAY).all()
+    assert not experienced.spike_count[:N_INPUT].any() and (record.move == o.STAY).all()
 
 
 def test_uniform_sleep_pulses_every_cell_alike(experienced):

@@ -430,8 +430,7 @@ class TestPolicy:
         counts = np.full(8, 2)
         n = 8000
         moves = Counter(
-            world.choose_move(counts, 4, 0, stream_key(1, Stream.DIRECTION_TIE, e), self.exploration_key(e))
-            for e in range(n)
+            world.choose_move(counts, 4, 0, stream_key(1, Stream.DIRECTION_TIE, e), self.exploration_key(e)) for e in range(n)
         )
         assert sorted(moves) == [0, 1, 2, 3, 5, 6, 7, 8]
         assert max(abs(count - n / 8) for count in moves.values()) < 4 * math.sqrt(n / 8)
