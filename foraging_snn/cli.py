@@ -48,6 +48,7 @@ from foraging_snn.terminal import (
 
 PROGRAM = "foraging-snn"
 DEFAULT_PRESET = "quick"
+DEFAULT_ENGINE = "event"
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
@@ -204,7 +205,7 @@ def run(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files, one per trial.")],
-    engine: EngineOption = "brian2",
+    engine: EngineOption = DEFAULT_ENGINE,
     preset_name: PresetOption = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 1,
     seed: SeedOption = 0,
@@ -261,7 +262,7 @@ def _span(seeds: range) -> str:
 def unsupervised(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="FILE.h5", help="File for the state.")],
-    engine: EngineOption = "brian2",
+    engine: EngineOption = DEFAULT_ENGINE,
     preset_name: PresetOption = None,
     seed: SeedOption = 0,
     file: FileOption = None,
@@ -355,12 +356,13 @@ def _is_state(path: Path) -> bool:
 def demo(
     context: typer.Context,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the figure and the files.")] = Path("foraging-demo"),
-    engine: EngineOption = "brian2",
+    engine: EngineOption = DEFAULT_ENGINE,
     seed: SeedOption = 0,
 ) -> None:
-    """Learn Task 1 in about three minutes.
+    """Learn, forget, and remember with sleep, in about two minutes.
 
-    Two short trials from a start state that comes with the package; leaves a table, a figure and the files of the trials.
+    Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, a figure and
+    the files of the trials. With a Brian2 engine, which is slow, only T1.
     """
     from foraging_snn.demo import run_demo
 

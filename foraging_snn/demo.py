@@ -1,4 +1,4 @@
-"""The demo: two short trials that learn Task 1, side by side, a figure, and whether learning was shown.
+"""The demo: short trials side by side, a figure, and what they show: learning, forgetting, and memory with sleep.
 
 It starts from a state after the unsupervised phase that comes with the package, and is short everywhere; it says so.
 """
@@ -11,13 +11,14 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
 
-from foraging_snn.models import Engine, EpochRecords, Parameters, Phase, engine_class, performance
+from foraging_snn.models import Engine, EpochRecords, Parameters, engine_class, performance
 from foraging_snn.progress import Board, duration
 from foraging_snn.protocols import Experiment, experiments
 from foraging_snn.recording import Trial
@@ -41,21 +42,42 @@ if TYPE_CHECKING:
 NAME = "demo"
 START = "after-unsupervised"
 TRIALS = 2
-SIDE_BY_SIDE = "brian2"  # the engine that can run them so: it computes in a process of its own
-LENGTHS = {"phases.scale": 1.0, "phases.training_aeons": 500, "phases.test_aeons": 100, "recording.snapshots_per_phase": 10}
-BEFORE, AFTER, OTHER = "Task 1\nbefore", "Task 1\nafter", "Task 2\nafter"
-TRAINING = 1  # number of the phase in the files
-TESTS = {BEFORE: 0, AFTER: 2, OTHER: 3}
 CHANCE = 0.5
 CONFIDENCE = 0.95
-BIN_AEONS = 25  # of the curve in the figure
+CURVE_POINTS = 40  # of a training phase in the figure
 
 
-def demo_experiment(parameters: Parameters) -> Experiment:
-    """Task 1 tested, trained, and both tasks tested; the phases are those of the experiment task1."""
-    task1 = experiments(parameters)["task1"]
-    unsupervised, training, test_1, test_2 = task1.steps
-    return Experiment(NAME, "test, T1, test", task1.figure, (unsupervised, test_1, training, test_1, test_2))
+@dataclass(frozen=True)
+class Show:
+    """What a demo runs: experiments of the catalogue, and the lengths that differ from the start state's parameters."""
+
+    experiments: tuple[str, ...]
+    lengths: Mapping[str, Any]
+    side_by_side: bool = True  # the engine computes outside Python's lock, so trials can share the process
+
+
+SHOWS = {
+    "event": Show(
+        ("sequential", "sleep"),
+        {
+            "phases.scale": 1.0,
+            "phases.training_aeons": 3000,
+            "phases.retraining_aeons": 4000,
+            "phases.interleaved_aeons": 10_000,
+            "phases.test_aeons": 500,
+            "recording.snapshots_per_phase": 10,
+        },
+    ),
+    "brian2": Show(
+        ("task1",),
+        {"phases.scale": 1.0, "phases.training_aeons": 500, "phases.test_aeons": 100, "recording.snapshots_per_phase": 10},
+    ),
+    "brian2-runtime": Show(
+        ("task1",),
+        {"phases.scale": 1.0, "phases.training_aeons": 500, "phases.test_aeons": 100, "recording.snapshots_per_phase": 10},
+        side_by_side=False,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -86,57 +108,95 @@ class Share:
         return f"{self.value:.3f} ({CONFIDENCE:.0%} interval {low:.3f} to {high:.3f}, {self.rewarded + self.punished} particles)"
 
 
-def pooled(trials: Sequence[Trial], phase_index: int) -> Share:
-    """Share of rewarded particles in a phase, over trials together."""
-    counts = [trial.counts(phase_index).counts for trial in trials]
-    return Share(*(int(sum(count[name].sum() for count in counts)) for name in ("rewarded", "punished")))
+def pooled(trials: Sequence[Trial], after: str, task: int) -> Share:
+    """Share of rewarded particles in the test of a task that followed the phase `after`, over trials together."""
+    results = [test for trial in trials for test in trial.test_results() if (test.after, test.task) == (after, task)]
+    return Share(sum(test.rewarded for test in results), sum(test.punished for test in results))
 
 
-def learning_shown(after: Sequence[Share]) -> bool:
-    """Performance after training is above chance: in every trial the whole interval lies above 0.5."""
-    return all(share.interval[0] > CHANCE for share in after)
+@dataclass(frozen=True)
+class Claim:
+    """Something the demo sets out to show, and the shares that decide it."""
+
+    text: str
+    shown: bool
+    shares: tuple[tuple[str, Share], ...]
+
+
+def claims(trials: Mapping[str, Sequence[Trial]]) -> list[Claim]:
+    """What the trials show.
+
+    Parameters
+    ----------
+    trials : mapping from the name of an experiment to its trials
+
+    Returns
+    -------
+    list of Claim
+        Learning: after T1 the interval of Task 1 lies above chance in every trial. With the experiments "sequential" and
+        "sleep", also forgetting: Task 1 is worse after T2 than after T1; and memory: after I(S,T2) it is better than after T2,
+        and Task 2 lies above chance. "Worse" and "better" mean that the intervals of the pooled trials do not overlap.
+    """
+    first = trials[next(iter(trials))]
+    learned = [(f"Task 1 after T1, trial {k + 1}", pooled([trial], "T1", 1)) for k, trial in enumerate(first)]
+    found = [Claim("learns", all(share.interval[0] > CHANCE for _, share in learned), tuple(learned))]
+    if {"sequential", "sleep"} <= set(trials):
+        before, forgotten = pooled(first, "T1", 1), pooled(trials["sequential"], "T2", 1)
+        kept, new = (pooled(trials["sleep"], "I(S,T2)", task) for task in (1, 2))
+        found.append(
+            Claim(
+                "forgets Task 1 when Task 2 is trained after it",
+                forgotten.interval[1] < before.interval[0],
+                (("Task 1 after T1", before), ("Task 1 after T2", forgotten)),
+            )
+        )
+        found.append(
+            Claim(
+                "keeps Task 1 and learns Task 2 when sleep is interleaved",
+                kept.interval[0] > forgotten.interval[1] and new.interval[0] > CHANCE,
+                (("Task 1 after I(S,T2)", kept), ("Task 2 after I(S,T2)", new)),
+            )
+        )
+    return found
 
 
 @dataclass(frozen=True)
 class _Plan:
     """What is run, and into which files."""
 
-    experiment: Experiment
+    experiments: Sequence[Experiment]
     parameters: Parameters
     start: SavedState
     seeds: Sequence[int]
-    paths: Sequence[Path]
-    figure: Path
+    out: Path
     command_line: str
 
     @property
-    def phases(self) -> list[Phase]:
-        """The phases of one trial."""
-        return phases_to_run(self.experiment, started=True)
+    def runs(self) -> list[tuple[Experiment, int, Path]]:
+        """Experiment, number of the trial and file of every run, the longest first."""
+        longest_first = sorted(self.experiments, key=lambda experiment: -self.epochs(experiment))
+        return [(e, k, trial_path(self.out, e.name, seed)) for e in longest_first for k, seed in enumerate(self.seeds)]
 
-    def job(self, k: int, engine: Engine, progress: Listener) -> Callable[[], object]:
-        """Runs trial k."""
-        return partial(
-            run_trial,
-            self.experiment,
-            self.parameters,
-            seed=self.seeds[k],
-            trial=k,
-            engine=engine,
-            path=self.paths[k],
-            command_line=self.command_line,
-            start=self.start,
-            progress=progress,
-        )
+    @property
+    def figure(self) -> Path:
+        """File of the figure."""
+        return self.out / f"{NAME}.png"
+
+    def epochs(self, experiment: Experiment) -> int:
+        """Length of a trial."""
+        return sum(phase.epochs for phase in phases_to_run(experiment, started=True))
+
+    def trials(self) -> dict[str, list[Trial]]:
+        """The finished trials of every experiment."""
+        return {e.name: [Trial(trial_path(self.out, e.name, seed)) for seed in self.seeds] for e in self.experiments}
 
 
-def _plan(out: Path, seed: int, command_line: str, start_name: str, changes: Mapping[str, Any]) -> _Plan:
+def _plan(out: Path, seed: int, command_line: str, start_name: str, names: Sequence[str], changes: Mapping[str, Any]) -> _Plan:
     start = read_start(start_name)
     parameters = start.parameters.with_changes(changes)
     check_start(start, parameters, start_name)
-    seeds = trial_seeds(seed, TRIALS)
-    paths = [trial_path(out, NAME, trial_seed) for trial_seed in seeds]
-    return _Plan(demo_experiment(parameters), parameters, start, seeds, paths, out / f"{NAME}.png", command_line)
+    catalogue = experiments(parameters)
+    return _Plan([catalogue[name] for name in names], parameters, start, trial_seeds(seed, TRIALS), out, command_line)
 
 
 def run_demo(
@@ -146,7 +206,7 @@ def run_demo(
     seed: int,
     command_line: str,
     start_name: str = START,
-    changes: Mapping[str, Any] = LENGTHS,
+    changes: Mapping[str, Any] | None = None,
 ) -> bool:
     """Run the demo, print its table, save its figure and files in `out`.
 
@@ -154,60 +214,84 @@ def run_demo(
     ----------
     out : Path
         Folder; files of an earlier demo in it are not overwritten.
+    engine_name : str
+        The event engine shows learning, forgetting and memory; the others, being slow, learning only.
     seed : int
         Of the first trial.
     start_name : str
         The state to start from; its parameters are taken.
-    changes : mapping
-        Lengths that differ from those.
+    changes : mapping, optional
+        Lengths that differ from those; those of the engine's `Show` if omitted.
 
     Returns
     -------
     bool
-        Whether learning was shown.
+        Whether everything was shown.
     """
     engine_class(engine_name)
-    plan = _plan(out, seed, command_line, start_name, changes)
-    prepare_output([*plan.paths, plan.figure])
-    conditions = run_conditions(plan.parameters, plan.phases, str(plan.start))
+    show = SHOWS[engine_name]
+    plan = _plan(out, seed, command_line, start_name, show.experiments, show.lengths if changes is None else changes)
+    prepare_output([*(path for _, _, path in plan.runs), plan.figure])
+    phases = list(dict.fromkeys(phase for e in plan.experiments for phase in phases_to_run(e, started=True)))
+    conditions = run_conditions(plan.parameters, phases, str(plan.start))
     conditions += (f"{TRIALS} trials, engine {engine_name}; the paper has at least 10",)
-    typer.echo("A spiking network learns Task 1: horizontal particles are rewarded, negative diagonal ones punished.")
+    typer.echo("A spiking network forages: " + "; ".join(experiment.label for experiment in plan.experiments))
     print_conditions(conditions)
     began = time.monotonic()
-    _run_trials(plan, engine_name)
-    trials = [Trial(path) for path in plan.paths]
+    _run_trials(plan, engine_name, show.side_by_side)
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
-    print_results(result_tables(trials))
+    trials = plan.trials()
+    print_results(result_tables([trial for group in trials.values() for trial in group]))
     save_figure(plan.figure, trials, conditions)
-    for path in (*plan.paths, plan.figure):
+    for path in (*sorted(path for _, _, path in plan.runs), plan.figure):
         typer.echo(path)
-    return _verdict(trials)
+    return _verdict(claims(trials))
 
 
-def _run_trials(plan: _Plan, engine_name: str) -> None:
-    n_engines = TRIALS if engine_name == SIDE_BY_SIDE else 1
-    epochs = sum(phase.epochs for phase in plan.phases)
+def _run_trials(plan: _Plan, engine_name: str, side_by_side: bool) -> None:
+    n_engines = TRIALS if side_by_side else 1
     stop = threading.Event()
     with (
         ready_engines(engine_name, plan.parameters, n_engines) as engines,
-        saying_what_is_left(plan.paths),
+        saying_what_is_left([path for _, _, path in plan.runs]),
         Board(plan.parameters.timing.epochs_per_aeon) as board,
     ):
-        listeners = [_Stoppable(board.trial(f"trial {k + 1}/{TRIALS}", epochs), stop) for k in range(TRIALS)]
-        _run_together([plan.job(k, engines[k % n_engines], listeners[k]) for k in range(TRIALS)], n_engines, stop)
+        free: SimpleQueue[Engine] = SimpleQueue()
+        for engine in engines:
+            free.put(engine)
+        jobs = []
+        for experiment, k, path in plan.runs:
+            bar = board.trial(f"{experiment.label}, trial {k + 1}", plan.epochs(experiment))
+            jobs.append(partial(_run_with_free_engine, free, plan, experiment, k, path, _Stoppable(bar, stop)))
+        _run_together(jobs, n_engines, stop)
 
 
-def _verdict(trials: Sequence[Trial]) -> bool:
-    after = [pooled([trial], TESTS[AFTER]) for trial in trials]
-    typer.echo(f"\nTask 1 before training, both trials: {pooled(trials, TESTS[BEFORE])}")
-    for k, share in enumerate(after):
-        typer.echo(f"Task 1 after training, trial {k + 1}:      {share}")
-    shown = learning_shown(after)
-    if shown:
-        typer.echo(f"Learning was shown: after training the whole interval lies above chance, {CHANCE}, in every trial.")
-    else:
-        typer.echo(f"Learning was NOT shown: after training the interval does not lie above chance, {CHANCE}, in every trial.")
-    return shown
+def _run_with_free_engine(
+    free: "SimpleQueue[Engine]", plan: _Plan, experiment: Experiment, k: int, path: Path, progress: Listener
+) -> None:
+    engine = free.get()
+    try:
+        run_trial(
+            experiment,
+            plan.parameters,
+            seed=plan.seeds[k],
+            trial=k,
+            engine=engine,
+            path=path,
+            command_line=plan.command_line,
+            start=plan.start,
+            progress=progress,
+        )
+    finally:
+        free.put(engine)
+
+
+def _verdict(found: Sequence[Claim]) -> bool:
+    for claim in found:
+        typer.echo(f"\nThe network {claim.text}: {'shown' if claim.shown else 'NOT shown'}")
+        for label, share in claim.shares:
+            typer.echo(f"  {label}: {share}")
+    return all(claim.shown for claim in found)
 
 
 class _Stoppable(Listener):
@@ -225,7 +309,7 @@ class _Stoppable(Listener):
 
 
 def _run_together(jobs: Sequence[Callable[[], object]], n_threads: int, stop: threading.Event) -> None:
-    """Run the jobs in threads ; if one fails, `stop` the others."""
+    """Run the jobs in threads; if one fails, `stop` the others."""
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
@@ -238,42 +322,66 @@ def _run_together(jobs: Sequence[Callable[[], object]], n_threads: int, stop: th
             raise
 
 
-def save_figure(path: Path, trials: Sequence[Trial], conditions: Sequence[str]) -> None:
+def save_figure(path: Path, trials: Mapping[str, Sequence[Trial]], conditions: Sequence[str]) -> None:
     """Performance over aeons of training, and in the tests, beside chance; conditions in small print below."""
     from matplotlib.figure import Figure  # takes a second to import
 
-    figure = Figure(figsize=(8.0, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(2, 1))
-    _plot_training(left, trials)
-    _plot_tests(right, trials)
-    for axes in (left, right):
-        axes.axhline(CHANCE, color="0.6", ls="--", zorder=0)
-        axes.spines[["top", "right"]].set_visible(False)
+    n = len(trials)
+    figure = Figure(figsize=(9.0, 1.2 + 2.5 * n), layout="constrained")
+    rows = figure.subplots(n, 2, sharey=True, squeeze=False, width_ratios=(2, 1))
+    for (left, right), group in zip(rows, trials.values(), strict=True):
+        _plot_training(left, group)
+        _plot_tests(right, group)
+        left.set_title(group[0].label, loc="left", fontsize=10)
+        right.set_title("tests", loc="left", fontsize=10)
+        for axes in (left, right):
+            axes.axhline(CHANCE, color="0.6", ls="--", lw=1, zorder=0)
+            axes.spines[["top", "right"]].set_visible(False)
+    rows[0][0].legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
+    rows[-1][0].set_xlabel("aeons of training")
     small = [
         *conditions,
-        f"performance = rewarded / (rewarded + punished); bins of {BIN_AEONS} aeons; squares: trials pooled, "
-        f"{CONFIDENCE:.0%} interval; circles: single trials",
+        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), {CURVE_POINTS} bins "
+        "a phase;",
+        f"right: trials pooled with {CONFIDENCE:.0%} interval (circles: single ones), bars from chance (dashed)",
     ]
     figure.supxlabel("\n".join(small), fontsize=6, color="0.35", ha="left", x=0.01)
     figure.savefig(path, dpi=150)
 
 
+TASK_COLOURS = {1: "C0", 2: "C3"}
+
+
 def _plot_training(axes: "Axes", trials: Sequence[Trial]) -> None:
-    curves = [trial.performance_curve(TRAINING, window_aeons=BIN_AEONS) for trial in trials]
-    for k, curve in enumerate(curves):
-        axes.plot(curve.aeon, curve.performance, lw=1, alpha=0.7, label=f"trial {k + 1}")
-    axes.plot(curves[0].aeon, np.mean([curve.performance for curve in curves], axis=0), "k", lw=2, label="mean")
-    axes.text(curves[0].aeon[-1], CHANCE, "chance", color="0.4", va="bottom", ha="right", fontsize=8)
-    axes.set(xlabel="aeons of training on Task 1", ylabel="performance", title="training")
-    axes.legend(frameon=False, fontsize=8)
+    """Performance on the task that is trained, over the training phases one after the other."""
+    start = 0
+    for phase in trials[0].phases:
+        tasks = {activity.trained_task.number for activity in phase.activities if activity.trained_task}
+        if not tasks:
+            continue
+        aeons = phase.epochs // trials[0].parameters.timing.epochs_per_aeon
+        for task in sorted(tasks):
+            curves = [trial.performance_curve(phase.index, max(1, aeons // CURVE_POINTS), task) for trial in trials]
+            for curve in curves:
+                axes.plot(start + curve.aeon, curve.performance, color=TASK_COLOURS[task], lw=0.7, alpha=0.45)
+            mean = np.mean([curve.performance for curve in curves], axis=0)
+            label = f"Task {task}" if start == 0 or f"Task {task}" not in axes.get_legend_handles_labels()[1] else None
+            axes.plot(start + curves[0].aeon, mean, color=TASK_COLOURS[task], lw=2, label=label)
+        axes.text(start + aeons / 2, 0.86, phase.name, ha="center", fontsize=9)
+        start += aeons
+        axes.axvline(start, color="0.85", lw=1, zorder=0)
+    axes.set(ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
 
 
 def _plot_tests(axes: "Axes", trials: Sequence[Trial]) -> None:
-    for x, phase in enumerate(TESTS.values()):
-        share = pooled(trials, phase)
-        low, high = share.interval
-        axes.errorbar(x, share.value, [[share.value - low], [high - share.value]], fmt="ks", capsize=4)
-        for k, trial in enumerate(trials):
-            axes.plot(x + 0.12 * (k + 1), pooled([trial], phase).value, "o", mfc="none", color=f"C{k}")
-    axes.set_xticks(range(len(TESTS)), TESTS)
-    axes.set(title="tests", xlim=(-0.5, len(TESTS) - 0.3))
+    phases = list(dict.fromkeys(test.after for test in trials[0].test_results()))
+    for x, after in enumerate(phases):
+        for task, colour in TASK_COLOURS.items():
+            at = x + (task - 1.5) * 0.3
+            share = pooled(trials, after, task)
+            low, high = share.interval
+            axes.bar(at, share.value - CHANCE, 0.26, bottom=CHANCE, color=colour, alpha=0.35)
+            axes.errorbar(at, share.value, [[share.value - low], [high - share.value]], fmt="none", ecolor=colour, capsize=3)
+            for trial in trials:
+                axes.plot(at, pooled([trial], after, task).value, "o", ms=4, mfc="none", color=colour)
+    axes.set_xticks(range(len(phases)), [f"after {after}" for after in phases])

@@ -154,13 +154,8 @@ def experiments(parameters: Parameters) -> dict[str, Experiment]:
         for percent in (1, 5, 10)
     ]
     rows += [
-        row(
-            f"dropout-{task}",
-            f"T{task} -> hidden cells removed",
-            "S2",
-            ((t1, t2)[task - 1][0], (t1, t2)[task - 1][1], build.dropout(task)),
-        )
-        for task in (1, 2)
+        row(f"dropout-{task}", f"T{task} -> hidden cells removed", "S2", (*trained, build.dropout(task)))
+        for task, trained in ((1, t1), (2, t2))
     ]
     return {experiment.name: experiment for experiment in rows}
 

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -386,6 +387,28 @@ struct Loop {
                     arrays::x()[row * FIELD + column] += flash_pulse;
     }
 
+    // What Network::run does, object by object in the same order, but without reading the processor's clock at every step, which
+    // takes a third of the time. Objects run at every step or, with the clock of epochs, at every first step of an epoch.
+    static void step_network(Network& network, int64_t steps) {
+        struct Object {
+            codeobj_func function;
+            bool every_step;
+        };
+        std::vector<Object> objects;
+        std::set<Clock*> clocks;
+        for (auto& [clock, function] : network.objects) {
+            clocks.insert(clock);
+            if (function) objects.push_back({function, clock->dt[0] < 1.5 * STEP_SECONDS});
+        }
+        for (int64_t n = 0; n < steps; ++n) {
+            const bool first = n % STEPS_PER_EPOCH == 0;
+            for (const Object& object : objects)
+                if (object.every_step || first) object.function();
+            for (Clock* clock : clocks)
+                if (clock->dt[0] < 1.5 * STEP_SECONDS || first) clock->tick();
+        }
+    }
+
     void run(int64_t epochs, bool spikes, const std::string& path, Network& network) {
         records = Records();
         records.spikes = spikes;
@@ -393,7 +416,7 @@ struct Loop {
         phase_start = completed_epochs - phase_epoch;
         records.hidden_spikes.assign(epochs, 0);
         records.output_spikes.assign(epochs, 0);
-        network.run(static_cast<double>(epochs * STEPS_PER_EPOCH) * STEP_SECONDS, nullptr, 10.0);
+        step_network(network, epochs * STEPS_PER_EPOCH);
         collect_spikes();
         Writer writer(path);
         writer.vector("move", records.move);

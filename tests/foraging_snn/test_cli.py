@@ -18,7 +18,7 @@ from foraging_snn.models import Parameters, preset
 from foraging_snn.recording import RecordingError, Trial
 from foraging_snn.states import load_state
 
-SHORT = ["--preset", "tiny", "--set", "phases.scale=0.25"]  # one aeon per phase
+SHORT = ["--engine", "brian2", "--preset", "tiny", "--set", "phases.scale=0.25"]  # one aeon per phase
 PROGRAM = [sys.executable, "-m", "foraging_snn"]
 
 
@@ -129,7 +129,7 @@ def test_parameters_go_to_toml_and_back(done, tmp_path):
         (["--wrong"], "No such option: --wrong"),
     ],
 )
-@pytest.mark.parametrize("command", [["parameters"], ["list"], ["run", "task1", "--out", "nowhere"]])
+@pytest.mark.parametrize("command", [["parameters"], ["list"], ["run", "task1", "--out", "nowhere"]], ids=lambda words: words[0])
 def test_wrong_parameters_are_refused_everywhere(refused, command, arguments, message):
     assert refused(*command, *arguments).startswith(message)
     assert not Path("nowhere").exists()
@@ -167,7 +167,10 @@ def test_run_writes_one_complete_file_per_trial(results):
     assert [(trial.seed, trial.trial, trial.complete) for trial in trials] == [(5, 0, True), (6, 1, True)]
     assert trials[0].parameters == preset("tiny").with_changes({"phases.scale": 0.25})
     command = trials[0].provenance["command_line"]
-    assert command == f"foraging-snn run sequential --preset tiny --set phases.scale=0.25 --trials 2 --seed 5 --out {folder}"
+    assert (
+        command
+        == f"foraging-snn run sequential --engine brian2 --preset tiny --set phases.scale=0.25 --trials 2 --seed 5 --out {folder}"
+    )
     assert out.splitlines()[-2:] == [str(path) for path in sorted(folder.iterdir())]
 
 
@@ -230,7 +233,7 @@ def test_a_start_state_is_saved_with_its_provenance(start_file, done):
     assert saved.note == "state after 1 aeons of the unsupervised phase, preset tiny, engine brian2, seed 2"
     out = done("info", start_file)
     assert f"saved state   {saved.note}" in out
-    assert "foraging-snn unsupervised --preset tiny" in out
+    assert "foraging-snn unsupervised --engine brian2 --preset tiny" in out
     assert "phases.scale = 0.25" in out
 
 
@@ -243,6 +246,14 @@ def test_starting_from_a_state_is_said_and_recorded(start_file, done, tmp_path):
     assert [phase.name for phase in trial.phases] == ["T1", "test T1", "test T2"]
     assert trial.seed == 9
     assert sha256 in trial.started_from
+
+
+def test_a_start_state_of_the_package_is_known_by_its_name(done, tmp_path):
+    done("run", "task1", *SHORT, "--out", tmp_path, "--start-from", "after-unsupervised")
+    trial = Trial(tmp_path / "task1_seed0000.h5")
+    assert trial.phases[0].name == "T1"
+    assert trial.phases[0].first_epoch > 0
+    assert "unsupervised" in trial.started_from_provenance["command_line"]
 
 
 def test_trials_with_and_without_a_start_state_do_not_share_a_table(start_file, done, refused, tmp_path):
@@ -342,7 +353,7 @@ def test_table_leaves_states_out(results, start_file, done, tmp_path):
 
 def test_table_of_different_parameters_is_refused_by_name(results, done, refused, tmp_path):
     shutil.copy(results[0] / "sequential_seed0005.h5", tmp_path)
-    done("run", "sequential", "--preset", "tiny", "--set", "phases.scale=0.3", "--seed", "7", "--out", tmp_path)
+    done("run", "sequential", *SHORT, "--set", "phases.scale=0.3", "--seed", "7", "--out", tmp_path)
     message = refused("table", tmp_path)
     assert "sequential_seed0005.h5" in message
     assert "sequential_seed0007.h5" in message
@@ -368,7 +379,8 @@ def interrupted(command, has_begun):
     return process.returncode, err
 
 
-def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done):
+@pytest.mark.parametrize("engine", ["brian2", "event"])
+def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
     path = tmp_path / "task1_seed0000.h5"
 
     def is_in_its_first_phase():
@@ -377,8 +389,8 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done):
         except RecordingError:
             return False
 
-    command = [*PROGRAM, "run", "task1", "--preset", "tiny", "--set", "phases.unsupervised_aeons=100000", "--out", str(tmp_path)]
-    code, err = interrupted(command, is_in_its_first_phase)
+    command = [*PROGRAM, "run", "task1", "--engine", engine, "--preset", "tiny", "--set", "phases.unsupervised_aeons=100000"]
+    code, err = interrupted([*command, "--out", str(tmp_path)], is_in_its_first_phase)
     assert code == 130
     assert err == f"foraging-snn: interrupted; {path} is readable up to here and marked incomplete\n"
     trial = Trial(path)
@@ -392,7 +404,7 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done):
 def test_ctrl_c_in_the_unsupervised_command_writes_nothing(tmp_path, start_file):
     began = time.monotonic()
     path = tmp_path / "state.h5"
-    command = [*PROGRAM, "unsupervised", "--preset", "tiny", "--set", "phases.scale=100", "--out", str(path)]
+    command = [*PROGRAM, "unsupervised", "--engine", "brian2", "--preset", "tiny", "--set", "phases.scale=100", "--out", str(path)]
     code, err = interrupted(command, lambda: time.monotonic() - began > 8)
     assert code == 130
     assert err.startswith("foraging-snn: interrupted")
@@ -402,8 +414,8 @@ def test_ctrl_c_in_the_unsupervised_command_writes_nothing(tmp_path, start_file)
 
 def test_a_disk_that_fills_up(tmp_path):
     """A limit on the size of files stands for the full disk."""
-    command = [*PROGRAM, "run", "task1", "--preset", "tiny", "--set", "recording.snapshots_per_phase=400", "--out", str(tmp_path)]
-    limit = 3_000_000
+    command = [*PROGRAM, "run", "task1", *SHORT[:4], "--set", "recording.snapshots_per_phase=400", "--out", str(tmp_path)]
+    limit = 3_000_000  # bytes; more than the engine hands to and fro
     process = in_a_process(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
     path = tmp_path / "task1_seed0000.h5"
     assert process.returncode == 2

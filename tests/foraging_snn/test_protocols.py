@@ -56,8 +56,8 @@ def test_every_training_is_followed_by_a_test_on_each_task(catalogue, name):
 def test_dropout_removes_cells_in_a_test_of_the_task_just_trained(catalogue, task):
     row = catalogue[f"dropout-{task}"]
     assert (row.label, row.figure, row.published) == (f"T{task} -> hidden cells removed", "S2", None)
-    assert [p.name for p in row.phases] == ["unsupervised", f"T{task}", f"dropout T{task}"]
-    assert [p.dropout for p in row.phases] == [False, False, True]
+    assert [p.name for p in row.phases] == ["unsupervised", f"T{task}", "test T1", "test T2", f"dropout T{task}"]
+    assert [p.dropout for p in row.phases] == [False, False, False, False, True]
     assert row.phases[-1].activities == ((Activity.TEST_TASK_1, Activity.TEST_TASK_2)[task - 1],)
 
 
