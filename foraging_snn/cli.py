@@ -352,6 +352,28 @@ def _is_state(path: Path) -> bool:
     return True
 
 
+@app.command("compare-engines")
+def compare_engines(
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="Epochs of each kind of phase, compared one by one.")] = 2000,
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds for the learning curves; 0 leaves them out.")] = 10,
+    aeons: Annotated[int, typer.Option("--aeons", metavar="N", help="Aeons of training of each learning curve.")] = 200,
+    engine: EngineOption = DEFAULT_ENGINE,
+    reference: Annotated[str, typer.Option("--reference", metavar="NAME", help="The engine to compare with.")] = "brian2",
+) -> None:
+    """Measure how far two engines agree.
+
+    Epochs one by one from the same states with the same draws, and learning curves over seeds; from the state in the package.
+    """
+    from foraging_snn.comparison import compare_engines_and_print
+
+    for name, value, least in (("--epochs", epochs, 1), ("--seeds", seeds, 0), ("--aeons", aeons, 10)):
+        if value < least or (name == "--seeds" and value == 1):
+            raise RunError(f"{name}: {value} given, allowed is at least {least}{', but not 1' if name == '--seeds' else ''}")
+    if engine == reference:
+        raise RunError(f"--reference: {reference} given, allowed is another engine than --engine")
+    compare_engines_and_print(engine, reference, epochs=epochs, seeds=seeds, aeons=aeons)
+
+
 @app.command()
 def demo(
     context: typer.Context,

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import typer
 
-from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, Recorder
+from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, Recorder, engine_class, initial_state
+from foraging_snn.running import packaged_states, read_start
+from foraging_snn.terminal import add_row, new_table, print_table
 
 STRETCH_EPOCHS = 1000  # that both engines run on their own
 PERMUTATIONS = 10_000
@@ -185,3 +188,76 @@ def compare_curves(performance: np.ndarray, reference: np.ndarray, seed: int = 0
     p_mean = np.mean(np.abs(flipped.mean(axis=1)) >= abs(observed.mean()) - tolerance)
     p_bin = np.mean(np.abs(flipped).max(axis=1) >= np.abs(observed).max() - tolerance)
     return CurveComparison(len(difference), performance, reference, float(p_mean), float(p_bin))
+
+
+TRAINING_AEONS = 500  # before the phases of a trained network are compared
+CURVE_BINS = 10
+
+
+def compare_engines_and_print(engine_name: str, reference_name: str, *, epochs: int, seeds: int, aeons: int) -> None:
+    """Run the whole comparison and print it.
+
+    Parameters
+    ----------
+    epochs : int
+        Of each kind of phase, compared one by one.
+    seeds, aeons : int
+        Learning curves: number of seeds (0: none), and aeons of training of each.
+    """
+    start = read_start(next(iter(packaged_states())))
+    parameters = start.parameters
+    with engine_class(engine_name)(parameters) as engine, engine_class(reference_name)(parameters) as reference:
+        unsupervised, training, *others = phases_to_compare(parameters)
+        trained, _ = engine.run(start.state, training, epochs=TRAINING_AEONS * parameters.timing.epochs_per_aeon)
+        trained.phase_epoch = 0
+        typer.echo(
+            f"{engine_name} beside {reference_name}; from a new network, and from {start} after {TRAINING_AEONS} aeons of Task 1"
+        )
+        table = new_table(
+            "phase",
+            ">epochs",
+            ">same hidden spikes",
+            ">same output spikes",
+            ">same moves",
+            ">strengths: 1 epoch",
+            ">free run",
+            ">first difference",
+        )
+        for state, phase in ((initial_state(parameters, 1), unsupervised), *((trained, phase) for phase in (training, *others))):
+            result = compare_epochs(engine, reference, state, phase, epochs)
+            add_row(
+                table,
+                result.phase,
+                result.epochs,
+                f"{result.same_hidden:.2%}",
+                f"{result.same_output:.2%}",
+                f"{result.same_moves:.2%}",
+                f"{result.strength_after_epoch:.1e}",
+                f"{result.strength_after_stretch:.1e}",
+                f"epoch {result.first_difference}" if result.first_difference >= 0 else f"none in {result.stretch_epochs}",
+            )
+        print_table(table)
+        typer.echo(
+            "Epoch by epoch from the same states with the same draws: share with identical spikes (cells and steps), with the\n"
+            "same move; largest relative difference of a strength after one epoch, and after "
+            f"{min(STRETCH_EPOCHS, epochs)} epochs that both engines run\non their own, where the first difference of a spike soon "
+            "leads the agent elsewhere."
+        )
+        if seeds:
+            _print_curves(engine, reference, start.state, seeds, aeons)
+
+
+def _print_curves(engine: Engine, reference: Engine, state: NetworkState, seeds: int, aeons: int) -> None:
+    curves = [
+        np.array([learning_curve(simulator, state, seed, aeons, CURVE_BINS) for seed in range(seeds)])
+        for simulator in (engine, reference)
+    ]
+    result = compare_curves(*curves)
+    table = new_table(f"learning curve, {seeds} seeds", *(f">{int((k + 0.5) * aeons / CURVE_BINS)}" for k in range(CURVE_BINS)))
+    for name, performance in ((engine.name, result.performance), (reference.name, result.reference)):
+        add_row(table, name, *(f"{value:.3f}" for value in performance.mean(axis=0)))
+    print_table(table)
+    typer.echo(
+        f"Mean performance in {CURVE_BINS} bins of {aeons} aeons of Task 1. Paired permutation tests over seeds ({PERMUTATIONS} "
+        f"sign flips): mean performance p = {result.p_value:.2f}, largest bin p = {result.largest_bin_p_value:.2f}."
+    )
