@@ -9,7 +9,6 @@
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -388,24 +387,19 @@ struct Loop {
     }
 
     // What Network::run does, object by object in the same order, but without reading the processor's clock at every step, which
-    // takes a third of the time. Objects run at every step or, with the clock of epochs, at every first step of an epoch.
+    // takes a third of the time. The objects of the epoch clock run at every first step of an epoch, all others at every step.
     static void step_network(Network& network, int64_t steps) {
-        struct Object {
-            codeobj_func function;
-            bool every_step;
-        };
-        std::vector<Object> objects;
-        std::set<Clock*> clocks;
-        for (auto& [clock, function] : network.objects) {
-            clocks.insert(clock);
-            if (function) objects.push_back({function, clock->dt[0] < 1.5 * STEP_SECONDS});
+        std::vector<codeobj_func> at_first_step, at_other_steps;
+        for (auto& object : network.objects) {
+            if (!object.second) continue;
+            at_first_step.push_back(object.second);
+            if (object.first != &brian::epoch_clock) at_other_steps.push_back(object.second);
         }
         for (int64_t n = 0; n < steps; ++n) {
             const bool first = n % STEPS_PER_EPOCH == 0;
-            for (const Object& object : objects)
-                if (object.every_step || first) object.function();
-            for (Clock* clock : clocks)
-                if (clock->dt[0] < 1.5 * STEP_SECONDS || first) clock->tick();
+            for (codeobj_func function : first ? at_first_step : at_other_steps) function();
+            brian::step_clock.tick();
+            if (first) brian::epoch_clock.tick();
         }
     }
 

@@ -409,12 +409,12 @@ class TestPolicy:
         for cell, move in enumerate([0, 1, 2, 3, 5, 6, 7, 8]):
             counts = np.ones(8, dtype=np.int64)
             counts[cell] = 2
-            assert world.choose_move(counts, 4, 0, self.tie_key, self.exploration_key(0)) == move
+            assert world.choose_move(counts, 4, 0, 2, self.tie_key, self.exploration_key(0)) == move
 
     @pytest.mark.parametrize("last_move", range(9))
     def test_silence_keeps_the_last_direction(self, last_move):
         counts = np.zeros(8, dtype=np.int64)
-        assert world.choose_move(counts, last_move, 1, self.tie_key, self.exploration_key(0)) == last_move
+        assert world.choose_move(counts, last_move, 1, 2, self.tie_key, self.exploration_key(0)) == last_move
 
     def test_ties_take_the_drawn_one_of_the_largest_in_ascending_order(self):
         counts = np.array([1, 3, 0, 3, 3, 2, 0, 3])
@@ -422,7 +422,7 @@ class TestPolicy:
         for epoch in range(60):
             tie_key = stream_key(9, Stream.DIRECTION_TIE, epoch)
             expected = [1, 3, 5, 8][integer(tie_key, 0, 4)]
-            assert world.choose_move(counts, 4, 0, tie_key, self.exploration_key(epoch)) == expected
+            assert world.choose_move(counts, 4, 0, 2, tie_key, self.exploration_key(epoch)) == expected
             seen.add(expected)
         assert seen == {1, 3, 5, 8}
 
@@ -430,7 +430,7 @@ class TestPolicy:
         counts = np.full(8, 2)
         n = 8000
         moves = Counter(
-            world.choose_move(counts, 4, 0, stream_key(1, Stream.DIRECTION_TIE, e), self.exploration_key(e)) for e in range(n)
+            world.choose_move(counts, 4, 0, 2, stream_key(1, Stream.DIRECTION_TIE, e), self.exploration_key(e)) for e in range(n)
         )
         assert sorted(moves) == [0, 1, 2, 3, 5, 6, 7, 8]
         assert max(abs(count - n / 8) for count in moves.values()) < 4 * math.sqrt(n / 8)
@@ -444,12 +444,12 @@ class TestPolicy:
             key = self.exploration_key(epoch)
             explores = uniform(key, 0) < percent / 100
             expected = integer(key, 1, 9) if explores else 2
-            assert world.choose_move(counts, 4, hunger, self.tie_key, key) == expected
+            assert world.choose_move(counts, 4, hunger, 2, self.tie_key, key) == expected
 
     def test_exploration_is_as_frequent_as_its_probability_and_includes_staying(self):
         counts = np.array([0, 0, 0, 0, 0, 0, 0, 1])
         n = 20_000
-        moves = Counter(world.choose_move(counts, 4, 40, self.tie_key, self.exploration_key(e)) for e in range(n))
+        moves = Counter(world.choose_move(counts, 4, 40, 2, self.tie_key, self.exploration_key(e)) for e in range(n))
         for move in range(8):
             expected = n * 0.2 / 9
             assert abs(moves[move] - expected) < 4 * math.sqrt(expected)

@@ -107,7 +107,7 @@ def test_naive_sleep_takes_the_rates_of_the_task_2_experiment(catalogue):
         ("sequential", "sequential-interleaved", 7),
         ("interleaved", "sleep", 4),
         ("task1", "freeze-5", 4),
-        ("task2", "dropout-2", 2),
+        ("task2", "dropout-2", 4),
     ],
 )
 def test_experiments_share_the_phases_with_which_they_begin(catalogue, name, other, shared):

@@ -147,7 +147,7 @@ def test_scale_is_a_shortening():
 
 def test_only_lengths_that_are_run_are_listed():
     tiny = phases_to_run(experiments(TINY)["dropout-2"], started=False)
-    assert [line.split()[0] for line in shortened_lengths(TINY, tiny)] == ["unsupervised", "training", "dropout"]
+    assert [line.split()[0] for line in shortened_lengths(TINY, tiny)] == ["unsupervised", "training", "test", "dropout"]
 
 
 def test_changed_rules_are_all_but_lengths_and_recording():
