@@ -20,6 +20,11 @@ rest, or a flash that evokes several spikes) are not approximated; the hidden ce
 `foraging-snn compare-engines` measures what the approximations do.
 """
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from foraging_snn.environments import TASK_1, TASK_2, particles_per_type
@@ -71,7 +76,8 @@ class Event(Engine):
         p = self.parameters
         self._rules = Rules.of(p)
         self._cell = CellConstants.of(p.cell)
-        self._layers = _layers(p, self._cell)
+        with _interrupts_later():
+            self._layers = _layers(p, self._cell)
         self._numbers = kernel.Numbers(
             p.timing.steps_per_epoch,
             p.synapse.noise,
@@ -135,24 +141,26 @@ class Event(Engine):
         state = self._own
         types = (np.int8, np.int8, np.int8, np.int16, np.int16, np.int32, np.int32)
         records = kernel.Records(*(np.zeros(epochs, kind) for kind in types))
-        ok, self._recent, self._traces, kept = kernel.run_epochs(
-            epochs,
-            state.seed,
-            state.epoch,
-            state.phase_epoch,
-            self._arrays,
-            self._schedule,
-            self._numbers,
-            self._rules,
-            self._cell,
-            self._layers,
-            self._recent,
-            self._traces,
-            records,
-            spikes,
-        )
+        with _interrupts_later():
+            ok, self._recent, traces, kept = kernel.run_epochs(
+                epochs,
+                state.seed,
+                state.epoch,
+                state.phase_epoch,
+                self._arrays,
+                self._schedule,
+                self._numbers,
+                self._rules,
+                self._cell,
+                self._layers,
+                self._recent,
+                self._traces,
+                records,
+                spikes,
+            )
         if not ok:
             raise EngineError(f"world.density: {self.parameters.world.density} given, the grid is too full to place all particles")
+        self._traces = tuple(kernel.Traces(*arrays) for arrays in traces)
         first = state.epoch
         state.epoch += epochs
         state.phase_epoch += epochs
@@ -180,6 +188,22 @@ class Event(Engine):
         if not state.input_hidden_frozen:
             sum_inputs(state.input_hidden, state.input_index, state.input_output_total)
         return state.copy()
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Hold Ctrl-C back until jitted code has returned: Numba does not survive an exception while it makes Python objects."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    held_back = []
+    before = signal.signal(signal.SIGINT, lambda *arguments: held_back.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held_back:
+        raise KeyboardInterrupt
 
 
 def _slots(hidden_index: np.ndarray, n_hidden: int) -> tuple[np.ndarray, np.ndarray]:

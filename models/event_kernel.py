@@ -180,7 +180,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
     ok : bool
         False: the world could not be filled.
     recent, traces, spikes
-        As they are now; `spikes` steps and cells of all spikes, empty unless kept.
+        As they are now, the traces as plain tuples; `spikes` steps and cells of all spikes, empty unless kept.
     """
     n_input, n_hidden = rules.n_input, rules.n_hidden
     first_output = n_input + n_hidden
@@ -422,7 +422,8 @@ def _room_for_traces(traces, n, more):
 
 @njit(cache=True)
 def _trimmed(traces, n):
-    return Traces(traces.synapse[:n].copy(), traces.value[:n].copy(), traces.step[:n].copy())
+    """Plain arrays: Ctrl-C may come while Numba makes Python objects of them, and it does not survive that in a named tuple."""
+    return traces.synapse[:n].copy(), traces.value[:n].copy(), traces.step[:n].copy()
 
 
 @njit(cache=True)

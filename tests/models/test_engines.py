@@ -13,6 +13,7 @@ import numpy as np
 import oracle
 import pytest
 
+from foraging_snn.environments import Outcome
 from foraging_snn.models import (
     AEON_COUNTS,
     Activity,
@@ -433,6 +434,44 @@ def test_both_engines_agree_on_states_that_rarely_occur(compiled, runtime, train
         np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
     for name in {name for name, _ in ours.items()} - exact:
         np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-10, atol=1e-14, err_msg=name)
+
+
+S_OF = {Outcome.NOTHING: -0.0001, Outcome.REWARDED: 1.0, Outcome.PUNISHED: -0.001, Outcome.OTHER: -0.0001}
+OUTCOMES = {  # of eating nothing, and a horizontal, vertical, positive diagonal and negative diagonal particle
+    Activity.UNSUPERVISED: (Outcome.NOTHING, *[Outcome.OTHER] * 4),
+    Activity.TRAIN_TASK_1: (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
+    Activity.TRAIN_TASK_2: (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
+    Activity.TEST_TASK_1: (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
+    Activity.TEST_TASK_2: (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
+    Activity.SLEEP: (Outcome.NOTHING,) * 5,
+}
+
+
+@pytest.mark.parametrize("activity", OUTCOMES)
+@pytest.mark.parametrize("particle", range(5))
+def test_what_is_eaten_decides_reward_and_hunger(engine, activity, particle):
+    # The agent stays on a square of the only particle. One trace, of hidden cell 0 to output cell 0, tells the reward:
+    # s = 0.4 / 601, and the average is such that D = 0.009 S.
+    state, s_k = initial_state(PARAMETERS, seed=1), 0.4 / 601
+    state.epoch, state.phase_epoch, state.hunger = 8, 1, 1
+    state.hidden_output_trace_synapse, state.hidden_output_trace_value = np.zeros(1, np.int32), np.array([0.4])
+    state.hidden_output_trace_step = np.array([8 * 600 - 1])
+    state.trace_average[0, 0] = (s_k**2 / 0.009 - 0.001 * s_k) / 0.999
+    state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
+    second = {1: (25, 26), 2: (26, 25), 3: (26, 26), 4: (24, 26)}  # [y, x]
+    if particle:
+        state.grid[25, 25] = state.grid[second[particle]] = particle
+    listener = Listener()
+    after, _ = engine.run(state, Phase("phase", (Block(activity, 9),), 9), epochs=1, recorder=listener)
+
+    columns, outcome, asleep = listener.columns(), OUTCOMES[activity][particle], activity.is_sleep
+    assert (columns["move"][0], columns["x"][0], columns["y"][0]) == (4, 25, 25)
+    assert (columns["eaten"][0], columns["outcome"][0]) == (0 if asleep else particle, outcome)
+    assert after.hunger == (1 if asleep else 0 if outcome in (Outcome.REWARDED, Outcome.PUNISHED) else 2)
+    assert np.bincount(after.grid.ravel(), minlength=5)[1:].tolist() == [2 * (k == particle) for k in range(1, 5)]
+    assert (after.grid == state.grid).all() == (asleep or not particle)
+    S = 0.0 if activity.is_test else 0.5 if asleep else S_OF[outcome]
+    assert after.hidden_output[0, 0] / after.hidden_output[1, 0] == pytest.approx(1 + 0.009 * S, rel=1e-12)
 
 
 # ---------------------------------------------------------------------------------------------------------- errors

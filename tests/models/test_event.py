@@ -1,5 +1,8 @@
 """The event engine beside the compiled Brian2 engine and beside itself."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -158,3 +161,24 @@ def test_cells_that_are_not_back_at_rest_are_refused_in_one_line():
     with pytest.raises(EngineError, match="steps") as error:
         engine_class("event")(parameters)
     assert "\n" not in str(error.value) and "brian2" in str(error.value)
+
+
+def test_ctrl_c_while_jitted_code_runs_or_returns_is_an_interrupt_and_no_crash():
+    """Numba crashed when the interrupt came while it made Python objects of the results."""
+    program = """
+import os, signal, threading
+from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
+parameters = preset("full")
+engine = engine_class("event")(parameters)
+engine.chunk_epochs = 20
+state, phase = initial_state(parameters, 1), Phase("u", (Block(Activity.UNSUPERVISED, 100),), 10**7)
+engine.run(state, phase, epochs=20)
+for k in range(40):
+    threading.Timer(0.02 + 0.0007 * k, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        engine.run(state, phase)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (result.returncode, result.stdout.count("interrupted")) == (0, 40), result.stderr
