@@ -341,7 +341,7 @@ def save_figure(path: Path, trials: Mapping[str, Sequence[Trial]], conditions: S
     rows[-1][0].set_xlabel("aeons of training")
     small = [
         *conditions,
-        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), {CURVE_POINTS} "
+        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), up to {CURVE_POINTS} "
         "bins a phase;",
         f"right: trials pooled with {CONFIDENCE:.0%} interval (circles: single ones), bars from chance (dashed)",
     ]
