@@ -341,8 +341,8 @@ def save_figure(path: Path, trials: Mapping[str, Sequence[Trial]], conditions: S
     rows[-1][0].set_xlabel("aeons of training")
     small = [
         *conditions,
-        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), up to {CURVE_POINTS} "
-        "bins a phase;",
+        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), up to "
+        f"{CURVE_POINTS} bins a phase;",
         f"right: trials pooled with {CONFIDENCE:.0%} interval (circles: single ones), bars from chance (dashed)",
     ]
     figure.supxlabel("\n".join(small), fontsize=6, color="0.35", ha="left", x=0.01)
