@@ -31,10 +31,10 @@ from foraging_snn.environments import TASK_1, TASK_2, particles_per_type
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.engine import Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
-from foraging_snn.models.phases import Phase
+from foraging_snn.models.phases import Activity, Block, Phase
 from foraging_snn.models.response import CellConstants, linear_propagator, respond, response_table
 from foraging_snn.models.rules import Rules, balance_outputs, sum_inputs
-from foraging_snn.models.state import NetworkState, removal_order
+from foraging_snn.models.state import NetworkState, initial_state, removal_order
 
 LARGEST_PULSE = 0.3  # tabulated for hidden cells; larger ones are stepped
 REST_TOLERANCE = 0.02  # of V at the end of an epoch, for the engine to be used at all
@@ -94,6 +94,7 @@ class Event(Engine):
             np.array([int(task.rewarded) for task in (TASK_1, TASK_2)]),
             np.array([int(task.punished) for task in (TASK_1, TASK_2)]),
         )
+        self._compile()
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._own = state = state.copy()
@@ -137,27 +138,35 @@ class Event(Engine):
         hidden, output = np.divmod(ho[0].astype(np.int64), N_OUTPUT)
         self._traces = (kernel.Traces(output * n_hidden + hidden, *ho[1:]), kernel.Traces(self._place[ih[0]], *ih[1:]))
 
+    def _compile(self) -> None:
+        """Compile the kernel, or fetch it from Numba's cache: Ctrl-C works here, and is not held back until it is done."""
+        self._load(initial_state(self.parameters, 0), Phase("none", (Block(Activity.TEST_TASK_1, 1),), 1))
+        self._run_kernel(kernel_records(0), False)
+
+    def _run_kernel(self, records: kernel.Records, spikes: bool) -> tuple:
+        state = self._own
+        return kernel.run_epochs(
+            len(records.move),
+            state.seed,
+            state.epoch,
+            state.phase_epoch,
+            self._arrays,
+            self._schedule,
+            self._numbers,
+            self._rules,
+            self._cell,
+            self._layers,
+            self._recent,
+            self._traces,
+            records,
+            spikes,
+        )
+
     def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
         state = self._own
-        types = (np.int8, np.int8, np.int8, np.int16, np.int16, np.int32, np.int32)
-        records = kernel.Records(*(np.zeros(epochs, kind) for kind in types))
+        records = kernel_records(epochs)
         with _interrupts_later():
-            ok, self._recent, traces, kept = kernel.run_epochs(
-                epochs,
-                state.seed,
-                state.epoch,
-                state.phase_epoch,
-                self._arrays,
-                self._schedule,
-                self._numbers,
-                self._rules,
-                self._cell,
-                self._layers,
-                self._recent,
-                self._traces,
-                records,
-                spikes,
-            )
+            ok, self._recent, traces, kept = self._run_kernel(records, spikes)
         if not ok:
             raise EngineError(f"world.density: {self.parameters.world.density} given, the grid is too full to place all particles")
         self._traces = tuple(kernel.Traces(*arrays) for arrays in traces)
@@ -188,6 +197,11 @@ class Event(Engine):
         if not state.input_hidden_frozen:
             sum_inputs(state.input_hidden, state.input_index, state.input_output_total)
         return state.copy()
+
+
+def kernel_records(epochs: int) -> kernel.Records:
+    """Empty records of so many epochs."""
+    return kernel.Records(*(np.zeros(epochs, kind) for kind in (np.int8, np.int8, np.int8, np.int16, np.int16, np.int32, np.int32)))
 
 
 @contextmanager
