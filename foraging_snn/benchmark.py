@@ -70,7 +70,7 @@ def measure(name: str, path: Path, seconds: float) -> dict[str, float]:
         engine.run(saved.state, Phase("start", (Block(Activity.TEST_TASK_1, 100),), 1))
         result = {"start": time.perf_counter() - began}
         result |= {label: speed(engine, saved.state, activity, seconds) for label, activity in ACTIVITIES.items()}
-    kilobytes = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + engine.worker_kilobytes()
     return result | {"memory": kilobytes / 1024}
 
 

@@ -78,6 +78,14 @@ class Brian2Compiled(Engine):
         self._template: NetworkState | None = None  # for the shapes and types of a state
         self._epoch = 0
 
+    def worker_kilobytes(self) -> int:
+        """Peak memory of the compiled program; 0 where the system does not tell."""
+        try:
+            lines = Path(f"/proc/{self._worker.pid}/status").read_text().splitlines()
+            return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+        except (OSError, StopIteration):
+            return 0
+
     def close(self) -> None:
         """End the worker process and remove its scratch files."""
         if self._worker.poll() is None:

@@ -170,6 +170,10 @@ class Engine(ABC):
     def _state(self) -> NetworkState:
         """The present state, an independent copy."""
 
+    def worker_kilobytes(self) -> int:
+        """Peak memory of processes that the engine runs besides this one."""
+        return 0
+
     def close(self) -> None:
         """Free processes and files."""
 
