@@ -52,6 +52,7 @@ def speed(engine: Engine, state: NetworkState, activity: Activity, seconds: floa
     state = state.copy()
     state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
     epochs = 2
+    engine.run(state, phase, epochs=epochs)
     while True:
         began = time.perf_counter()
         engine.run(state, phase, epochs=epochs)

@@ -4,7 +4,6 @@ Epochs are compared one by one, each started on both sides from the same state (
 after a stretch that both engines run on their own. Learning curves are compared over seeds.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,9 +95,7 @@ def phases_to_compare(parameters: Parameters) -> list[Phase]:
     return [Phase(name, blocks, 10**9) for name, blocks in kinds.items()]
 
 
-def compare_epochs(
-    engine: Engine, reference: Engine, state: NetworkState, phase: Phase, epochs: int, progress: Callable[[int], None] | None = None
-) -> EpochComparison:
+def compare_epochs(engine: Engine, reference: Engine, state: NetworkState, phase: Phase, epochs: int) -> EpochComparison:
     """Compare epochs one by one, both engines started from the reference's state every time.
 
     Parameters
@@ -106,8 +103,6 @@ def compare_epochs(
     state : NetworkState
         Where the phase begins.
     epochs : int
-    progress : callable, optional
-        Called with the number of epochs compared.
     """
     n_input, n_hidden = engine.parameters.n_input, engine.parameters.n_hidden
     first_output = n_input + n_hidden
@@ -115,7 +110,7 @@ def compare_epochs(
     strength_after_stretch, first_difference = _compare_stretch(engine, reference, state, phase, stretch)
     same = np.zeros(3)
     strength = 0.0
-    for k in range(epochs):
+    for _ in range(epochs):
         ours, theirs = _Spikes(), _Spikes()
         after, _ = engine.run(state, phase, epochs=1, recorder=ours)
         state, _ = reference.run(state, phase, epochs=1, recorder=theirs)
@@ -124,8 +119,6 @@ def compare_epochs(
         output = [s[s[:, 1] >= first_output] for s in spikes]
         same += np.array_equal(*hidden), np.array_equal(*output), _counts_equal(output, first_output)
         strength = max(strength, _largest_difference(after, state))
-        if progress:
-            progress(k + 1)
     share = same / epochs
     return EpochComparison(
         phase.name, epochs, share[0], share[1], share[2], strength, strength_after_stretch, stretch, first_difference

@@ -9,8 +9,10 @@ What is approximate
 -------------------
 1. A cell is not exactly at rest when its pulse arrives. What is left from the epoch before (about 4e-4 in V after a spike) is
    carried along linearly, and counts to first order as a change of the pulse. Neglected: products of two such small numbers.
+   Where that leaves a spike time in doubt (event_kernel.DOUBT) the cell is stepped through the epoch instead.
 2. The state of an input or hidden cell at the end of an epoch is interpolated: from a polynomial below 75 % of the threshold pulse
-   (error below 1e-8), from a table above it (error below 1e-6 but for one pulse in a thousand).
+   from a table above it. Measured over 60 epochs of a new network, error of V: below the threshold 99 % within 1e-7 and at most
+   6e-6, after a spike 99 % within 3e-6 and at most 1.4e-4.
 3. V one and two steps ago of input and hidden cells are set to V at the end of an epoch; they matter only while V > 0.
 4. Sums of strengths are added up in another order than in the Brian2 engines (differences of the last bits).
 5. In a test, traces are made only in its last epochs: older ones are dead before plasticity returns.
