@@ -42,6 +42,7 @@ _INPUT_HIDDEN, _EXCITATORY, _INHIBITORY, _SLEEP = (
     int(stream)
     for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY, Stream.SLEEP_PULSE)
 )
+CELLS_AT_A_TIME = 112
 assert N_OUTPUT == LANES  # the eight output cells are one vector
 # How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
 # shift of the pulse. Where spike times change within that range the cell is stepped instead.
@@ -141,19 +142,31 @@ class Records(NamedTuple):
     output_spikes: np.ndarray
 
 
+class RowTotals(NamedTuple):
+    """What is known of the hidden-to-output strengths while none is frozen, so that one pass over them suffices."""
+
+    total: np.ndarray  # (8,): sum of the inputs of each output cell
+    out_of_bounds: np.ndarray  # (1,): whether one of them may lie outside its limits
+
+
 class Scratch(NamedTuple):
     """Work space."""
 
-    start_V: np.ndarray  # (H,) at the start of the epoch
+    candidate: np.ndarray  # cells with pulses beyond the bulk of the table
+    start_V: np.ndarray  # their V, u, x at the start of the epoch
     start_u: np.ndarray
     start_x: np.ndarray
-    arrival_V: np.ndarray  # (H,) V minus rest when the pulse arrives
-    arrival_u: np.ndarray
     pulse: np.ndarray  # (H,)
     probability: np.ndarray  # (H,)
     size: np.ndarray  # of synaptic events
     food: np.ndarray  # (I,)
-    trace_sum: np.ndarray  # (8, H)
+    touched: np.ndarray  # (8 H,): hidden-to-output synapses with live traces, each once
+    touched_at: np.ndarray  # (8 H,): when a synapse was last among them
+    trace_sum: np.ndarray  # (8 H,), of those synapses
+    before: np.ndarray  # (8 H,): their average, then their strength before the event
+    gain: np.ndarray  # (8 H,): S Sum / Avg
+    share: np.ndarray  # (8 H,): W_i0 / W_i
+    row: RowTotals
     factor: np.ndarray  # (H,)
     event_step: np.ndarray  # input and hidden spikes of the epoch
     event_cell: np.ndarray
@@ -192,8 +205,10 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
     n_recent = len(recent[0])
     recent_step, recent_cell = _room(recent[0], n_recent, 1024), _room(recent[1], n_recent, 1024)
     all_step, all_cell, n_all = np.empty(0, np.int64), np.empty(0, np.int32), 0
-    ho, n_ho = traces[0], len(traces[0].step)
-    ih, n_ih = traces[1], len(traces[1].step)
+    ho, first_ho, n_ho = traces[0], 0, len(traces[0].step)
+    ih, first_ih, n_ih = traces[1], 0, len(traces[1].step)
+    _know_totals(a.hidden_output, rules, s.row)
+    stepped = False  # whether the hidden cells were stepped through the last epoch
     output_counts = np.zeros(LANES, np.int64)
     hidden_counts = np.zeros(n_hidden, np.int64)
     s_k = np.empty(1024)
@@ -233,8 +248,8 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
         # traces made so early in a test that they are dead before anything is plastic again are not made
         if plastic or schedule.epochs - phase_epoch <= rules.trace_life_steps // numbers.steps + 1 or schedule.n_blocks > 1:
             pairs = _count_pairs(recent_step, fresh, n_recent, rules.pair_window_steps)
-            ho = _room_for_traces(ho, n_ho, pairs)
-            ih = _room_for_traces(ih, n_ih, 0 if schedule.input_hidden_frozen else pairs)
+            ho, first_ho, n_ho = _room_for_traces(ho, first_ho, n_ho, pairs)
+            ih, first_ih, n_ih = _room_for_traces(ih, first_ih, n_ih, 0 if schedule.input_hidden_frozen else pairs)
             n_ho, n_ih = _make_traces(
                 recent_step,
                 recent_cell,
@@ -250,31 +265,17 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 ih,
                 n_ih,
             )
-        n_ho, n_ih = _forget(ho, n_ho, T, rules), _forget(ih, n_ih, T, rules)
+        first_ho, first_ih = _first_live(ho.step, first_ho, n_ho, T, rules), _first_live(ih.step, first_ih, n_ih, T, rules)
         reward = numbers.reward_asleep
         records.move[row] = STAY
         if not asleep:
             reward = _forage(a, activity, output_counts, seed, epoch, numbers, records, row)
         records.x[row], records.y[row] = a.agent[0], a.agent[1]
         if plastic:
-            s_k = _room(s_k, 0, n_ho)
-            _change_hidden_output(
-                a.hidden_output,
-                a.trace_average,
-                a.frozen,
-                a.hidden_output_total,
-                a.inhibition,
-                ho,
-                n_ho,
-                T,
-                reward,
-                s.trace_sum,
-                s_k,
-                rules,
-                schedule.any_frozen,
-            )
+            s_k = _room(s_k, 0, n_ho - first_ho)
+            _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, s_k, rules, schedule.any_frozen)
             if not schedule.input_hidden_frozen:
-                s_k = _room(s_k, 0, n_ih)
+                s_k = _room(s_k, 0, n_ih - first_ih)
                 _change_input_hidden(
                     a.input_hidden,
                     a.slot_input,
@@ -282,8 +283,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                     a.place,
                     a.input_output_initial,
                     a.hidden_input_target,
-                    ih,
-                    n_ih,
+                    _live(ih, first_ih, n_ih),
                     T,
                     s.factor,
                     s_k,
@@ -317,15 +317,18 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
             for h in range(n_hidden):
                 s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
             n_events = _respond(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
+            stepped = False
         elif _all_at(s.event_step, n_events, hidden_layer.arrival):
             key = stream_key(seed, _INPUT_HIDDEN, epoch)
             _deliver_inputs(
                 s.event_cell, 0, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
             )
             n_events = _respond(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
+            stepped = False
         else:
             key = stream_key(seed, _INPUT_HIDDEN, epoch)
             n_events = _step_hidden(a, s, n_events, key, numbers, n_input, n_hidden, c)
+            stepped = True
         _sort_events(s, n_events)
         # ---- the output cells, through the rest of the epoch
         most = n_events + numbers.steps * LANES
@@ -369,12 +372,17 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
         epoch += 1
         phase_epoch += 1
 
+    # V one and two steps ago is only read while V > 0, several steps into a later response
+    last = n_input if stepped else first_output
+    if n_epochs > 0:
+        a.V_1[:last] = a.V[:last]
+        a.V_2[:last] = a.V[:last]
     for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
         values[first_output:] = outputs[row]
     return (
         ok,
         (recent_step[:n_recent].copy(), recent_cell[:n_recent].copy()),
-        (_trimmed(ho, n_ho), _trimmed(ih, n_ih)),
+        (_trimmed(ho, first_ho, n_ho), _trimmed(ih, first_ih, n_ih)),
         (all_step[:n_all].copy(), all_cell[:n_all].copy()),
     )
 
@@ -383,8 +391,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
 def _scratch(n_input, n_hidden, steps, rules):
     events = 8 * (n_input + n_hidden)
     return Scratch(
-        np.empty(max(n_input, n_hidden)),
-        np.empty(max(n_input, n_hidden)),
+        np.empty(max(n_input, n_hidden), np.int64),
         np.empty(max(n_input, n_hidden)),
         np.empty(max(n_input, n_hidden)),
         np.empty(max(n_input, n_hidden)),
@@ -392,7 +399,13 @@ def _scratch(n_input, n_hidden, steps, rules):
         np.zeros(n_hidden),
         np.empty(n_hidden),
         np.zeros(n_input),
-        np.zeros((N_OUTPUT, n_hidden)),
+        np.empty(N_OUTPUT * n_hidden, np.int64),
+        np.full(N_OUTPUT * n_hidden, -1),
+        np.empty(N_OUTPUT * n_hidden),
+        np.empty(N_OUTPUT * n_hidden),
+        np.empty(N_OUTPUT * n_hidden),
+        np.empty(N_OUTPUT * n_hidden),
+        RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_)),
         np.empty(n_hidden),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
@@ -414,16 +427,28 @@ def _room(array, n, more):
 
 
 @njit(cache=True)
-def _room_for_traces(traces, n, more):
+def _room_for_traces(traces, first, n, more):
+    """The traces, or longer copies of those from `first` to n if there is no room for `more`; and where those are."""
     if n + more <= len(traces.step):
-        return traces
-    return Traces(_room(traces.synapse, n, more), _room(traces.value, n, more), _room(traces.step, n, more))
+        return traces, first, n
+    live = _live(traces, first, n)
+    room = max(2 * (n - first + more), 1024)
+    longer = Traces(np.empty(room, live.synapse.dtype), np.empty(room, live.value.dtype), np.empty(room, live.step.dtype))
+    longer.synapse[: n - first] = live.synapse
+    longer.value[: n - first] = live.value
+    longer.step[: n - first] = live.step
+    return longer, 0, n - first
 
 
 @njit(cache=True)
-def _trimmed(traces, n):
+def _live(traces, first, n):
+    return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
+
+
+@njit(cache=True)
+def _trimmed(traces, first, n):
     """Plain arrays: Ctrl-C may come while Numba makes Python objects of them, and it does not survive that in a named tuple."""
-    return traces.synapse[:n].copy(), traces.value[:n].copy(), traces.step[:n].copy()
+    return traces.synapse[first:n].copy(), traces.value[first:n].copy(), traces.step[first:n].copy()
 
 
 @njit(cache=True)
@@ -493,49 +518,66 @@ def _count_pairs(recent_step, fresh, n_recent, window):
 
 @njit(cache=True)
 def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
-    """As models.rules.make_traces, appended to the traces there are; returns their numbers."""
+    """As models.rules.make_traces, appended to the traces there are; returns their numbers.
+
+    The spikes of each layer so far are listed apart, so that a new spike meets only those it can form a pair with.
+    """
     n_input, first_output = rules.n_input, rules.n_input + rules.n_hidden
-    first = 0
-    for b in range(fresh, n_recent):
-        while recent_step[b] - recent_step[first] >= rules.pair_window_steps:
-            first += 1
-        cell_b = recent_cell[b]
-        layer_b = (cell_b >= n_input) + (cell_b >= first_output)
-        for k in range(first, b):
-            cell_a = recent_cell[k]
-            layer_a = (cell_a >= n_input) + (cell_a >= first_output)
-            if layer_a == layer_b or layer_a + layer_b == 2:
-                continue
-            causal = layer_a < layer_b
-            sign = 1.0 if causal else -1.0
-            pre, post = (cell_a, cell_b) if causal else (cell_b, cell_a)
-            if layer_a + layer_b == 3:
-                h, o = pre - n_input, post - first_output
-                if not frozen[o, h]:
-                    ho.synapse[n_ho] = o * rules.n_hidden + h
-                    ho.value[n_ho] = rules.hidden_output_amplitude * (sign * decay[recent_step[b] - recent_step[k]])
-                    ho.step[n_ho] = recent_step[b]
-                    n_ho += 1
-            elif not input_hidden_frozen and slot_of[pre, post - n_input] >= 0:
-                ih.synapse[n_ih] = slot_of[pre, post - n_input]
-                ih.value[n_ih] = rules.input_hidden_amplitude * (sign * decay[recent_step[b] - recent_step[k]])
-                ih.step[n_ih] = recent_step[b]
-                n_ih += 1
+    window = rules.pair_window_steps
+    listed = np.empty((3, n_recent), np.int64)  # of the input, hidden and output layer: places in the log
+    n_listed, first = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    for b in range(n_recent):
+        cell, step = recent_cell[b], recent_step[b]
+        layer = (cell >= n_input) + (cell >= first_output)
+        if b >= fresh:
+            for other in range(3):
+                while first[other] < n_listed[other] and step - recent_step[listed[other, first[other]]] >= window:
+                    first[other] += 1
+        if b >= fresh and layer == 2:
+            o = cell - first_output
+            for k in listed[1, first[1] : n_listed[1]]:
+                size = rules.hidden_output_amplitude * decay[step - recent_step[k]]
+                n_ho = _add_output_trace(ho, n_ho, frozen, o, recent_cell[k] - n_input, size, step)
+        elif b >= fresh and layer == 1:
+            h = cell - n_input
+            for k in listed[2, first[2] : n_listed[2]]:
+                size = rules.hidden_output_amplitude * decay[step - recent_step[k]]
+                n_ho = _add_output_trace(ho, n_ho, frozen, recent_cell[k] - first_output, h, -size, step)
+            if not input_hidden_frozen:
+                for k in listed[0, first[0] : n_listed[0]]:
+                    size = rules.input_hidden_amplitude * decay[step - recent_step[k]]
+                    n_ih = _add_input_trace(ih, n_ih, slot_of[recent_cell[k], h], size, step)
+        elif b >= fresh and not input_hidden_frozen:
+            for k in listed[1, first[1] : n_listed[1]]:
+                size = rules.input_hidden_amplitude * decay[step - recent_step[k]]
+                n_ih = _add_input_trace(ih, n_ih, slot_of[cell, recent_cell[k] - n_input], -size, step)
+        listed[layer, n_listed[layer]] = b
+        n_listed[layer] += 1
     return n_ho, n_ih
 
 
 @njit(cache=True)
-def _forget(traces, n, T, rules):
-    """Drop the traces that have lived; they are the oldest, so the first."""
-    dead = 0
-    while dead < n and T - traces.step[dead] >= rules.trace_life_steps:
-        dead += 1
-    if dead > 0:
-        for k in range(dead, n):
-            traces.synapse[k - dead] = traces.synapse[k]
-            traces.value[k - dead] = traces.value[k]
-            traces.step[k - dead] = traces.step[k]
-    return n - dead
+def _add_output_trace(traces, n, frozen, o, h, value, step):
+    if frozen[o, h]:
+        return n
+    traces.synapse[n], traces.value[n], traces.step[n] = o * frozen.shape[1] + h, value, step
+    return n + 1
+
+
+@njit(cache=True)
+def _add_input_trace(traces, n, place, value, step):
+    if place < 0:
+        return n
+    traces.synapse[n], traces.value[n], traces.step[n] = place, value, step
+    return n + 1
+
+
+@njit(cache=True)
+def _first_live(steps, first, n, T, rules):
+    """The first trace that has not lived its time; the oldest come first."""
+    while first < n and T - steps[first] >= rules.trace_life_steps:
+        first += 1
+    return first
 
 
 @njit(cache=True)
@@ -570,48 +612,70 @@ def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
 
 
 @njit(cache=True, error_model="numpy")
-def _change_hidden_output(W, average, frozen, total, inhibition, traces, n, T, S, trace_sum, s_k, rules, any_frozen):
+def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
     Parameters
     ----------
-    W, average, frozen, trace_sum : (8, H)
-        `trace_sum` is zero before and after.
-    total, inhibition : (H,)
-        Kept up to date only while some synapses are frozen; otherwise they follow from W.
+    a : Arrays
+        `hidden_output_total` and `inhibition` are kept up to date only while some synapses are frozen; otherwise they
+        follow from the strengths.
+    traces : Traces
+        The live ones.
+    s : Scratch
     s_k : (n or more,)
         Work space.
     """
-    n_hidden = W.shape[1]
-    flat_sum, flat_average, flat_W = trace_sum.reshape(-1), average.reshape(-1), W.reshape(-1)
-    synapse = traces.synapse
-    _age(traces.value, traces.step, n, T + rules.age_offset_steps, s_k)
-    for k in range(n):
-        flat_sum[synapse[k]] += s_k[k]
-    if not any_frozen:
-        for k in range(n):
-            h = synapse[k] % n_hidden
-            total[h] = _total_output(W, h)
-    _update_average(flat_average, flat_sum, frozen.reshape(-1), any_frozen, rules)
-    for k in range(n):
+    n_hidden = a.hidden_output.shape[1]
+    W, average, synapse = a.hidden_output.reshape(-1), a.trace_average.reshape(-1), traces.synapse
+    _age(traces.value, traces.step, T + rules.age_offset_steps, s_k)
+    touched = s.touched[: _sum_by_synapse(synapse, s_k, T, s)]
+    for m in touched:
+        s.before[m] = average[m]
+    _decay_average(average, a.frozen.reshape(-1), any_frozen, rules)
+    for m in touched:
+        h = m % n_hidden
+        new = (1.0 - rules.average_rate) * s.before[m] + rules.average_rate * s.trace_sum[m]
+        average[m] = math.copysign(max(abs(new), rules.average_floor), new)
+        s.gain[m] = S * s.trace_sum[m] / average[m]
+        s.share[m] = rules.hidden_output_initial / (a.hidden_output_total[h] if any_frozen else _total_output(a.hidden_output, h))
+        s.before[m] = W[m]
+    for k in range(len(synapse)):
         m = synapse[k]
-        D_k = S * s_k[k] * flat_sum[m] / flat_average[m]
-        D_k = min(max(D_k, -rules.max_change), rules.max_change)
-        flat_W[m] *= 1.0 + rules.hidden_output_initial / total[m % n_hidden] * D_k
-    for k in range(n):
-        flat_sum[synapse[k]] = 0.0
+        D_k = min(max(s_k[k] * s.gain[m], -rules.max_change), rules.max_change)
+        W[m] *= 1.0 + s.share[m] * D_k
     if any_frozen:
-        _scale_around_frozen(W, frozen, rules)
-        _balance_around_frozen(W, frozen, total, inhibition)
-    else:
-        _clip_and_scale(W, rules.min_strength, rules.max_strength, rules.output_input_target)
+        _scale_around_frozen(a.hidden_output, a.frozen, rules)
+        _balance_around_frozen(a.hidden_output, a.frozen, a.hidden_output_total, a.inhibition)
+        return
+    for m in touched:
+        W[m] = min(max(W[m], rules.min_strength), rules.max_strength)
+        s.row.total[m // n_hidden] += W[m] - s.before[m]
+    if s.row.out_of_bounds[0]:
+        for m in range(len(W)):
+            W[m] = min(max(W[m], rules.min_strength), rules.max_strength)
+        _know_totals(a.hidden_output, rules, s.row)
+    _scale_rows(a.hidden_output, rules.output_input_target, rules.min_strength, rules.max_strength, s.row)
 
 
 @njit(cache=True, error_model="numpy")
-def _age(value, step, n, T_offset, s_k):
+def _age(value, step, T_offset, s_k):
     """s_k = tr_k / (T - t_k + 600)."""
-    for k in range(n):
+    for k in range(len(value)):
         s_k[k] = value[k] / (T_offset - step[k])
+
+
+@njit(cache=True)
+def _sum_by_synapse(synapse, s_k, now, s):
+    """Sum = sum_k s_k of every synapse with traces; lists these synapses and returns their number."""
+    n = 0
+    for k in range(len(synapse)):
+        m = synapse[k]
+        if s.touched_at[m] != now:
+            s.touched_at[m], s.trace_sum[m], s.touched[n] = now, 0.0, m
+            n += 1
+        s.trace_sum[m] += s_k[k]
+    return n
 
 
 @njit(cache=True)
@@ -624,33 +688,36 @@ def _total_output(W, h):
 
 
 @njit(cache=True)
-def _update_average(average, trace_sum, frozen, any_frozen, rules):
-    """Avg <- 0.999 Avg + 0.001 Sum, its magnitude at least the floor."""
-    keep, weight, floor = 1.0 - rules.average_rate, rules.average_rate, rules.average_floor
-    if any_frozen:
-        for k in range(len(average)):
-            if not frozen[k]:
-                new = keep * average[k] + weight * trace_sum[k]
-                average[k] = math.copysign(max(abs(new), floor), new)
-    else:
-        for k in range(len(average)):
-            new = keep * average[k] + weight * trace_sum[k]
-            average[k] = math.copysign(max(abs(new), floor), new)
+def _decay_average(average, frozen, any_frozen, rules):
+    """Avg <- 0.999 Avg, its magnitude at least the floor: the rule for Sum = 0."""
+    keep, floor = 1.0 - rules.average_rate, rules.average_floor
+    for k in range(len(average)):
+        new = keep * average[k]
+        new = math.copysign(max(abs(new), floor), new)
+        average[k] = average[k] if any_frozen and frozen[k] else new
+
+
+@njit(cache=True)
+def _know_totals(W, rules, row):
+    """Sums of the rows of W (8, H) as they are, by the same additions as in every epoch, and whether one is out of bounds."""
+    row.total[:] = 1.0
+    _scale_rows(W, 1.0, 0.0, rules.max_strength, row)
+    row.out_of_bounds[0] |= W.min() < rules.min_strength
 
 
 @njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz", "reassoc"})
-def _clip_and_scale(W, low, high, target):
-    """Clip all strengths (8, H), then scale the inputs of every output cell to their target; no synapse is frozen."""
+def _scale_rows(W, target, low, high, row):
+    """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
+    too_large = 0
     for o in range(N_OUTPUT):
-        row = W[o]
-        total = 0.0
-        for h in range(len(row)):
-            clipped = min(max(row[h], low), high)
-            row[h] = clipped
-            total += clipped
-        factor = target / total
-        for h in range(len(row)):
-            row[h] = max(row[h] * factor, low)
+        strengths, factor, total = W[o], target / row.total[o], 0.0
+        for h in range(len(strengths)):
+            scaled = max(strengths[h] * factor, low)
+            strengths[h] = scaled
+            total += scaled
+            too_large += scaled > high
+        row.total[o] = total
+    row.out_of_bounds[0] = too_large > 0
 
 
 @njit(cache=True, error_model="numpy")
@@ -684,10 +751,11 @@ def _balance_around_frozen(W, frozen, total, inhibition):
 
 
 @njit(cache=True, error_model="numpy")
-def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, n, T, factor, s_k, rules):
+def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, T, factor, s_k, rules):
     """Plasticity event and scaling of input-to-hidden strengths W (k, H); synapses are numbered by place in it."""
     flat_W, flat_inputs, synapse = W.reshape(-1), inputs.reshape(-1), traces.synapse
-    _age(traces.value, traces.step, n, T + rules.age_offset_steps, s_k)
+    n = len(synapse)
+    _age(traces.value, traces.step, T + rules.age_offset_steps, s_k)
     gain = np.zeros(rules.n_input)  # W_i0 / W_i of the input cells with traces
     for k in range(n):
         i = flat_inputs[synapse[k]]
@@ -709,19 +777,23 @@ def _sum_at(values, places):
 
 @njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
 def _clip_and_scale_inputs(W, target, factor, low, high):
-    factor[:] = 0.0
-    for slot in range(len(W)):
-        row = W[slot]
-        for h in range(len(factor)):
-            clipped = min(max(row[h], low), high)
-            row[h] = clipped
-            factor[h] += clipped
-    for h in range(len(factor)):
-        factor[h] = target[h] / factor[h]
-    for slot in range(len(W)):
-        row = W[slot]
-        for h in range(len(factor)):
-            row[h] = max(row[h] * factor[h], low)
+    """Clip the strengths W (k, H), then scale the inputs of each hidden cell to their target; in blocks, for the cache."""
+    for first in range(0, W.shape[1], CELLS_AT_A_TIME):
+        cells = slice(first, first + CELLS_AT_A_TIME)
+        own_factor, own_target = factor[cells], target[cells]
+        own_factor[:] = 0.0
+        for slot in range(len(W)):
+            row = W[slot, cells]
+            for h in range(len(row)):
+                clipped = min(max(row[h], low), high)
+                row[h] = clipped
+                own_factor[h] += clipped
+        for h in range(len(own_factor)):
+            own_factor[h] = own_target[h] / own_factor[h]
+        for slot in range(len(W)):
+            row = W[slot, cells]
+            for h in range(len(row)):
+                row[h] = max(row[h] * own_factor[h], low)
 
 
 @njit(cache=True)
@@ -786,64 +858,80 @@ def _silence_removed(pulse, removed):
 
 
 @njit(cache=True, error_model="numpy", fastmath=True)
-def _arrive(V, u, x, added, layer, c, s):
-    """Take a layer through the epoch as if no cell spiked: V, u, x at its end; `added` becomes the whole pulse at the arrival."""
-    p, q = layer.approach, layer.table.propagator
-    n = len(added)
-    start_V, start_u, start_x, arrival_V, arrival_u = (
-        s.start_V[:n],
-        s.start_u[:n],
-        s.start_x[:n],
-        s.arrival_V[:n],
-        s.arrival_u[:n],
-    )
-    p_VV, p_Vu, p_Vx, p_uV, p_uu, p_ux = p[0, 0], p[0, 1], p[0, 2], p[1, 0], p[1, 1], p[1, 2]
-    V_rest, u_rest, approach_x = c.V_rest, c.u_rest, layer.approach_x
-    for k in range(n):
-        start_V[k], start_u[k], start_x[k] = V[k], u[k], x[k]
-        dV, du = V[k] - V_rest, u[k] - u_rest
-        arrival_V[k] = p_VV * dV + p_Vu * du + p_Vx * x[k]
-        arrival_u[k] = p_uV * dV + p_uu * du + p_ux * x[k]
-        added[k] += approach_x * x[k]
-    _after_bulk(V, added, arrival_V, arrival_u, layer.table.V_bulk, q[0, 0], q[0, 1], V_rest, layer.table.bulk)
-    _after_bulk(u, added, arrival_V, arrival_u, layer.table.u_bulk, q[1, 0], q[1, 1], u_rest, layer.table.bulk)
-    rest_x = layer.rest_x
-    for k in range(n):
-        x[k] = rest_x * added[k]
+def _add_approach(pulse, x, decay):
+    """What is left of x when the pulse arrives becomes part of it."""
+    for k in range(len(pulse)):
+        pulse[k] += decay * x[k]
+
+
+@njit(cache=True)
+def _candidates(pulse, bulk, candidate):
+    """Write which cells have a pulse of at least `bulk`; returns their number."""
+    n = 0
+    for k in range(len(pulse)):
+        candidate[n] = k
+        n += pulse[k] >= bulk
+    return n
 
 
 @njit(cache=True, error_model="numpy", fastmath=True)
-def _after_bulk(end, pulse, arrival_V, arrival_u, coefficients, from_V, from_u, rest, bulk):
-    """State variable at the end of the epoch after a pulse below threshold; coefficients by name to keep them in registers."""
+def _to_end(V, u, x, pulse, layer, c):
+    """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
+
+    Coefficients stand by name, to be kept in registers.
+    """
+    t, p, q = layer.table, layer.approach, layer.table.propagator
     a8, a7, a6, a5, a4, a3, a2, a1, a0 = (
-        coefficients[0],
-        coefficients[1],
-        coefficients[2],
-        coefficients[3],
-        coefficients[4],
-        coefficients[5],
-        coefficients[6],
-        coefficients[7],
-        coefficients[8],
+        t.V_bulk[0],
+        t.V_bulk[1],
+        t.V_bulk[2],
+        t.V_bulk[3],
+        t.V_bulk[4],
+        t.V_bulk[5],
+        t.V_bulk[6],
+        t.V_bulk[7],
+        t.V_bulk[8] + c.V_rest,
     )
-    scale = 1.0 / bulk
-    for k in range(len(end)):
+    b8, b7, b6, b5, b4, b3, b2, b1, b0 = (
+        t.u_bulk[0],
+        t.u_bulk[1],
+        t.u_bulk[2],
+        t.u_bulk[3],
+        t.u_bulk[4],
+        t.u_bulk[5],
+        t.u_bulk[6],
+        t.u_bulk[7],
+        t.u_bulk[8] + c.u_rest,
+    )
+    # from the start of the epoch to the arrival and on to its end: x counts on the way to the arrival only, then as pulse
+    VV, Vu, Vx = q[0, 0] * p[0, 0] + q[0, 1] * p[1, 0], q[0, 0] * p[0, 1] + q[0, 1] * p[1, 1], q[0, 0] * p[0, 2] + q[0, 1] * p[1, 2]
+    uV, uu, ux = q[1, 0] * p[0, 0] + q[1, 1] * p[1, 0], q[1, 0] * p[0, 1] + q[1, 1] * p[1, 1], q[1, 0] * p[0, 2] + q[1, 1] * p[1, 2]
+    V_rest, u_rest, scale, rest_x = c.V_rest, c.u_rest, 1.0 / t.bulk, layer.rest_x
+    for k in range(len(V)):
         y = pulse[k] * scale
-        polynomial = (((((((a8 * y + a7) * y + a6) * y + a5) * y + a4) * y + a3) * y + a2) * y + a1) * y + a0
-        end[k] = rest + polynomial + from_V * arrival_V[k] + from_u * arrival_u[k]
+        dV, du, x_k = V[k] - V_rest, u[k] - u_rest, x[k]
+        after_V = (((((((a8 * y + a7) * y + a6) * y + a5) * y + a4) * y + a3) * y + a2) * y + a1) * y + a0
+        after_u = (((((((b8 * y + b7) * y + b6) * y + b5) * y + b4) * y + b3) * y + b2) * y + b1) * y + b0
+        V[k] = after_V + VV * dV + Vu * du + Vx * x_k
+        u[k] = after_u + uV * dV + uu * du + ux * x_k
+        x[k] = rest_x * pulse[k]
 
 
 @njit(cache=True, error_model="numpy")
 def _respond(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
-    t = layer.table
+    t, p = layer.table, layer.approach
     V, u, x = a.V[first : first + n], a.u[first : first + n], a.x[first : first + n]
-    _arrive(V, u, x, added, layer, c, s)
-    for k in range(n):
-        if added[k] < t.bulk:
-            continue
+    _add_approach(added, x, layer.approach_x)
+    candidates = s.candidate[: _candidates(added, t.bulk, s.candidate)]
+    for m, k in enumerate(candidates):
+        s.start_V[m], s.start_u[m], s.start_x[m] = V[k], u[k], x[k]
+    _to_end(V, u, x, added, layer, c)
+    for m, k in enumerate(candidates):
+        dV, du, x_k = s.start_V[m] - c.V_rest, s.start_u[m] - c.u_rest, s.start_x[m]
         j = t.first_knot[int((added[k] - t.bulk) * t.per_pulse)] if added[k] < t.largest else len(t.knot) - 1
-        shift = t.shift_V[j] * s.arrival_V[k] + t.shift_u[j] * s.arrival_u[k]
+        shift = t.shift_V[j] * (p[0, 0] * dV + p[0, 1] * du + p[0, 2] * x_k)
+        shift += t.shift_u[j] * (p[1, 0] * dV + p[1, 1] * du + p[1, 2] * x_k)
         pulse = added[k] + shift
         if pulse < t.bulk:
             continue
@@ -851,7 +939,8 @@ def _respond(a, first, n, added, layer, c, s, n_events):
         if pulse + doubt < t.largest:
             j = _interval(t, pulse - doubt)
         if pulse + doubt >= t.largest or t.n_spikes[j] > MAX_SPIKES or _in_doubt(t, j, pulse + doubt):
-            n_events = _step_one(V, u, k, first, added[k] - layer.approach_x * s.start_x[k], layer, c, s, n_events)
+            start = (s.start_V[m], s.start_u[m], x_k)
+            V[k], u[k], n_events = _step_one(start, added[k] - layer.approach_x * x_k, first + k, layer, c, s, n_events)
             continue
         while j + 1 < len(t.knot) and t.knot[j + 1] <= pulse:
             j += 1
@@ -862,8 +951,6 @@ def _respond(a, first, n, added, layer, c, s, n_events):
         y = (pulse - t.knot[j]) / (right - t.knot[j])
         V[k] = c.V_rest + (t.V_end[j, 0] * y + t.V_end[j, 1]) * y + t.V_end[j, 2]
         u[k] = c.u_rest + (t.u_end[j, 0] * y + t.u_end[j, 1]) * y + t.u_end[j, 2]
-    a.V_1[first : first + n] = V  # only read while V > 0, several steps into a later response
-    a.V_2[first : first + n] = V
     return n_events
 
 
@@ -891,22 +978,24 @@ def _in_doubt(t, j, highest):
 
 
 @njit(cache=True, error_model="numpy")
-def _step_one(V, u, k, first, pulse, layer, c, s, n_events):
-    """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt."""
-    v, w, x = s.start_V[k], s.start_u[k], s.start_x[k]
-    v_1 = v_2 = v
+def _step_one(start, pulse, cell, layer, c, s, n_events):
+    """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt.
+
+    Returns V and u at the end, and the number of events.
+    """
+    V, u, x = start
+    V_1 = V_2 = V
     if layer.arrival < 0:
         x += pulse
     for step in range(layer.arrival + 1 + layer.table.steps):
-        new, w, x, spiked = step_cell(v, v_2, w, x, c)
-        v, v_1, v_2 = new, v, v_1
+        new, u, x, spiked = step_cell(V, V_2, u, x, c)
+        V, V_1, V_2 = new, V, V_1
         if step == layer.arrival:
             x += pulse
         if spiked and n_events < len(s.event_step):
-            s.event_step[n_events], s.event_cell[n_events] = step, first + k
+            s.event_step[n_events], s.event_cell[n_events] = step, cell
             n_events += 1
-    V[k], u[k] = v, w
-    return n_events
+    return V, u, n_events
 
 
 @njit(cache=True, error_model="numpy")
