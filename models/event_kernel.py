@@ -634,7 +634,7 @@ def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
         s.before[m] = average[m]
     _decay_average(average, a.frozen.reshape(-1), any_frozen, rules)
     for m in touched:
-        h = m % n_hidden
+        h = m - _row_of(m, n_hidden) * n_hidden
         new = (1.0 - rules.average_rate) * s.before[m] + rules.average_rate * s.trace_sum[m]
         average[m] = math.copysign(max(abs(new), rules.average_floor), new)
         s.gain[m] = S * s.trace_sum[m] / average[m]
@@ -650,12 +650,18 @@ def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
         return
     for m in touched:
         W[m] = min(max(W[m], rules.min_strength), rules.max_strength)
-        s.row.total[m // n_hidden] += W[m] - s.before[m]
+        s.row.total[_row_of(m, n_hidden)] += W[m] - s.before[m]
     if s.row.out_of_bounds[0]:
         for m in range(len(W)):
             W[m] = min(max(W[m], rules.min_strength), rules.max_strength)
         _know_totals(a.hidden_output, rules, s.row)
     _scale_rows(a.hidden_output, rules.output_input_target, rules.min_strength, rules.max_strength, s.row)
+
+
+@njit(cache=True)
+def _row_of(m, n):
+    """m // n, for numbers far below 2**52: faster than the division of integers."""
+    return int((m + 0.5) * (1.0 / n))
 
 
 @njit(cache=True, error_model="numpy")
@@ -705,19 +711,26 @@ def _know_totals(W, rules, row):
     row.out_of_bounds[0] |= W.min() < rules.min_strength
 
 
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz", "reassoc"})
+@njit(cache=True, error_model="numpy")
 def _scale_rows(W, target, low, high, row):
     """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
     too_large = 0
     for o in range(N_OUTPUT):
-        strengths, factor, total = W[o], target / row.total[o], 0.0
-        for h in range(len(strengths)):
-            scaled = max(strengths[h] * factor, low)
-            strengths[h] = scaled
-            total += scaled
-            too_large += scaled > high
-        row.total[o] = total
+        row.total[o], n = _scale_row(W[o], target / row.total[o], low, high)
+        too_large += n
     row.out_of_bounds[0] = too_large > 0
+
+
+@njit(cache=True, fastmath={"nnan", "ninf", "nsz", "reassoc"})
+def _scale_row(strengths, factor, low, high):
+    """Returns the new total, and how many strengths are too large. A function of its own: within a loop it is vectorised badly."""
+    total, too_large = 0.0, 0
+    for h in range(len(strengths)):
+        scaled = max(strengths[h] * factor, low)
+        strengths[h] = scaled
+        total += scaled
+        too_large += scaled > high
+    return total, too_large
 
 
 @njit(cache=True, error_model="numpy")

@@ -26,16 +26,21 @@ def _splat(builder, scalar):
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
 
 
-def _map(builder, V, V_2, u, x, alpha, beta_e, mu, mu_sigma, decay):
-    """One step: new V, u, x and a bit per cell that spiked; the arithmetic is that of models/cpp/cell.h, in the same order."""
+def _map(builder, V, V_2, u, x, alpha, beta_e, mu, mu_sigma, decay, all_below=False):
+    """One step: new V, u, x and a bit per cell that spiked; the arithmetic is that of models/cpp/cell.h, in the same order.
+
+    `all_below`: V <= 0 is known of all cells, none can spike.
+    """
     w = builder.fadd(u, builder.fmul(beta_e, x))
-    peak = builder.fadd(alpha, w)
     subthreshold = builder.fadd(builder.fdiv(alpha, builder.fsub(_constant(1.0), V)), w)
+    u_new = builder.fsub(u, builder.fmul(mu, builder.fadd(V, _constant(1.0))))
+    u_new = builder.fadd(builder.fadd(u_new, mu_sigma), builder.fmul(mu, x))
+    if all_below:
+        return subthreshold, u_new, builder.fmul(decay, x), None
+    peak = builder.fadd(alpha, w)
     below = builder.fcmp_ordered("<=", V, _constant(0.0))
     rising = builder.and_(builder.fcmp_ordered("<", V, peak), builder.fcmp_ordered("<=", V_2, _constant(0.0)))
     V_new = builder.select(below, subthreshold, builder.select(rising, peak, _constant(-1.0)))
-    u_new = builder.fsub(u, builder.fmul(mu, builder.fadd(V, _constant(1.0))))
-    u_new = builder.fadd(builder.fadd(u_new, mu_sigma), builder.fmul(mu, x))
     spiked = builder.bitcast(builder.not_(builder.or_(below, rising)), ir.IntType(LANES))
     return V_new, u_new, builder.fmul(decay, x), spiked
 
@@ -65,31 +70,56 @@ def advance_lanes(typing_context, cells, steps, alpha, beta_e, mu, mu_sigma, dec
         before = [builder.load(place, align=8) for place in places]
         constants = [_splat(builder, scalar) for scalar in arguments[2:]]
         steps, zero = arguments[1], ir.Constant(_INT, 0)
-        entry, loop, done = builder.block, builder.append_basic_block("step"), builder.append_basic_block("stepped")
-        builder.cbranch(builder.icmp_signed(">", steps, zero), loop, done)
+        entry = builder.block
+        # Two loops: while all cells are below 0, the next V waits for nothing but the map; else for comparisons, too.
+        names = ("choose", "rest", "step", "stepped")
+        choose, rest, step, stepped = (builder.append_basic_block(name) for name in names)
+        builder.cbranch(builder.icmp_signed(">", steps, zero), choose, stepped)
+        rows = {}
+        for block in (choose, rest, step, stepped):
+            builder.position_at_end(block)
+            rows[block] = [builder.phi(_VECTOR) for _ in ROWS] + [builder.phi(_INT)]
 
-        builder.position_at_end(loop)
-        now = [builder.phi(_VECTOR) for _ in ROWS]
-        count = builder.phi(_INT)
-        V, V_1, V_2, u, x = now
+        def go_on(source, target, values):
+            for phi, value in zip(rows[target], values, strict=True):
+                phi.add_incoming(value, source)
+
+        def positive(V):
+            above = builder.fcmp_ordered(">", V, _constant(0.0))
+            return builder.icmp_unsigned("!=", builder.bitcast(above, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0))
+
+        go_on(entry, choose, (*before, zero))
+        go_on(entry, stepped, (*before, zero))
+
+        builder.position_at_end(choose)
+        builder.cbranch(positive(rows[choose][0]), step, rest)
+        go_on(choose, step, rows[choose])
+        go_on(choose, rest, rows[choose])
+
+        builder.position_at_end(rest)
+        V, V_1, V_2, u, x, count = rows[rest]
+        V_new, u_new, x_new, _ = _map(builder, V, V_2, u, x, *constants, all_below=True)
+        after = (V_new, V, V_1, u_new, x_new, builder.add(count, ir.Constant(_INT, 1)))
+        on = builder.append_basic_block("on")
+        builder.cbranch(builder.icmp_signed("<", after[-1], steps), on, stepped)
+        go_on(rest, stepped, after)
+        builder.position_at_end(on)
+        builder.cbranch(positive(V_new), step, rest)
+        go_on(on, step, after)
+        go_on(on, rest, after)
+
+        builder.position_at_end(step)
+        V, V_1, V_2, u, x, count = rows[step]
         V_new, u_new, x_new, spiked = _map(builder, V, V_2, u, x, *constants)
-        after = (V_new, V, V_1, u_new, x_new)
-        counted = builder.add(count, ir.Constant(_INT, 1))
+        after = (V_new, V, V_1, u_new, x_new, builder.add(count, ir.Constant(_INT, 1)))
         silent = builder.icmp_unsigned("==", spiked, ir.Constant(ir.IntType(LANES), 0))
-        builder.cbranch(builder.and_(silent, builder.icmp_signed("<", counted, steps)), loop, done)
-        for phi, first, following in zip((*now, count), (*before, zero), (*after, counted), strict=True):
-            phi.add_incoming(first, entry)
-            phi.add_incoming(following, loop)
+        builder.cbranch(builder.and_(silent, builder.icmp_signed("<", after[-1], steps)), choose, stepped)
+        go_on(step, choose, after)
+        go_on(step, stepped, after)
 
-        builder.position_at_end(done)
-        results = []
-        for first, following in zip((*before, zero), (*after, counted), strict=True):
-            phi = builder.phi(first.type)
-            phi.add_incoming(first, entry)
-            phi.add_incoming(following, loop)
-            results.append(phi)
-        for place, value in zip(places, results, strict=False):
+        builder.position_at_end(stepped)
+        for place, value in zip(places, rows[stepped], strict=False):
             builder.store(value, place, align=8)
-        return results[-1]
+        return rows[stepped][-1]
 
     return signature, generate
