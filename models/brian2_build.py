@@ -4,6 +4,7 @@ Run as `python -m foraging_snn.models.brian2_build PARAMETERS.toml DIRECTORY FLA
 standalone device changes Brian2 for the whole process. models/brian2_compiled.py calls it and keeps the result in a cache.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -147,6 +148,7 @@ def build(parameters: Parameters, directory: Path, flags: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "constants.h").write_text(constants_header(parameters))
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = FLAGS[flags]
+    brian2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]  # without a number: all at once
     brian2.prefs.codegen.loop_invariant_optimisations = False
     brian2.prefs.codegen.cpp.headers += ['"worker.h"']
     brian2.prefs.codegen.cpp.include_dirs += [str(directory), str(CPP_DIRECTORY)]

@@ -112,6 +112,8 @@ class Brian2Compiled(Engine):
         return f"the compiled program ended unexpectedly (exit status {self._worker.wait()}){said and f': {said}'}"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
+        if self._worker.stdin.closed:
+            raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
         self._template = state
         self._epoch = state.epoch
         _write(self._file, state, removal_order(state.seed, self.parameters.n_hidden))

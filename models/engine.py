@@ -9,7 +9,7 @@ import numpy as np
 from foraging_snn.environments import N_PARTICLE_TYPES, Outcome
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
-from foraging_snn.models.state import NetworkState, begin_phase
+from foraging_snn.models.state import NetworkState, begin_phase, misfit
 
 
 class EngineError(RuntimeError):
@@ -126,9 +126,9 @@ class Recorder:
         """Ascending numbers of completed epochs of the phase (0 ... phase.epochs) at which `snapshot` is wanted."""
         return ()
 
-    def spike_epochs(self, phase: Phase) -> range:
+    def spike_windows(self, phase: Phase) -> Sequence[range]:
         """Epochs of the phase whose spikes are wanted."""
-        return range(0)
+        return ()
 
     def epochs(self, records: EpochRecords) -> None:
         """Called with successive pieces of the run."""
@@ -211,8 +211,21 @@ class Engine(ABC):
             After those epochs; `phase_epoch` is 0 again once the phase is complete.
         record : PhaseRecord
             Of the epochs run.
+
+        Raises
+        ------
+        EngineError
+            The state is of a network with other parameters, or further into a phase than this one is long; the engine fails.
+        ValueError
+            The phase does not have so many epochs left.
         """
         recorder = recorder or Recorder()
+        if reason := misfit(state, self.parameters):
+            raise EngineError(f"state: of another network: {reason}")
+        if state.phase_epoch >= phase.epochs:
+            raise EngineError(
+                f"phase {phase.name}: the state is {state.phase_epoch} epochs into a phase, this one has {phase.epochs}"
+            )
         if state.phase_epoch == 0:
             state = begin_phase(state, phase)
         start = state.phase_epoch
@@ -221,8 +234,9 @@ class Engine(ABC):
             raise ValueError(f"epochs: {epochs} given, allowed is 1 to {phase.epochs - start}, what is left of the phase")
         end = start + epochs
         snapshots = {e for e in recorder.snapshot_epochs(phase) if start < e <= end or e == start == 0}
-        window = recorder.spike_epochs(phase)
-        stops = sorted({e for e in (*snapshots, window.start, window.stop, end) if start < e <= end})
+        windows = recorder.spike_windows(phase)
+        edges = (edge for window in windows for edge in (window.start, window.stop))
+        stops = sorted({e for e in (*snapshots, *edges, end) if start < e <= end})
         counter = AeonCounter(start, epochs, self.parameters.timing.epochs_per_aeon)
 
         if 0 in snapshots:
@@ -232,8 +246,8 @@ class Engine(ABC):
         for stop in stops:
             while done < stop:
                 n = min(self.chunk_epochs, stop - done)
-                records = self._advance(n, spikes=done in window)
-                records.awake = np.array([not phase.block_at(done + k)[0].is_sleep for k in range(n)])
+                records = self._advance(n, spikes=any(done in window for window in windows))
+                records.awake = phase.awake(done + np.arange(n))
                 done += n
                 counter.add(records)
                 recorder.epochs(records)
@@ -243,7 +257,7 @@ class Engine(ABC):
                 recorder.snapshot(self._state())
         state = self._state()
         if end in snapshots:
-            recorder.snapshot(state)
+            recorder.snapshot(state.copy())  # what is returned may be changed
         if end == phase.epochs:
             state.phase_epoch = 0
         return state, counter.record

@@ -17,6 +17,7 @@ from foraging_snn.environments import MAX_DENSITY, check_world
 # what reading TOML can raise: also RecursionError on deep nesting, a plain ValueError on numbers of more than 4300 digits
 UNREADABLE = (ValueError, RecursionError)
 
+MAX_AEONS = 10**9  # of a phase; more would not end in a lifetime
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
 
@@ -59,6 +60,7 @@ class Network(_Group):
         "1",
         "program",
         gt=0.0,
+        le=1.0,
     )
     chunks_per_synapse: int = _parameter(
         10, "chunks an input cell deals at random, per synapse of its own", "chunks", "program", ge=0, le=1000
@@ -71,60 +73,73 @@ class Network(_Group):
 class Cell(_Group):
     """Two-dimensional map of Rulkov, Timofeev & Bazhenov 2004, all layers alike."""
 
-    alpha: float = _parameter(3.65, "shape of the spike", "1", "paper", gt=0.0)
-    beta_e: float = _parameter(0.133, "input gain of the fast variable", "1", "paper")
+    alpha: float = _parameter(3.65, "shape of the spike", "1", "paper", gt=0.0, le=10.0)
+    beta_e: float = _parameter(0.133, "input gain of the fast variable", "1", "paper", ge=0.0, le=10.0)
     mu: float = _parameter(0.0005, "time scale of the slow variable u", "1/step", "paper", gt=0.0, lt=1.0)
-    sigma: float = _parameter(0.06, "rest of the slow variable: V rests at sigma - 1", "1", "program")
+    sigma: float = _parameter(0.06, "rest of the slow variable: V rests at sigma - 1", "1", "program", ge=-1.0, lt=1.0)
     input_decay: float = _parameter(0.985, "share of the input x left after a step", "1", "program", ge=0.0, lt=1.0)
-    resting_V: float = _parameter(-0.939998046792114, "V at the start (about 50 V - 15 mV)", "1", "program", lt=0.0)
-    resting_u: float = _parameter(-2.821443297088526, "u at the start", "1", "program")
+    resting_V: float = _parameter(-0.939998046792114, "V at the start (about 50 V - 15 mV)", "1", "program", ge=-10.0, lt=0.0)
+    resting_u: float = _parameter(-2.821443297088526, "u at the start", "1", "program", ge=-20.0, le=0.0)
 
 
 class Timing(_Group):
     """Steps, epochs and aeons."""
 
-    step_ms: float = _parameter(0.5, "one step of the map", "ms", "paper", gt=0.0)
+    step_ms: float = _parameter(0.5, "one step of the map", "ms", "paper", ge=0.001, le=100.0)
     steps_per_epoch: int = _parameter(600, "steps of one epoch, i.e. one movement", "steps", "paper", ge=10, le=100_000)
-    epochs_per_aeon: int = _parameter(100, "epochs of one aeon", "epochs", "paper", ge=1)
+    epochs_per_aeon: int = _parameter(100, "epochs of one aeon", "epochs", "paper", ge=1, le=100_000)
 
 
 class Synapse(_Group):
     """Synaptic events and the flash of the view."""
 
     noise: float = _parameter(0.12, "R: an event has a size of 1 - R + 2 R X, X uniform in [0, 1)", "1", "program", ge=0.0, le=1.0)
-    flash: float = _parameter(0.025, "added to x of an input cell whose square holds food", "1", "program", ge=0.0)
+    flash: float = _parameter(0.025, "added to x of an input cell whose square holds food", "1", "program", ge=0.0, le=10.0)
 
 
 class Policy(_Group):
     """From output spikes to movement."""
 
-    hunger_per_percent: int = _parameter(2, "epochs of hunger for each percent of random moves", "epochs", "program", ge=1)
+    hunger_per_percent: int = _parameter(
+        2, "epochs of hunger for each percent of random moves", "epochs", "program", ge=1, le=1_000_000
+    )
 
 
 class Plasticity(_Group):
     """Reward-modulated STDP, heterosynaptic scaling, bounds."""
 
-    hidden_output_amplitude: float = _parameter(0.4, "amplitude of a hidden-to-output trace", "1", "program", ge=0.0)
-    input_hidden_amplitude: float = _parameter(0.4, "amplitude of an input-to-hidden trace", "1", "program", ge=0.0)
-    trace_decay_steps: float = _parameter(40.0, "time constant of STDP in the spike-time difference", "steps", "program", gt=0.0)
-    pair_window_steps: int = _parameter(120, "spikes closer than this make a trace", "steps", "program", ge=1)
-    trace_life_steps: int = _parameter(3600, "a trace counts at boundaries younger than this", "steps", "program", ge=1)
-    age_offset_steps: int = _parameter(600, "added to the age of a trace, which divides it", "steps", "program", ge=1)
+    hidden_output_amplitude: float = _parameter(0.4, "amplitude of a hidden-to-output trace", "1", "program", ge=0.0, le=1000.0)
+    input_hidden_amplitude: float = _parameter(0.4, "amplitude of an input-to-hidden trace", "1", "program", ge=0.0, le=1000.0)
+    trace_decay_steps: float = _parameter(
+        40.0, "time constant of STDP in the spike-time difference", "steps", "program", gt=0.0, le=1e6
+    )
+    pair_window_steps: int = _parameter(120, "spikes closer than this make a trace", "steps", "program", ge=1, le=100_000)
+    trace_life_steps: int = _parameter(
+        3600, "a trace counts at boundaries younger than this", "steps", "program", ge=1, le=1_000_000
+    )
+    age_offset_steps: int = _parameter(600, "added to the age of a trace, which divides it", "steps", "program", ge=1, le=1_000_000)
     average_rate: float = _parameter(0.001, "rate of the running average of the trace sum", "1/epoch", "program", ge=0.0, le=1.0)
-    average_floor: float = _parameter(1e-10, "smallest magnitude of that average", "1", "program", gt=0.0)
+    average_floor: float = _parameter(1e-10, "smallest magnitude of that average", "1", "program", gt=0.0, le=1.0)
     max_change: float = _parameter(0.01, "largest relative change by one trace at one boundary", "1", "program", ge=0.0, lt=1.0)
-    min_strength: float = _parameter(1e-5, "floor of a strength", "1", "program", gt=0.0)
-    max_strength: float = _parameter(1.0, "cap of a hidden-to-output strength", "1", "program", gt=0.0)
-    max_input_hidden_strength: float = _parameter(0.012, "cap of an input-to-hidden strength", "1", "program", gt=0.0)
+    min_strength: float = _parameter(1e-5, "floor of a strength", "1", "program", gt=0.0, le=1.0)
+    max_strength: float = _parameter(1.0, "cap of a hidden-to-output strength", "1", "program", gt=0.0, le=100.0)
+    max_input_hidden_strength: float = _parameter(0.012, "cap of an input-to-hidden strength", "1", "program", gt=0.0, le=100.0)
+
+    @model_validator(mode="after")
+    def _floor_is_below_caps(self) -> "Plasticity":
+        for name in ("max_strength", "max_input_hidden_strength"):
+            if self.min_strength >= (cap := getattr(self, name)):
+                raise ValueError(f"min_strength: {self.min_strength} given, allowed is less than {name}, {cap}")
+        return self
 
 
 class Reward(_Group):
     """Dopamine-like factor S of a plasticity event."""
 
-    rewarded: float = _parameter(1.0, "rewarded particle eaten", "1", "paper")
-    punished: float = _parameter(-0.001, "punished particle eaten", "1", "program")
-    nothing: float = _parameter(-0.0001, "nothing eaten, or a particle outside the task", "1", "program")
-    asleep: float = _parameter(0.5, "asleep", "1", "program")
+    rewarded: float = _parameter(1.0, "rewarded particle eaten", "1", "paper", ge=-100.0, le=100.0)
+    punished: float = _parameter(-0.001, "punished particle eaten", "1", "program", ge=-100.0, le=100.0)
+    nothing: float = _parameter(-0.0001, "nothing eaten, or a particle outside the task", "1", "program", ge=-100.0, le=100.0)
+    asleep: float = _parameter(0.5, "asleep", "1", "program", ge=-100.0, le=100.0)
 
 
 class Homeostasis(_Group):
@@ -135,15 +150,15 @@ class Homeostasis(_Group):
     hidden_step: float = _parameter(
         1e-5, "relative step of the input target of a hidden cell", "1/epoch", "program", ge=0.0, lt=1.0
     )
-    output_target_rate: float = _parameter(0.5, "target rate of an output cell", "spikes/epoch", "program", ge=0.0)
-    hidden_target_rate: float = _parameter(0.01, "target rate of a hidden cell", "spikes/epoch", "program", ge=0.0)
+    output_target_rate: float = _parameter(0.5, "target rate of an output cell", "spikes/epoch", "program", ge=0.0, le=1000.0)
+    hidden_target_rate: float = _parameter(0.01, "target rate of a hidden cell", "spikes/epoch", "program", ge=0.0, le=1000.0)
 
 
 class Sleep(_Group):
     """Sleep-like spontaneous activity."""
 
-    pulse: float = _parameter(0.025, "added to x of a hidden cell that is activated", "1", "program", ge=0.0)
-    block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1)
+    pulse: float = _parameter(0.025, "added to x of a hidden cell that is activated", "1", "program", ge=0.0, le=10.0)
+    block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
 
 
 class Phases(_Group):
@@ -152,13 +167,19 @@ class Phases(_Group):
     scale: float = _parameter(
         1.0, "factor on every length below (results are whole aeons, at least one)", "1", "ours", gt=0.0, le=100.0
     )
-    unsupervised_aeons: int = _parameter(100_000, "unsupervised phase", "aeons", "program", ge=1)
-    training_aeons: int = _parameter(50_000, "first training phase", "aeons", "program", ge=1)
-    retraining_aeons: int = _parameter(50_000, "training phase that follows another training phase", "aeons", "program", ge=1)
-    interleaved_aeons: int = _parameter(50_000, "interleaved phase, both activities together", "aeons", "program", ge=1)
-    test_aeons: int = _parameter(10_000, "test phase", "aeons", "program", ge=1)
-    dropout_aeons: int = _parameter(39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1)
-    block_epochs: int = _parameter(100, "length of a training block in an interleaved phase", "epochs", "paper", ge=1)
+    unsupervised_aeons: int = _parameter(100_000, "unsupervised phase", "aeons", "program", ge=1, le=MAX_AEONS)
+    training_aeons: int = _parameter(50_000, "first training phase", "aeons", "program", ge=1, le=MAX_AEONS)
+    retraining_aeons: int = _parameter(
+        50_000, "training phase that follows another training phase", "aeons", "program", ge=1, le=MAX_AEONS
+    )
+    interleaved_aeons: int = _parameter(
+        50_000, "interleaved phase, both activities together", "aeons", "program", ge=1, le=MAX_AEONS
+    )
+    test_aeons: int = _parameter(10_000, "test phase", "aeons", "program", ge=1, le=MAX_AEONS)
+    dropout_aeons: int = _parameter(
+        39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1, le=MAX_AEONS
+    )
+    block_epochs: int = _parameter(100, "length of a training block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
 
 
 class Recording(_Group):
@@ -170,10 +191,21 @@ class Recording(_Group):
     test_snapshots: int = _parameter(
         1, "snapshots of the strengths in a test, where they do not change", "snapshots", "ours", ge=1, le=100_000
     )
-    positions: bool = _parameter(False, "keep the agent's position after every move", "", "ours")
-    spike_window_epochs: int = _parameter(
-        0, "keep all spikes of the last so many epochs of every phase", "epochs", "ours", ge=0, le=10_000
+    windows: int = _parameter(
+        1,
+        "windows of spikes and positions in a phase, evenly spaced from its start to its end; 1: its end only",
+        "windows",
+        "ours",
+        ge=1,
+        le=10_000,
     )
+    spike_window_epochs: int = _parameter(
+        0, "length of the windows in which all spikes are kept; 0: none", "epochs", "ours", ge=0, le=10_000
+    )
+    position_window_epochs: int = _parameter(
+        0, "length of the windows in which the agent's positions are kept; 0: none", "epochs", "ours", ge=0, le=10_000
+    )
+    positions: bool = _parameter(False, "keep the agent's position after every move, windows or not", "", "ours")
 
 
 class Parameters(_Group):
@@ -427,8 +459,12 @@ def _shown(value: Any) -> str:
 def _allowed(field: Any) -> str:
     kind = {int: "a whole number", float: "a number", bool: "true or false"}[field.annotation]
     signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
-    bounds = [f"{sign} {getattr(m, key):g}" for m in field.metadata for key, sign in signs if hasattr(m, key)]
+    bounds = [f"{sign} {_plainly(getattr(m, key))}" for m in field.metadata for key, sign in signs if hasattr(m, key)]
     return " ".join([kind, " and ".join(bounds)]).strip()
+
+
+def _plainly(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"
 
 
 def _unknown(name: str) -> ParameterError:

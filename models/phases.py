@@ -1,9 +1,12 @@
 """Phases: what the agent does for how long. They live beside the engines, which run them; protocols, which string phases
 together, are in foraging_snn/protocols.py."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
+
+import numpy as np
 
 from foraging_snn.environments import TASK_1, TASK_2, ParticleType, Task
 
@@ -115,3 +118,9 @@ class Phase:
         if position < first.epochs:
             return first.activity, position == 0
         return second.activity, position == first.epochs
+
+    def awake(self, phase_epochs: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Whether the agent is awake in these epochs of the phase, (n,) bool."""
+        first, last = self.blocks[0], self.blocks[-1]
+        position = np.asarray(phase_epochs, np.int64) % sum(block.epochs for block in self.blocks)
+        return np.where(position < first.epochs, not first.activity.is_sleep, not last.activity.is_sleep)

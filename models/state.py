@@ -4,6 +4,7 @@ A run is a fold of phases over this object: nothing else remembers anything. A c
 """
 
 from dataclasses import dataclass, fields
+from numbers import Integral
 
 import numpy as np
 
@@ -150,12 +151,12 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     Raises
     ------
     ValueError
-        Seed out of range.
+        Not a whole number, or out of range.
     WiringError
         No wiring without double synapses for these layer sizes.
     """
-    if not 0 <= seed <= MAX_SEED:
-        raise ValueError(f"seed: {seed} given, allowed is 0 to {MAX_SEED}")
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
+        raise ValueError(f"seed: {seed!r} given, allowed is a whole number from 0 to {MAX_SEED}")
     n_input, n_hidden, n_cells = parameters.n_input, parameters.n_hidden, parameters.n_cells
     wiring = draw_wiring(parameters, seed)
     strength = parameters.network.hidden_output_strength
@@ -165,7 +166,7 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     no_traces = (np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
     size = parameters.world.size
     return NetworkState(
-        seed,
+        int(seed),
         0,
         0,
         resting_V,
@@ -201,6 +202,21 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
         4,
         0,
     )
+
+
+def misfit(state: NetworkState, parameters: Parameters) -> str:
+    """Why a state cannot be one of a network with these parameters, "" if it can: the first array of another shape."""
+    n_hidden, size = parameters.n_hidden, parameters.world.size
+    shapes = {
+        "V": (parameters.n_cells,),
+        "hidden_output": (n_hidden, N_OUTPUT),
+        "input_hidden": (n_hidden * parameters.network.inputs_per_hidden_cell,),
+        "grid": (size, size),
+    }
+    for name, shape in shapes.items():
+        if (found := getattr(state, name).shape) != shape:
+            return f"{name} has the shape {found}, with the engine's parameters it must be {shape}"
+    return ""
 
 
 def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:

@@ -7,7 +7,7 @@ import numpy as np
 from foraging_snn.environments.draws import Stream, integer, stream_key, uniforms
 from foraging_snn.models.parameters import Parameters
 
-MAX_EXCHANGES = 10_000  # per slot; reached only if hidden cells want nearly all inputs
+MAX_EXCHANGES = 10_000  # per slot; not reached for any size that was tried
 
 
 class WiringError(ValueError):
@@ -46,17 +46,20 @@ def draw_wiring(parameters: Parameters, seed: int) -> Wiring:
     fan_out[: n_synapses % n_input] += 1
 
     key = stream_key(seed, Stream.WIRING_INPUTS, 0)
-    stubs = np.repeat(np.arange(n_input), fan_out)
-    stubs = stubs[np.argsort(uniforms(key, 0, n_synapses), kind="stable")].reshape(n_hidden, k)
-    if k == n_input:  # there is only one wiring, and exchanges hardly ever find it
-        stubs = np.tile(np.arange(n_input), (n_hidden, 1))
-    _remove_double_synapses(stubs, key)
-
-    hidden_of_stub = np.repeat(np.arange(n_hidden), k)
-    order = np.lexsort((hidden_of_stub, stubs.ravel()))
-    input_index = stubs.ravel()[order].astype(np.int32)
-    hidden_index = hidden_of_stub[order].astype(np.int32)
+    dense = 2 * k > n_input  # there hardly any exchange helps: what a cell lacks is dealt instead
+    dealt = _dealt(n_hidden - fan_out, n_hidden, n_input - k, key) if dense else _dealt(fan_out, n_hidden, k, key)
+    input_index, hidden_index = (index.astype(np.int32) for index in np.nonzero(dealt != dense))
     return Wiring(input_index, hidden_index, _initial_strengths(parameters, seed, fan_out))
+
+
+def _dealt(fan_out: np.ndarray, n_hidden: int, k: int, key: np.uint64) -> np.ndarray:
+    """Deal input cells, each as often as `fan_out` says, to the hidden cells, k different ones each; (n_input, n_hidden) bool."""
+    stubs = np.repeat(np.arange(len(fan_out)), fan_out)
+    stubs = stubs[np.argsort(uniforms(key, 0, len(stubs)), kind="stable")].reshape(n_hidden, k)
+    _remove_double_synapses(stubs, key)
+    connected = np.zeros((len(fan_out), n_hidden), bool)
+    connected[stubs, np.arange(n_hidden)[:, None]] = True
+    return connected
 
 
 def _remove_double_synapses(stubs: np.ndarray, key: np.uint64) -> None:
@@ -78,8 +81,8 @@ def _remove_double_synapses(stubs: np.ndarray, key: np.uint64) -> None:
                 flat[here], flat[there] = flat[there], flat[here]
             else:
                 raise WiringError(
-                    f"network.inputs_per_hidden_cell: {k} of {stubs.max() + 1} input cells for each of {n_hidden} hidden "
-                    "cells: no wiring without double synapses was found"
+                    f"network.inputs_per_hidden_cell, network.hidden_cells: {n_hidden} hidden cells cannot be wired without double "
+                    f"synapses ({MAX_EXCHANGES} exchanges for one synapse failed)"
                 )
 
 

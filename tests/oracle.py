@@ -168,10 +168,14 @@ def wiring(seed: int, rules: Rules) -> tuple[np.ndarray, np.ndarray]:
     key_ = key(seed, STREAM_WIRING, 0)
     fan_out = np.full(n_input, n_synapses // n_input)
     fan_out[: n_synapses % n_input] += 1
-    dealt = np.repeat(np.arange(n_input), fan_out)
-    order = np.argsort(uniform(key_, np.arange(n_synapses)), kind="stable")
-    inputs_of = dealt[order].reshape(n_hidden, k)
+    dense = 2 * k > n_input  # then the absent synapses are drawn
+    copies = n_hidden - fan_out if dense else fan_out
+    dealt = np.repeat(np.arange(n_input), copies)
+    order = np.argsort(uniform(key_, np.arange(len(dealt))), kind="stable")
+    inputs_of = dealt[order].reshape(n_hidden, len(dealt) // n_hidden)
     separate_repeated_inputs(inputs_of, key_)
+    if dense:
+        inputs_of = np.array([sorted(set(range(n_input)) - set(row)) for row in inputs_of.tolist()])
     input_index = inputs_of.ravel()
     hidden_index = np.repeat(np.arange(n_hidden), k)
     order = np.lexsort((hidden_index, input_index))

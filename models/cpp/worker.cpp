@@ -4,6 +4,7 @@
 // program reads commands from standard input, so one process serves many phases and trials:
 //     load FILE | phase EPOCHS DROPOUT N (ACTIVITY EPOCHS)* | run EPOCHS SPIKES FILE | save FILE
 #include "worker.h"
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstring>

@@ -1,6 +1,7 @@
 // The grid world and the policy, the C++ twin of environments/world.py (a test walks both on the same draws).
 #ifndef FORAGING_WORLD_H
 #define FORAGING_WORLD_H
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>

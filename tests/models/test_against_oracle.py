@@ -53,8 +53,8 @@ class Everything(Recorder):
     def __init__(self):
         self.pieces = []
 
-    def spike_epochs(self, phase: Phase) -> range:
-        return range(phase.epochs)
+    def spike_windows(self, phase: Phase) -> list[range]:
+        return [range(phase.epochs)]
 
     def epochs(self, records) -> None:
         self.pieces.append(records)

@@ -106,8 +106,8 @@ class SpikesOf(Recorder):
     def __init__(self):
         self.pieces = []
 
-    def spike_epochs(self, phase):
-        return range(phase.epochs)
+    def spike_windows(self, phase):
+        return [range(phase.epochs)]
 
     def epochs(self, records):
         self.pieces.append(np.column_stack((records.spike_step, records.spike_cell)))

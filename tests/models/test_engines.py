@@ -5,9 +5,11 @@ That what they compute is right is in test_against_oracle.py.
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import oracle
@@ -67,8 +69,8 @@ class Listener(Recorder):
     def snapshot_epochs(self, phase):
         return self.wanted
 
-    def spike_epochs(self, phase):
-        return range(phase.epochs) if self.window is None else self.window
+    def spike_windows(self, phase):
+        return [range(phase.epochs) if self.window is None else self.window]
 
     def epochs(self, records):
         self.pieces.append(records)
@@ -539,9 +541,55 @@ def test_closing_ends_the_worker_and_removes_its_files():
 
 def test_a_state_of_another_network_is_refused_and_the_engine_stays_usable(compiled, irregular, trained):
     expected, _ = compiled.run(trained[1], phase_of("test", 5))
-    with pytest.raises(EngineError, match="^brian2 engine: wrong size of V$"):
+    with pytest.raises(EngineError, match=r"^state: of another network: V has the shape \(94,\), .* it must be \(841,\)$"):
         compiled.run(initial_state(irregular, 1), phase_of("test", 5))
     assert compiled.run(trained[1], phase_of("test", 5))[0].differences(expected) == []
+
+
+@pytest.mark.parametrize(
+    "changes, array",
+    [
+        ({"network.hidden_cells": 700}, r"V has the shape \(757,\), .* it must be \(841,\)"),
+        ({"network.inputs_per_hidden_cell": 8}, r"input_hidden has the shape \(6272,\), .* it must be \(7056,\)"),
+        ({"world.size": 40}, r"grid has the shape \(40, 40\), .* it must be \(50, 50\)"),
+    ],
+)
+def test_every_engine_refuses_a_state_of_another_network(engine, changes, array):
+    with pytest.raises(EngineError, match=f"^state: of another network: {array}$") as error:
+        engine.run(initial_state(PARAMETERS.with_changes(changes), 1), phase_of("test", 5))
+    assert_one_line(error)
+
+
+def test_a_state_further_into_a_phase_than_the_phase_is_long_is_refused(engine, trained):
+    state, _ = engine.run(trained[1], phase_of("training", 5), epochs=3)
+    for length in (2, 3):
+        message = f"^phase training: the state is 3 epochs into a phase, this one has {length}$"
+        with pytest.raises(EngineError, match=message):
+            engine.run(state, Phase("training", (Block(Activity.TRAIN_TASK_1, 100),), length))
+
+
+def test_a_snapshot_at_the_end_of_a_phase_is_not_the_state_that_is_returned(engine, trained):
+    class Holder(Recorder):
+        """Keeps the very objects it is given."""
+
+        def snapshot_epochs(self, phase):
+            return [phase.epochs]
+
+        def snapshot(self, state):
+            self.state = state
+
+    holder = Holder()
+    after, _ = engine.run(trained[1], phase_of("training", 4), recorder=holder)
+    assert (holder.state.phase_epoch, after.phase_epoch) == (4, 0)
+    after.hidden_output[:] = 0.0
+    assert holder.state.hidden_output.min() > 0.0
+
+
+def test_a_compiled_engine_that_is_closed_says_so(trained):
+    engine = engine_class("brian2")(PARAMETERS)
+    engine.close()
+    with pytest.raises(EngineError, match="^brian2 engine: it is closed and cannot run any more; make a new one$"):
+        engine.run(trained[1], phase_of("test", 5))
 
 
 @pytest.mark.parametrize("present, missing", [((), r"g\+\+"), (("g++",), "make")])
@@ -555,6 +603,27 @@ def test_a_missing_compiler_is_said_with_the_packages_to_install(monkeypatch, tm
     assert_one_line(error)
     assert "--engine brian2-runtime" in str(error.value)
     assert (brian2_compiled.compiler_version() == "none") == (missing != "")
+
+
+@pytest.mark.slow
+def test_the_compilation_runs_no_more_jobs_than_there_are_processors(monkeypatch, tmp_path):
+    fake = tmp_path / "make"
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/arguments\nexit 1\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FORAGING_SNN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(EngineError, match="the compilation failed"):
+        engine_class("brian2")(PARAMETERS)
+    jobs = [word for line in (tmp_path / "arguments").read_text().splitlines() for word in line.split() if word.startswith("-j")]
+    assert jobs == [f"-j{os.cpu_count()}"]
+
+
+@pytest.mark.parametrize("path", sorted((Path(brian2_compiled.__file__).parent / "cpp").iterdir()), ids=lambda path: path.name)
+def test_cpp_files_include_what_they_use(path):
+    headers = {r"std::(fill|min|max|sort)\(": "algorithm", r"std::array<": "array", r"std::vector<": "vector"}
+    text = path.read_text()
+    for use, header in headers.items():
+        assert not re.search(use, text) or f"#include <{header}>" in text, header
 
 
 @pytest.mark.slow

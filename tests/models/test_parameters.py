@@ -176,6 +176,9 @@ def allowed_values(name):
         "world.field": st.sampled_from(range(3, 32, 2)),
         "world.density": st.floats(1e-6, 0.14, allow_nan=False),
         "network.inputs_per_hidden_cell": st.integers(1, 9),
+        "plasticity.min_strength": st.floats(1e-300, 1e-3),
+        "plasticity.max_strength": st.floats(2e-3, 100.0),
+        "plasticity.max_input_hidden_strength": st.floats(2e-3, 100.0),
     }
     if name in together:
         return together[name]
@@ -302,6 +305,24 @@ def test_every_bound_is_kept(name):
             if bound is not None:
                 wrong = kind(bound + outside * (1 if kind is int else 1e-9))
                 assert refusal({name: wrong}) == f"{name}: {wrong!r} given, allowed is {ROWS[name].allowed}"
+
+
+@pytest.mark.parametrize("cap", ["max_strength", "max_input_hidden_strength"])
+@pytest.mark.parametrize("floor", [0.5, 0.6])
+def test_a_floor_of_strengths_that_is_not_below_the_caps_is_refused(cap, floor):
+    message = refusal({"plasticity.min_strength": floor, "plasticity.max_input_hidden_strength": 0.7, f"plasticity.{cap}": 0.5})
+    assert message == f"plasticity.min_strength: {floor} given, allowed is less than {cap}, 0.5"
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if type(row.value) is float])
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e10])
+def test_absurd_values_are_refused_whatever_the_parameter(name, value):
+    assert refusal({name: value}) == f"{name}: {value!r} given, allowed is {ROWS[name].allowed}"
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if type(row.value) is int and not name.startswith("world")])
+def test_absurd_whole_numbers_are_refused_whatever_the_parameter(name):
+    assert refusal({name: 10**12}).startswith(f"{name}: 1000000000000 given, allowed is ")
 
 
 def test_a_grid_in_which_the_particles_may_not_find_a_place_is_refused():
