@@ -1,6 +1,6 @@
 """The command line `foraging-snn`: reads options, says what is done, prints results and one-line errors.
 
-What it does is in running.py, tables.py and demo.py; how results look, in terminal.py.
+What it does is in running.py, analysis/ and demo.py; how results look, in terminal.py.
 """
 
 import os
@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 import foraging_snn
+from foraging_snn.conditions import run_conditions
 from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, engine_class, preset
-from foraging_snn.progress import Board, duration
+from foraging_snn.progress import Board, TrialsBoard, duration
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.recording import RecordingError, Trial
 from foraging_snn.running import (
@@ -28,7 +29,6 @@ from foraging_snn.running import (
     trial_seeds,
 )
 from foraging_snn.states import StateError, load_state, save_state
-from foraging_snn.tables import result_tables, run_conditions
 from foraging_snn.terminal import (
     FORESEEN,
     Interrupted,
@@ -39,8 +39,8 @@ from foraging_snn.terminal import (
     print_conditions,
     print_results,
     print_table,
-    published,
     ready_engines,
+    saying_how_many_are_left,
     saying_what_is_left,
     show_state,
     show_trial,
@@ -48,6 +48,7 @@ from foraging_snn.terminal import (
 
 PROGRAM = "foraging-snn"
 DEFAULT_PRESET = "quick"
+REPRODUCE_PRESET = "enough"
 DEFAULT_ENGINE = "event"
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -81,6 +82,15 @@ SetOption = Annotated[
 EngineOption = Annotated[str, typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.")]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="K", help="Seed of the first trial; the next have K + 1, K + 2, ...")]
 
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--start-from",
+        metavar="FILE",
+        help="Start from a saved state (a file, or a name in the package), without the unsupervised phase.",
+    ),
+]
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point.
@@ -93,8 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done; 1 the demo did not show learning, or the reader of the output has closed it; 2 bad input or a
-        failure that can be foreseen (one line on standard error says which); 130 interrupted.
+        Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or the reader of the output has closed
+        it; 2 bad input or a failure that can be foreseen (one line on standard error says which); 130 interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
@@ -163,7 +173,7 @@ def list_experiments(preset_name: PresetOption = None, file: FileOption = None, 
     table = new_table("name", "experiment", "figure", "paper: Task 1", "paper: Task 2", ">epochs")
     for row in experiments(parameters).values():
         epochs = sum(phase.epochs for phase in phases_to_run(row, started=False))
-        values = (published(value) for value in row.published or (None, None))
+        values = row.published or ("", "")
         add_row(table, row.name, row.label, row.figure, *values, f"{epochs:,}")
     print_table(table)
     typer.echo(
@@ -211,14 +221,7 @@ def run(
     seed: SeedOption = 0,
     file: FileOption = None,
     changes: SetOption = None,
-    start_from: Annotated[
-        str | None,
-        typer.Option(
-            "--start-from",
-            metavar="FILE",
-            help="Start from a saved state (a file, or a name in the package), without the unsupervised phase.",
-        ),
-    ] = None,
+    start_from: StartOption = None,
 ) -> None:
     """Run trials of an experiment; one HDF5 file per trial."""
     parameters = chosen_parameters(preset_name, file, changes)
@@ -249,9 +252,72 @@ def run(
                     progress=board.trial(f"trial {k + 1}/{trials}", epochs),
                 )
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
-    print_results(result_tables([Trial(path) for path in paths]))
+    _print_results_of([Trial(path) for path in paths])
     for path in paths:
         typer.echo(path)
+
+
+def _print_results_of(trials: list[Trial]) -> None:
+    from foraging_snn.analysis.results import results  # not at the top: takes a moment to import
+
+    print_results(results(trials))
+
+
+@app.command()
+def reproduce(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files, one per experiment and trial.")],
+    names: Annotated[
+        str | None, typer.Option("--experiments", metavar="A,B,C", help="Names from `foraging-snn list`. Default: all.")
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 10,
+    seed: SeedOption = 1,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Trials at the same time, each in its own process.")] = 1,
+    engine: EngineOption = DEFAULT_ENGINE,
+    preset_name: Annotated[
+        str | None,
+        typer.Option("--preset", metavar="NAME", help=f"Set of parameters: {', '.join(PRESETS)}. Default {REPRODUCE_PRESET}."),
+    ] = None,
+    file: FileOption = None,
+    changes: SetOption = None,
+    start_from: StartOption = None,
+) -> None:
+    """Run all experiments of the paper, for many trials.
+
+    What experiments have in common is computed once per trial; still each file is the one that `run` writes. Also keeps spikes
+    and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise.
+    """
+    from foraging_snn.reproduce import Plan, chosen_experiments, run_plan, with_recording
+
+    parameters = chosen_parameters(preset_name or (None if file else REPRODUCE_PRESET), file, changes)
+    parameters = with_recording(parameters, {_name_and_value(change)[0] for change in changes or ()})
+    chosen = chosen_experiments(names, parameters)
+    seeds = trial_seeds(seed, trials)
+    if jobs < 1:
+        raise RunError(f"jobs: {jobs} given, allowed is at least 1")
+    engine_class(engine)
+    start = load_start(start_from, parameters) if start_from else None
+    plan = Plan(chosen, parameters, out, seeds, engine, context.obj or PROGRAM, start)
+    prepare_output(plan.all_paths)
+    typer.echo(f"{', '.join(row.name for row in chosen)}; {trials} x {plan.epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
+    print_conditions(run_conditions(parameters, plan.phases, str(start) if start else None))
+
+    began = time.monotonic()
+    with saying_how_many_are_left(plan.all_paths):
+        with ready_engines(engine, parameters):
+            pass  # what it compiles is cached, and the processes of the trials find it there
+        with TrialsBoard(trials, len(chosen), plan.epochs) as board:
+            ends = run_plan(plan, jobs, board)
+        for end in ends:
+            if end.error:
+                _fail(f"seed {end.seed}: {end.error}")
+        if any(end.stopped for end in ends):
+            raise KeyboardInterrupt
+    failed = sum(bool(end.error) for end in ends)
+    typer.echo(f"{'done' if not failed else f'{failed} of {trials} trials failed'} in {duration(time.monotonic() - began)}")
+    where = shlex.quote(str(out))
+    typer.echo(f"files: {where}\nnext:  {PROGRAM} table {where}\n       {PROGRAM} figures {where}")
+    raise typer.Exit(NOT_ALL_WELL if failed else 0)
 
 
 def _span(seeds: range) -> str:
@@ -307,49 +373,50 @@ def info(path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a
 
 
 @app.command("table")
-def show_table(directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials.")]) -> None:
-    """Compare the trials in a folder with the paper.
+def show_table(
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folder with files of trials, or such files.")],
+    format_name: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="text, markdown, csv or json. Default: text, or as --out says.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR|FILE",
+            help="Write tables.md, tables.csv and tables.json to a folder, or a file as its ending says (.md, .csv, .json, .txt). "
+            "Tables written before are replaced.",
+        ),
+    ] = None,
+) -> None:
+    """Compare trials with the paper, and experiments with each other.
 
-    Performance in every test, mean ± sd over trials, beside the published value.
+    Performance in every test, mean ± sd and 95 % interval over trials, beside the published value; differences between tests;
+    p-values.
     """
-    if not directory.is_dir():
-        raise RunError(f"{directory}: not a folder")
-    paths = sorted(directory.glob("*.h5"))
-    if not paths:
-        raise RunError(f"{directory}: no .h5 file in it")
-    trials, left_out, unreadable = _sorted_out(paths)
-    print_results(result_tables(trials))
-    for reason in left_out:
-        typer.echo(f"left out: {reason}")
-    if unreadable or not trials:
-        raise RunError("; ".join(unreadable) or f"{directory}: no complete trial in it")
+    from foraging_snn.tabling import show_or_write
+
+    show_or_write(sources, format_name, out)
 
 
-def _sorted_out(paths: list[Path]) -> tuple[list[Trial], list[str], list[str]]:
-    """The complete trials among the files; what else belongs to us; what cannot be read or is not ours."""
-    trials, left_out, unreadable = [], [], []
-    for path in paths:
-        try:
-            trial = Trial(path)
-        except RecordingError as error:
-            if _is_state(path):
-                left_out.append(f"{path}, a saved state")
-            else:
-                unreadable.append(str(error))
-            continue
-        if trial.complete:
-            trials.append(trial)
-        else:
-            left_out.append(f"{path}, incomplete")
-    return trials, left_out, unreadable
+@app.command("figures")
+def draw_figures(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, as `reproduce` makes it.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR2", help="Folder for the figures. Default DIR/figures. Existing ones are overwritten."),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay. Default: all.")
+    ] = None,
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
+) -> None:
+    """Draw the figures of the paper from the trials in a folder.
 
+    A figure whose experiments are missing is left out, and the command that makes them is named.
+    """
+    from foraging_snn.drawing import draw_and_print
 
-def _is_state(path: Path) -> bool:
-    try:
-        load_state(path)
-    except StateError:
-        return False
-    return True
+    draw_and_print(directory, out or directory / "figures", only, formats)
 
 
 @app.command("compare-engines")

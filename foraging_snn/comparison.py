@@ -73,8 +73,8 @@ class _Spikes(Recorder):
     def __init__(self) -> None:
         self.pieces = []
 
-    def spike_epochs(self, phase: Phase) -> range:
-        return range(phase.epochs)
+    def spike_windows(self, phase: Phase) -> list[range]:
+        return [range(phase.epochs)]
 
     def epochs(self, records) -> None:
         self.pieces.append(records)

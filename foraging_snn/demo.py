@@ -3,21 +3,21 @@
 It starts from a state after the unsupervised phase that comes with the package, and is short everywhere; it says so.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
 
+from foraging_snn.analysis.results import results
+from foraging_snn.conditions import run_conditions
 from foraging_snn.models import Engine, EpochRecords, Parameters, engine_class, performance
 from foraging_snn.progress import Board, duration
 from foraging_snn.protocols import Experiment, experiments
@@ -33,7 +33,6 @@ from foraging_snn.running import (
     trial_seeds,
 )
 from foraging_snn.states import SavedState
-from foraging_snn.tables import result_tables, run_conditions
 from foraging_snn.terminal import print_conditions, print_results, ready_engines, saying_what_is_left
 
 if TYPE_CHECKING:
@@ -95,13 +94,13 @@ class Share:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's interval of the share, each particle counted as an independent draw; (0, 1) if nothing was eaten."""
+        from scipy.stats import binomtest  # takes a second to import
+
         n = self.rewarded + self.punished
         if n == 0:
             return 0.0, 1.0
-        z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-        centre = (self.value + z * z / (2 * n)) / (1 + z * z / n)
-        half = z / (1 + z * z / n) * math.sqrt(self.value * (1 - self.value) / n + z * z / (4 * n * n))
-        return centre - half, centre + half
+        low, high = binomtest(self.rewarded, n).proportion_ci(CONFIDENCE, method="wilson")
+        return float(low), float(high)
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -241,7 +240,8 @@ def run_demo(
     _run_trials(plan, engine_name, show.side_by_side)
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
     trials = plan.trials()
-    print_results(result_tables([trial for group in trials.values() for trial in group]))
+    found = results([trial for group in trials.values() for trial in group])
+    print_results(replace(found, comparisons=()))  # two trials do not tell; the claims below count particles
     save_figure(plan.figure, trials, conditions)
     for path in (*sorted(path for _, _, path in plan.runs), plan.figure):
         typer.echo(path)

@@ -1,12 +1,13 @@
-"""What a run shows on the screen: a bar per trial on a terminal, a plain line now and then elsewhere."""
+"""What a run shows on the screen: bars on a terminal, a plain line now and then elsewhere."""
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import EpochRecords, Phase, performance
@@ -14,7 +15,37 @@ from foraging_snn.running import Listener
 
 PERFORMANCE_AEONS = 20  # the performance shown is that of so many aeons
 SPEED_SECONDS = 20.0  # the speed shown is that of so many seconds
+SPEED_SECONDS_OF_MANY = 120.0  # the same for many trials
 LINE_SECONDS = 30.0  # between two plain lines
+
+
+class Speed:
+    """Epochs per second lately.
+
+    Parameters
+    ----------
+    seconds : float
+        What "lately" means.
+    clock : callable
+        Seconds.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float]):
+        self._seconds = seconds
+        self._clock = clock
+        self._times = deque([(clock(), 0)])
+
+    def update(self, done_epochs: int) -> None:
+        """So many epochs are done by now."""
+        self._times.append((self._clock(), done_epochs))
+        while len(self._times) > 2 and self._times[-1][0] - self._times[1][0] >= self._seconds:
+            self._times.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """0 before the first epochs."""
+        (first, before), (last, after) = self._times[0], self._times[-1]
+        return (after - before) / (last - first) if last > first else 0.0
 
 
 class TrialProgress(Listener):
@@ -49,9 +80,8 @@ class TrialProgress(Listener):
         self.total_epochs = total_epochs
         self._performance_epochs = PERFORMANCE_AEONS * epochs_per_aeon
         self._show = show
-        self._clock = clock
         self._eaten: deque[tuple[int, int, int]] = deque()  # epochs, rewarded, punished of the latest pieces
-        self._times = deque([(clock(), 0)])
+        self._speed = Speed(SPEED_SECONDS, clock)
 
     def begin(self, phase: Phase, recorded: bool) -> None:
         """See :class:`Listener`."""
@@ -67,9 +97,7 @@ class TrialProgress(Listener):
         self._eaten.append((n, int(rewarded), int(punished)))
         while sum(piece[0] for piece in self._eaten) - self._eaten[0][0] >= self._performance_epochs:
             self._eaten.popleft()
-        self._times.append((self._clock(), self.done_epochs))
-        while len(self._times) > 2 and self._times[-1][0] - self._times[1][0] >= SPEED_SECONDS:
-            self._times.popleft()
+        self._speed.update(self.done_epochs)
         self._show(self)
 
     @property
@@ -80,8 +108,7 @@ class TrialProgress(Listener):
     @property
     def speed(self) -> float:
         """Epochs per second lately; 0 before the first ones."""
-        (first, before), (last, after) = self._times[0], self._times[-1]
-        return (after - before) / (last - first) if last > first else 0.0
+        return self._speed.per_second
 
     @property
     def seconds_left(self) -> float | None:
@@ -104,9 +131,7 @@ class Board:
         self._bars: Progress | None = None
         console = console or Console()
         if console.is_terminal:
-            columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
-            text = [TextColumn(column, markup=False) for column in columns]
-            self._bars = Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
+            self._bars = _bars(console)
 
     def __enter__(self) -> "Board":
         if self._bars:
@@ -140,6 +165,127 @@ class Board:
                 typer.echo(f"{name}  {trial.phase}  {numbers(trial)}")
 
         return show
+
+
+def _bars(console: Console) -> Progress:
+    columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
+    text = [TextColumn(column, markup=False) for column in columns]
+    return Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
+
+
+@dataclass
+class TrialReport:
+    """Where one of many trials stands.
+
+    Attributes
+    ----------
+    seed : int
+    experiment, phase : str
+        That run now; "" before the first.
+    experiments_done : int
+        Files that are complete.
+    epochs : int
+        Completed.
+    running : bool
+        It has not ended yet, well or not.
+    """
+
+    seed: int
+    experiment: str = ""
+    phase: str = ""
+    experiments_done: int = 0
+    epochs: int = 0
+    running: bool = True
+
+
+class TrialsBoard:
+    """Shows many trials that run at the same time; a context manager.
+
+    Parameters
+    ----------
+    trials, experiments : int
+        Number of trials, and of experiments in each.
+    epochs : int
+        Of each trial.
+    console : rich.console.Console, optional
+        Bars if it is a terminal: one for all, and one for each trial that runs.
+    clock : callable, optional
+        Seconds.
+    """
+
+    def __init__(
+        self,
+        trials: int,
+        experiments: int,
+        epochs: int,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._trials, self._experiments, self._epochs = trials, experiments, epochs
+        self._speed = Speed(SPEED_SECONDS_OF_MANY, clock)
+        self._clock = clock
+        self._line_at = clock()
+        self._bars: Progress | None = None
+        console = console or Console()
+        if console.is_terminal:
+            self._bars = _bars(console)
+            self._all = self._bars.add_task("all", total=trials * epochs, phase="", numbers="")
+            self._bar_of: dict[int, TaskID] = {}
+
+    def __enter__(self) -> "TrialsBoard":
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
+        """Show where the trials stand that have begun.
+
+        Parameters
+        ----------
+        reports : sequence of TrialReport
+        stopping : bool
+            They have been asked to stop.
+        last : bool
+            Nothing comes after this.
+        """
+        done = sum(report.epochs for report in reports)
+        self._speed.update(done)
+        files = sum(report.experiments_done for report in reports)
+        ended = sum(report.experiments_done == self._experiments for report in reports)
+        counts = f"{files}/{self._trials * self._experiments} experiments, {ended}/{self._trials} trials"
+        counts = f"stopping; {counts}" if stopping else counts
+        running = [report for report in reports if report.running]
+        if self._bars:
+            self._show_bars(counts, done, running)
+        elif last or self._clock() - self._line_at >= LINE_SECONDS:
+            self._line_at = self._clock()
+            typer.echo("  ".join([counts, self._numbers(done), *(_where(report) for report in running)]))
+
+    def _show_bars(self, counts: str, done: int, running: Sequence[TrialReport]) -> None:
+        self._bars.update(self._all, completed=done, phase=counts, numbers=self._numbers(done))
+        for seed in self._bar_of.keys() - {report.seed for report in running}:
+            self._bars.remove_task(self._bar_of.pop(seed))
+        for report in running:
+            if report.seed not in self._bar_of:
+                self._bar_of[report.seed] = self._bars.add_task(f"seed {report.seed}", total=self._epochs, phase="", numbers="")
+            where = f"{report.experiment} {report.phase}".strip()
+            self._bars.update(self._bar_of[report.seed], completed=report.epochs, phase=where)
+
+    def _numbers(self, done: int) -> str:
+        total, speed = self._trials * self._epochs, self._speed.per_second
+        parts = [f"{done}/{total} epochs"]
+        if speed:
+            parts.append(f"{speed:.0f}/s")
+            parts += [f"{duration((total - done) / speed)} left"] if done < total else []
+        return "  ".join(parts)
+
+
+def _where(report: TrialReport) -> str:
+    return f"seed {report.seed}: {report.experiment} {report.phase}".rstrip()
 
 
 def numbers(trial: TrialProgress) -> str:

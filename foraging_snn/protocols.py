@@ -40,6 +40,9 @@ class PublishedValue:
     mean: float
     sd: float
 
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} ± {self.sd:.2f}"
+
 
 @dataclass(frozen=True)
 class Experiment:

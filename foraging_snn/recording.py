@@ -6,7 +6,7 @@ The layout is described for users in docs/file_format.md. States, which a run ca
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +15,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from foraging_snn.conditions import changed_rules, command_options, different_rules, shortened_lengths
 from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, TASKS, Outcome
+from foraging_snn.environments import PARTICLE_OFFSETS as PARTICLE_OFFSETS  # analyses find here what a file's numbers mean
 from foraging_snn.hdf5 import (
     NewFile,
     damage_reported,
@@ -42,7 +44,7 @@ from foraging_snn.models import (
     performance,
 )
 from foraging_snn.models.engine import AeonCounter
-from foraging_snn.protocols import Experiment
+from foraging_snn.protocols import Experiment, PublishedValue, experiments
 from foraging_snn.provenance import provenance
 from foraging_snn.states import SavedState
 
@@ -145,6 +147,10 @@ class RecordingError(RuntimeError):
     """The file of a trial cannot be written or read; the message is one line that names it."""
 
 
+class AnalysisError(ValueError):
+    """What is asked of recorded trials cannot be done; the message is one line. Raised by analysis/, imported only when needed."""
+
+
 def axis_sizes(parameters: Parameters) -> dict[str, int]:
     """Lengths of the axes named in :class:`Column`."""
     return {
@@ -215,27 +221,29 @@ class TrialWriter:
     ):
         self.path = Path(path)
         self.parameters = parameters
+        self._seed = seed
+        self._started_from = None if started_from is None else str(started_from)
         self._recorder: _PhaseRecorder | None = None
         self._n_phases = 0
         self._written_at = time.monotonic()
         self._disk = NewFile(self.path, RecordingError)
         try:
             with self._disk.writing(0) as self._file:
-                self._write_header(experiment, seed, trial, provenance(engine, command_line), started_from)
+                self._write_header(experiment, trial, provenance(engine, command_line), started_from)
                 self.tables = {name: _Table(self._file, name, parameters) for name in _recorded_tables(parameters)}
         except BaseException:  # also Ctrl-C: a file without a header is of no use
             self._disk.discard()
             raise
 
     def _write_header(
-        self, experiment: Experiment, seed: int, trial: int, origin: dict[str, str], started_from: SavedState | str | None
+        self, experiment: Experiment, trial: int, origin: dict[str, str], started_from: SavedState | str | None
     ) -> None:
         write_format(self._file, FORMAT_NAME, FORMAT_VERSION)
         texts = {"experiment": experiment.name, "label": experiment.label, "parameters": self.parameters.to_toml()}
-        texts |= {"started": _now(), "started_from": "" if started_from is None else str(started_from)}
+        texts |= {"started": _now(), "started_from": self._started_from or ""}
         write_texts(self._file.attrs, texts)
         write_text(self._file.attrs, "ended", "", length=len(_now()))
-        self._file.attrs.update({"seed": np.int64(seed), "trial": np.int64(trial), "complete": np.uint8(0)})
+        self._file.attrs.update({"seed": np.int64(self._seed), "trial": np.int64(trial), "complete": np.uint8(0)})
         write_texts(self._file.create_group(PROVENANCE).attrs, origin)
         if isinstance(started_from, SavedState):
             write_texts(self._file.create_group(STARTED_FROM).attrs, started_from.provenance)
@@ -243,7 +251,7 @@ class TrialWriter:
 
     def write_wiring(self, state: NetworkState) -> None:
         """Write who is connected to whom, and all strengths at the start."""
-        self._write_fixed(self._file, WIRING, FIXED[WIRING], state)
+        self._write_fixed(WIRING, {field: getattr(state, field) for field in FIXED[WIRING]})
 
     def begin_phase(self, phase: Phase, state: NetworkState) -> Recorder:
         """Add a phase to the file.
@@ -259,21 +267,25 @@ class TrialWriter:
         Recorder
             For `engine.run` of this phase, in one call or in several.
         """
-        first = self._n_phases == 0
+        first, index = self._n_phases == 0, self._n_phases
         self.flush()
+        group = self._add_phase(phase, state.epoch - state.phase_epoch, state.phase_epoch)
+        self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, first, group)
+        return self._recorder
+
+    def _add_phase(self, phase: Phase, first_epoch: int, done: int) -> h5py.Group:
         with self._disk.writing(0):
             group = self._file.create_group(None)
             write_text(group.attrs, "name", phase.name)
             group.attrs["activities"] = np.array([ACTIVITIES.index(activity) for activity in phase.activities], np.int8)
             group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
-            numbers = {"first_epoch": state.epoch - state.phase_epoch, "epochs": phase.epochs, "epochs_done": state.phase_epoch}
+            numbers = {"first_epoch": first_epoch, "epochs": phase.epochs, "epochs_done": done}
             group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
             group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
             group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(0)})
             self._file[_phase_path(self._n_phases)] = group  # named only now, so that no interruption leaves half a phase
-        self._recorder = _PhaseRecorder(self, self._n_phases, phase, state.phase_epoch, first, group)
         self._n_phases += 1
-        return self._recorder
+        return group
 
     def end_phase(self, record: PhaseRecord, state: NetworkState) -> None:
         """Mark the phase begun last as complete.
@@ -296,10 +308,47 @@ class TrialWriter:
         recorder.check(record)
         self.flush()
         self._recorder = None
-        self._write_fixed(self._file, recorder.group.name, FIXED[PHASES], state)
+        self._complete_phase(recorder.group, {field: getattr(state, field) for field in FIXED[PHASES]})
+
+    def _complete_phase(self, group: h5py.Group, fixed: dict[str, np.ndarray]) -> None:
+        self._write_fixed(group.name, fixed)
         with self._disk.writing(0):
-            recorder.group.attrs.modify("complete", np.uint8(1))
+            group.attrs.modify("epochs_done", group.attrs["epochs"])
+            group.attrs.modify("complete", np.uint8(1))
         self._disk.synchronise()
+
+    def copy_phases(self, source: "Trial", n: int) -> None:
+        """Take over the first phases of another file of the same trial, as if they had been run here.
+
+        Parameters
+        ----------
+        source : Trial
+            With the same parameters, seed and start state.
+        n : int
+            So many phases, all complete.
+
+        Raises
+        ------
+        ValueError
+            The source is not as it has to be, or this file has phases already.
+        """
+        here = (self.parameters, self._seed, self._started_from)
+        if (source.parameters, source.seed, source.started_from) != here:
+            raise ValueError(f"{source.path}: not the same trial as {self.path}")
+        if self._n_phases or len(source.phases) < n or not all(phase.complete for phase in source.phases[:n]):
+            raise ValueError(f"{source.path}: {n} complete phases are wanted, for a file that has none yet")
+        with source:
+            for recorded in source.phases[:n]:
+                self._copy_phase(source, recorded)
+
+    def _copy_phase(self, source: "Trial", recorded: "RecordedPhase") -> None:
+        group = self._add_phase(recorded.phase, recorded.first_epoch, 0)
+        for name, table in self.tables.items():
+            for rows in source.pieces(name, recorded.index):
+                table.append(**rows)
+                self.flush_if_due()
+        self.flush()
+        self._complete_phase(group, source._fixed(_phase_path(recorded.index), FIXED[PHASES]))
 
     def complete(self) -> None:
         """Mark the file as complete and write the end time."""
@@ -341,18 +390,49 @@ class TrialWriter:
         if due or sum(table.waiting_bytes for table in self.tables.values()) > FLUSH_BYTES:
             self.flush()
 
-    def _write_fixed(self, parent: h5py.Group, name: str, columns: dict[str, Column], state: NetworkState) -> None:
-        arrays = {field: np.asarray(getattr(state, field), column.kind) for field, column in columns.items()}
+    def _write_fixed(self, group_name: str, values: dict[str, np.ndarray]) -> None:
+        columns = FIXED[WIRING if group_name == WIRING else PHASES]
+        arrays = {field: np.asarray(value, columns[field].kind) for field, value in values.items()}
         with self._disk.writing(sum(array.nbytes for array in arrays.values())):
-            group = parent.require_group(name)
+            group = self._file.require_group(group_name)
             for field, array in arrays.items():
                 _describe(group.create_dataset(field, data=array, **COMPRESSION), columns[field])
 
 
 def _recorded_tables(parameters: Parameters) -> Iterable[str]:
-    left_out = set() if parameters.recording.positions else {POSITIONS}
+    left_out = set() if _keeps_positions(parameters) else {POSITIONS}
     left_out |= set() if parameters.recording.spike_window_epochs else {SPIKES}
     return [name for name in TABLES if name not in left_out]
+
+
+def _keeps_positions(parameters: Parameters) -> bool:
+    return parameters.recording.positions or parameters.recording.position_window_epochs > 0
+
+
+def _spike_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
+    """Epochs of a phase of which all spikes are kept."""
+    return _evenly_spaced(parameters.recording.windows, parameters.recording.spike_window_epochs, phase_epochs)
+
+
+def _position_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
+    """Epochs of a phase of which the positions are kept."""
+    if parameters.recording.positions:
+        return [range(phase_epochs)]
+    return _evenly_spaced(parameters.recording.windows, parameters.recording.position_window_epochs, phase_epochs)
+
+
+def _evenly_spaced(n: int, length: int, phase_epochs: int) -> list[range]:
+    """`n` windows, the first at the start of the phase, the last at its end; those that overlap or touch are made one."""
+    last = max(0, phase_epochs - length)
+    starts = [last] if n == 1 else [round(last * k / (n - 1)) for k in range(n)]
+    windows: list[range] = []
+    for start in starts if length else ():
+        window = range(start, min(start + length, phase_epochs))
+        if windows and window.start <= windows[-1].stop:
+            windows[-1] = range(windows[-1].start, window.stop)
+        else:
+            windows.append(window)
+    return windows
 
 
 def _describe(dataset: h5py.Dataset, column: Column) -> None:
@@ -426,6 +506,7 @@ class _PhaseRecorder(Recorder):
         self._is_first = is_first
         self._counter = AeonCounter(phase_epoch, phase.epochs - phase_epoch, writer.parameters.timing.epochs_per_aeon)
         self._first_row = self._tables[AEONS].n_rows
+        self._position_windows = _position_windows(writer.parameters, phase.epochs)
 
     def snapshot_epochs(self, phase: Phase) -> list[int]:
         """Evenly spaced up to the end of the phase; in the first phase of a file also its start."""
@@ -434,22 +515,26 @@ class _PhaseRecorder(Recorder):
         epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
         return sorted(epochs | {0} if self._is_first else epochs)
 
-    def spike_epochs(self, phase: Phase) -> range:
-        """The last epochs of the phase."""
-        window = self._writer.parameters.recording.spike_window_epochs
-        return range(max(0, phase.epochs - window), phase.epochs) if window else range(0)
+    def spike_windows(self, phase: Phase) -> list[range]:
+        """Evenly spaced from the start of the phase to its end."""
+        return _spike_windows(self._writer.parameters, phase.epochs)
 
     def epochs(self, records: EpochRecords) -> None:
         """Count and keep the next epochs."""
         self._counter.add(records)
+        for window in self._position_windows:
+            part = slice(max(0, window.start - self.done), min(len(records), window.stop - self.done))
+            if part.start < part.stop:
+                self._keep_positions(records, part)
         self.done += len(records)
-        if POSITIONS in self._tables:
-            fields = {name: getattr(records, name) for name in ("awake", "x", "y", "move", "eaten", "outcome")}
-            epoch = records.first_epoch + np.arange(len(records))
-            self._tables[POSITIONS].append(phase=self._index, epoch=epoch, **fields)
         if SPIKES in self._tables and len(records.spike_step):
             self._tables[SPIKES].append(phase=self._index, step=records.spike_step, cell=records.spike_cell)
         self._writer.flush_if_due()
+
+    def _keep_positions(self, records: EpochRecords, part: slice) -> None:
+        fields = {name: getattr(records, name)[part] for name in ("awake", "x", "y", "move", "eaten", "outcome")}
+        epoch = records.first_epoch + np.arange(part.start, part.stop)
+        self._tables[POSITIONS].append(phase=self._index, epoch=epoch, **fields)
 
     def snapshot(self, state: NetworkState) -> None:
         """Keep strengths, rates and resistances; input-to-hidden strengths only where they can have changed."""
@@ -707,7 +792,7 @@ class TrainingSpikes:
 
 @dataclass(frozen=True)
 class Positions:
-    """The agent in n successive epochs.
+    """The agent in n epochs of a phase, ascending; not all of them, if they were recorded in windows.
 
     Attributes
     ----------
@@ -733,7 +818,7 @@ class Positions:
 
 @dataclass(frozen=True)
 class Spikes:
-    """All spikes of the last `recording.spike_window_epochs` epochs of a phase.
+    """All spikes in the recorded windows of a phase.
 
     Attributes
     ----------
@@ -839,6 +924,47 @@ class Trial:
         ):
             yield file
 
+    @property
+    def shortened(self) -> tuple[str, ...]:
+        """Kinds of phases that are shorter than in the paper: "training 2000 of 50000" (aeons)."""
+        return tuple(shortened_lengths(self.parameters, (recorded.phase for recorded in self.phases)))
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Rules that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
+        return tuple(changed_rules(self.parameters))
+
+    @property
+    def published(self) -> tuple[PublishedValue, PublishedValue] | None:
+        """The paper's Task 1 and Task 2 performance in the tests after the last phase of this experiment; None if it gives none."""
+        known = experiments(self.parameters).get(self.experiment)
+        return known.published if known else None
+
+    @property
+    def place_in_catalogue(self) -> int:
+        """Number of its experiment in the catalogue, which is in the paper's order; unknown ones come last."""
+        names = list(experiments(self.parameters))
+        return names.index(self.experiment) if self.experiment in names else len(names)
+
+    @property
+    def command_options(self) -> str:
+        """Options of `foraging-snn run` and `reproduce` that give trials which go with this one, except for seed and output."""
+        options = command_options(self.parameters)
+        return " ".join([*options, "--start-from FILE"] if self.started_from else options)
+
+    def unlike(self, other: "Trial") -> str:
+        """Why two trials cannot stand in one figure or table, "" if they can: other parameters (those of recording aside),
+        start states, or, in the same experiment, other phases."""
+        if self.parameters.preset != other.parameters.preset:
+            return f"one has the preset {self.parameters.preset}, the other {other.parameters.preset}"
+        if different := different_rules(self.parameters, other.parameters):
+            return f"their parameters differ: {'; '.join(different)}"
+        if self.started_from != other.started_from:
+            return "they do not start from the same state"
+        if self.experiment == other.experiment and [p.phase for p in self.phases] != [p.phase for p in other.phases]:
+            return "their phases differ"
+        return ""
+
     def counts(self, phase_index: int) -> PhaseRecord:
         """Counts per aeon of a phase."""
         table = self._table(AEONS, phase_index)
@@ -915,19 +1041,33 @@ class Trial:
         return TrainingSpikes(*self._fixed(_phase_path(phase_index), FIXED[PHASES]).values())
 
     def positions(self, phase_index: int) -> Positions:
-        """The agent in every epoch of a phase."""
-        if not self.parameters.recording.positions:
-            raise RecordingError(f"{self.path}: positions were not recorded (recording.positions = false)")
+        """The agent in the recorded epochs of a phase, see :meth:`position_windows`."""
+        if not _keeps_positions(self.parameters):
+            settings = "recording.positions = false, recording.position_window_epochs = 0"
+            raise RecordingError(f"{self.path}: positions were not recorded ({settings})")
         table = self._table(POSITIONS, phase_index)
         table["awake"] = table["awake"].astype(bool)
         return Positions(**{name: values for name, values in table.items() if name != "phase"})
 
     def spikes(self, phase_index: int) -> Spikes:
-        """All spikes of the last epochs of a phase."""
+        """All spikes in the windows of a phase, see :meth:`windows`."""
         if not self.parameters.recording.spike_window_epochs:
             raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
         table = self._table(SPIKES, phase_index)
         return Spikes(table["step"], table["cell"])
+
+    def windows(self, phase_index: int) -> list[range]:
+        """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""
+        return self._recorded(_spike_windows, phase_index)
+
+    def position_windows(self, phase_index: int) -> list[range]:
+        """Epochs of a phase, from 0, of which positions were recorded; empty if there are none (yet)."""
+        return self._recorded(_position_windows, phase_index)
+
+    def _recorded(self, windows: Callable[[Parameters, int], list[range]], phase_index: int) -> list[range]:
+        phase = self._phase(phase_index)
+        planned, done = windows(self.parameters, phase.epochs), phase.epochs_done
+        return [range(window.start, min(window.stop, done)) for window in planned if window.start < done]
 
     def wiring(self) -> RecordedWiring:
         """Who is connected to whom, and the strengths when the recording began."""
@@ -953,15 +1093,28 @@ class Trial:
         if phase_index is not None:
             self._phase(phase_index)
         with self._opened() as file:
-            datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
-            lengths = {len(dataset) for dataset in datasets.values()}
-            if self.complete and len(lengths) > 1:
-                raise ValueError(f"columns of {name} differ in length")
-            n, phase = min(lengths), datasets["phase"]  # a run killed while it was writing leaves some columns ahead
-            part = slice(0, n)
-            if phase_index is not None:
-                part = slice(bisect_left(phase, phase_index, hi=n), bisect_left(phase, phase_index + 1, hi=n))
+            datasets, part = self._rows(file, name, phase_index)
             return {column: datasets[column][part] for column in columns or datasets}
+
+    def pieces(self, name: str, phase_index: int) -> Iterator[dict[str, np.ndarray]]:
+        """All columns of a table of :data:`TABLES` for a phase, in pieces of a few megabytes."""
+        with self._opened() as file:
+            datasets, part = self._rows(file, name, phase_index)
+            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in datasets.values())
+            rows = max(1, FLUSH_BYTES // row_bytes)
+            for start in range(part.start, part.stop, rows):
+                yield {column: dataset[start : min(start + rows, part.stop)] for column, dataset in datasets.items()}
+
+    def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
+        """The columns of a table, and which rows of them belong to a phase or to all."""
+        datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
+        lengths = {len(dataset) for dataset in datasets.values()}
+        if self.complete and len(lengths) > 1:
+            raise ValueError(f"columns of {name} differ in length")
+        n, phase = min(lengths), datasets["phase"]  # a run killed while it was writing leaves some columns ahead
+        if phase_index is None:
+            return datasets, slice(0, n)
+        return datasets, slice(bisect_left(phase, phase_index, hi=n), bisect_left(phase, phase_index + 1, hi=n))
 
 
 def _phase_path(index: int) -> str:

@@ -1,16 +1,16 @@
-"""Running a trial: the phases of an experiment folded over a state, recorded in one file.
+"""Running a trial: the phases of its experiments folded over a state, each experiment recorded in one file.
 
 No terminal and no tables here; what the phases do is in models/, what is in the file in recording.py.
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
 from foraging_snn.models import MAX_SEED, Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
-from foraging_snn.recording import TrialWriter
+from foraging_snn.recording import Trial, TrialWriter
 from foraging_snn.states import SavedState, StateError, compatible, load_state
 
 
@@ -20,6 +20,9 @@ class RunError(ValueError):
 
 class Listener:
     """Hears of a run while it goes on. This one does nothing; override what you need."""
+
+    def experiment(self, experiment: Experiment) -> None:
+        """The file of an experiment is begun."""
 
     def begin(self, phase: Phase, recorded: bool) -> None:
         """A phase begins; `recorded` is False for a phase that is run only because another one needs its spike rates."""
@@ -76,39 +79,124 @@ def run_trial(
     -----
     Whatever interrupts it, the file stays readable and is marked incomplete.
     """
-    first = initial_state(parameters, seed) if start is None else _started(start, seed)
-    done = experiment.steps[:1] if start else ()
-    writer = TrialWriter(
-        path,
-        parameters=parameters,
-        experiment=experiment,
+    return run_experiments(
+        [experiment],
+        parameters,
         seed=seed,
         trial=trial,
-        engine=engine.name,
+        engine=engine,
+        paths=[Path(path)],
         command_line=command_line,
-        started_from=start,
+        start=start,
+        progress=progress,
     )
-    with writer:
-        writer.write_wiring(first)
-        state = _Trunk(engine, progress or Listener(), {done: first}).after(experiment.steps, writer)
-        writer.complete()
+
+
+def run_experiments(
+    experiments: Sequence[Experiment],
+    parameters: Parameters,
+    *,
+    seed: int,
+    trial: int,
+    engine: Engine,
+    paths: Sequence[Path],
+    command_line: str,
+    start: SavedState | None = None,
+    progress: Listener | None = None,
+) -> NetworkState:
+    """Run several experiments of one trial, one after the other; what they have in common is computed once.
+
+    Parameters
+    ----------
+    experiments : sequence of Experiment
+        At least one.
+    paths : sequence of Path
+        Their files. Each is as complete in itself as that of :func:`run_trial`, which describes all other parameters, and
+        holds the same.
+
+    Returns
+    -------
+    NetworkState
+        At the end of the last experiment.
+
+    Raises
+    ------
+    RecordingError
+        A file exists or cannot be written.
+    EngineError
+    """
+    first = initial_state(parameters, seed) if start is None else _started(start, seed)
+    trunk = _Trunk(engine, progress or Listener(), experiments[0].steps[:1] if start else (), first)
+    for k, experiment in enumerate(experiments):
+        writer = TrialWriter(
+            paths[k],
+            parameters=parameters,
+            experiment=experiment,
+            seed=seed,
+            trial=trial,
+            engine=engine.name,
+            command_line=command_line,
+            started_from=start,
+        )
+        trunk.listener.experiment(experiment)
+        with writer:
+            writer.write_wiring(first)
+            state = trunk.record(experiment.steps, writer)
+            writer.complete()
+        trunk.forget_all_but_what_leads_to(experiments[k + 1 :])
     return state
 
 
 class _Trunk:
-    """The states of a trial after each sequence of steps run so far: sequences that begin alike share their beginning."""
+    """The states of a trial after each sequence of steps run so far: sequences that begin alike share their beginning.
 
-    def __init__(self, engine: Engine, listener: Listener, states: dict[tuple[Step, ...], NetworkState]):
+    Parameters
+    ----------
+    engine : Engine
+    listener : Listener
+    root : tuple of Step
+        What is done when the trial begins: nothing, or what a start state stands for.
+    first : NetworkState
+        After that.
+
+    Attributes
+    ----------
+    states : dict
+        By steps.
+    files : dict
+        For sequences of steps that were recorded: the file that has them.
+    """
+
+    def __init__(self, engine: Engine, listener: Listener, root: tuple[Step, ...], first: NetworkState):
         self.engine = engine
         self.listener = listener
-        self.states = states
+        self.root = root
+        self.states: dict[tuple[Step, ...], NetworkState] = {root: first}
+        self.files: dict[tuple[Step, ...], Path] = {}
 
-    def after(self, steps: tuple[Step, ...], writer: TrialWriter | None = None) -> NetworkState:
-        """State after `steps`; those not yet run are run now, and recorded if there is a writer."""
+    def record(self, steps: tuple[Step, ...], writer: TrialWriter) -> NetworkState:
+        """State after `steps`, with all their phases in a file: those recorded before are copied, the others run."""
+        done = next(steps[:n] for n in range(len(steps), -1, -1) if steps[:n] == self.root or steps[:n] in self.files)
+        if done != self.root:
+            recorded = [step for step in done[len(self.root) :] if isinstance(step, Phase)]
+            writer.copy_phases(Trial(self.files[done]), len(recorded))
+        state = self.states[done]
+        for n in range(len(done) + 1, len(steps) + 1):
+            state = self._apply(steps[n - 1], state, writer)
+            self.states[steps[:n]], self.files[steps[:n]] = state, writer.path
+        return state
+
+    def after(self, steps: tuple[Step, ...]) -> NetworkState:
+        """State after `steps`; those not yet run are run now, unrecorded."""
         if steps not in self.states:
-            before = self.after(steps[:-1], writer)
-            self.states[steps] = self._apply(steps[-1], before, writer)
+            self.states[steps] = self._apply(steps[-1], self.after(steps[:-1]), None)
         return self.states[steps]
+
+    def forget_all_but_what_leads_to(self, experiments: Sequence[Experiment]) -> None:
+        """Drop the states that these experiments, which are still to come, do not begin with."""
+        needed = {self.root} | {steps[:n] for steps in _sequences(experiments) for n in range(len(steps) + 1)}
+        self.states = {steps: state for steps, state in self.states.items() if steps in needed}
+        self.files = {steps: path for steps, path in self.files.items() if steps in needed}
 
     def _apply(self, step: Step, state: NetworkState, writer: TrialWriter | None) -> NetworkState:
         if isinstance(step, ImportRates):
@@ -119,6 +207,12 @@ class _Trunk:
         if writer:
             writer.end_phase(record, state)
         return state
+
+
+def _sequences(experiments: Iterable[Experiment]) -> list[tuple[Step, ...]]:
+    """The sequences of steps that experiments go through, those only for their rates included."""
+    imports = [step.steps for e in experiments for step in e.steps if isinstance(step, ImportRates)]
+    return [*(e.steps for e in experiments), *imports]
 
 
 def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> NetworkState:
@@ -134,15 +228,17 @@ def _started(start: SavedState, seed: int) -> NetworkState:
     return state
 
 
-def phases_to_run(experiment: Experiment, started: bool) -> list[Phase]:
+def phases_to_run(*experiments: Experiment, started: bool) -> list[Phase]:
     """The phases that a trial computes, in their order, those run only for their rates included.
 
     Parameters
     ----------
+    *experiments : Experiment
+        In the order of the catalogue: what one needs for its rates, and another records, comes first.
     started : bool
         From a saved state, i.e. without the unsupervised phase.
     """
-    done: set[tuple[Step, ...]] = {(), experiment.steps[:1]} if started else {()}
+    done: set[tuple[Step, ...]] = {(), experiments[0].steps[:1]} if started else {()}
     phases: list[Phase] = []
 
     def visit(steps: tuple[Step, ...]) -> None:
@@ -155,7 +251,8 @@ def phases_to_run(experiment: Experiment, started: bool) -> list[Phase]:
             phases.append(steps[-1])
         done.add(steps)
 
-    visit(experiment.steps)
+    for experiment in experiments:
+        visit(experiment.steps)
     return phases
 
 
@@ -163,7 +260,7 @@ def run_unsupervised(
     phase: Phase, parameters: Parameters, *, seed: int, engine: Engine, progress: Listener | None = None
 ) -> NetworkState:
     """The state after the unsupervised phase of the trial `seed`: what every experiment can start from."""
-    return _Trunk(engine, progress or Listener(), {(): initial_state(parameters, seed)}).after((phase,))
+    return _Trunk(engine, progress or Listener(), (), initial_state(parameters, seed)).after((phase,))
 
 
 def trial_path(directory: str | Path, experiment: str, seed: int) -> Path:

@@ -1,10 +1,14 @@
-"""How results, files and errors look on the screen. What the results are is in tables.py; what a run shows, in progress.py."""
+"""How results, files and errors look on the screen. What is in the cells of result tables, analysis/tables.py
+says; what a run shows, progress.py.
+"""
 
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich import box
@@ -13,15 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from foraging_snn.models import Engine, EngineError, ParameterError, Parameters, WiringError, engine_class, preset
-from foraging_snn.protocols import ExperimentError, PublishedValue
-from foraging_snn.recording import RecordingError, Trial
+from foraging_snn.protocols import ExperimentError
+from foraging_snn.recording import AnalysisError, RecordingError, Trial
 from foraging_snn.running import RunError
 from foraging_snn.states import SavedState, StateError
-from foraging_snn.tables import ResultRow, ResultTable, TableError
+
+if TYPE_CHECKING:
+    from foraging_snn.analysis.results import Results
 
 # Failures that can be foreseen: they end in one line, not in a traceback.
-FORESEEN = (ParameterError, ExperimentError, EngineError, RecordingError, StateError, WiringError, RunError, TableError, OSError)
+FORESEEN = (ParameterError, ExperimentError, EngineError, RecordingError, StateError, WiringError, RunError, AnalysisError, OSError)
 AT_THE_START = "(start)"
+IS_COMPLETE = "is complete"
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
 
 
@@ -50,40 +57,60 @@ def print_conditions(conditions: Iterable[str]) -> None:
         typer.echo(f"  {condition}")
 
 
-def print_results(tables: Sequence[ResultTable]) -> None:
-    """The performance tables of experiments, conditions below."""
-    for table in tables:
-        _print_result(table)
-    if tables:
-        typer.echo("Performance = rewarded / (rewarded + punished) particles eaten in the test; chance 0.5.")
+def print_results(found: "Results") -> None:
+    """Performance in the tests of all experiments, comparisons, what the reader has to know, conditions."""
+    _print_tests(found)
+    _print_comparisons(found)
+    _print_caption(found)
 
 
-def _print_result(result: ResultTable) -> None:
-    typer.echo(f"{result.experiment}: {result.label}")
-    several = result.trials > 1
-    table = new_table("after", "test", "mean ± sd" if several else "performance", "paper", ">trials")
-    for row in result.rows:
-        add_row(table, row.after or AT_THE_START, f"Task {row.task}", measured(row), published(row.published), len(row.eaten))
-    if result.rows:
-        print_table(table)
-    else:
-        typer.echo("  no test of the whole network")
-    print_conditions(result.conditions)
-    if result.rows and not several:
-        typer.echo("  one trial: no standard deviation")
+def _print_tests(found: "Results") -> None:
+    from foraging_snn.analysis.tables import TEST_COLUMNS, test_cells
+
+    rows = {experiment.experiment: [test_cells(row) for row in experiment.rows] for experiment in found.experiments}
+    lines = [TEST_COLUMNS, *(row for group in rows.values() for row in group)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for experiment in found.experiments:
+        typer.echo(f"{experiment.experiment}: {experiment.label}")
+        table = new_table(*TEST_COLUMNS)
+        for column, width in zip(table.columns, widths, strict=True):
+            column.min_width = width  # so that the tables of all experiments stand in line
+        for row in rows[experiment.experiment]:
+            add_row(table, *row)
+        if table.rows:
+            print_table(table)
+        else:
+            typer.echo("  no test of the whole network")
+        typer.echo()
+
+
+def _print_comparisons(found: "Results") -> None:
+    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, comparison_cells
+
+    if not found.comparisons:
+        return
+    typer.echo("Differences of performance")
+    table = new_table(*COMPARISON_COLUMNS)
+    for comparison in found.comparisons:
+        add_row(table, *comparison_cells(comparison))
+    print_table(table)
     typer.echo()
 
 
-def measured(row: ResultRow) -> str:
-    """Mean and standard deviation, as far as there are."""
-    if row.mean is None:
-        return "nothing eaten"
-    return f"{row.mean:.3f}" if row.sd is None else f"{row.mean:.3f} ± {row.sd:.3f}"
+def _print_caption(found: "Results") -> None:
+    from foraging_snn.analysis.tables import caption
+
+    for line in caption(found):
+        typer.echo(line)
+    print_conditions(found.conditions)
 
 
-def published(value: PublishedValue | None) -> str:
-    """The paper's value, "" if it gives none."""
-    return f"{value.mean:.2f} ± {value.sd:.2f}" if value else ""
+def results_as_text(found: "Results") -> str:
+    """What :func:`print_results` prints where there is no terminal."""
+    text = io.StringIO()
+    with redirect_stdout(text):
+        print_results(found)
+    return text.getvalue()
 
 
 def plain(value: object) -> str:
@@ -190,6 +217,19 @@ def saying_what_is_left(paths: Sequence[Path]) -> Iterator[None]:
         raise RunError(f"{one_line(error)}; {_what_is_left(paths)}") from None
 
 
+@contextmanager
+def saying_how_many_are_left(paths: Sequence[Path]) -> Iterator[None]:
+    """The same for files too many to be named one by one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        written = [path for path in paths if path.exists()]
+        cut_off = [str(path) for path in written if _condition(path) != IS_COMPLETE]
+        kept = f"{len(written) - len(cut_off)} of {len(paths)} files are complete"
+        left = f"; readable up to here and marked incomplete: {', '.join(cut_off)}" if cut_off else ""
+        raise Interrupted(f"interrupted; {kept}{left}") from None
+
+
 def _what_is_left(paths: Sequence[Path]) -> str:
     return "; ".join(f"{path} {_condition(path)}" for path in paths)
 
@@ -201,4 +241,4 @@ def _condition(path: Path) -> str:
         complete = Trial(path).complete
     except RecordingError:
         return "cannot be read"
-    return "is complete" if complete else "is readable up to here and marked incomplete"
+    return IS_COMPLETE if complete else "is readable up to here and marked incomplete"

@@ -84,7 +84,7 @@ def files_in(folder):
 
 def test_help_and_version(done):
     assert done("--version") == f"foraging-snn {__version__}\n"
-    for command in ("list", "parameters", "run", "unsupervised", "info", "table", "demo"):
+    for command in ("list", "parameters", "run", "reproduce", "unsupervised", "info", "table", "demo"):
         assert command in done()
         assert command in done("--help")
         assert "Usage: foraging-snn " + command in done(command, "--help")
@@ -194,17 +194,18 @@ def test_table_shows_what_run_showed_at_its_end(results, done):
     assert table in out
     rows = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines() if line.startswith(("T1 ", "T2 "))]
     assert [row[:2] for row in rows] == [["T1", "Task 1"], ["T1", "Task 2"], ["T2", "Task 1"], ["T2", "Task 2"]]
-    assert [row[3:] for row in rows] == [["2"], ["2"], ["0.52 ± 0.02", "2"], ["0.69 ± 0.03", "2"]]
+    assert [row[4].rstrip(" ↑↓") for row in rows[2:]] == ["0.52 ± 0.02", "0.69 ± 0.03"]
+    assert all(row[-1] == "2" for row in rows)
     first, second = (Trial(path).test_results()[0].performance for path in sorted(folder.iterdir()))
     mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
-    assert rows[0][2] == f"{mean:.3f} ± {sd:.3f}"
+    assert rows[0][2:4] == [f"{mean:.3f} ± {sd:.3f}", f"{min(first, second):.3f} to {max(first, second):.3f}"]
     assert "  preset tiny\n" in table
 
 
 def test_a_trial_alone_has_no_standard_deviation(results, done, tmp_path):
     shutil.copy(results[0] / "sequential_seed0005.h5", tmp_path)
     table = done("table", tmp_path)
-    assert "one trial: no standard deviation" in table
+    assert "One trial: no standard deviation, interval or test." in table
     assert "±" not in "".join(line for line in table.splitlines() if line.startswith("T1 "))
 
 
@@ -360,7 +361,7 @@ def test_table_of_different_parameters_is_refused_by_name(results, done, refused
     assert message.endswith("phases.scale: 0.25, 0.3")
 
 
-@pytest.mark.parametrize(("folder", "message"), [("none", "not a folder"), ("", "no .h5 file in it")])
+@pytest.mark.parametrize(("folder", "message"), [("none", "cannot be read: No such file or directory"), ("", "no .h5 file in it")])
 def test_table_without_trials(refused, tmp_path, folder, message):
     assert refused("table", tmp_path / folder) == f"{tmp_path / folder}: {message}"
 

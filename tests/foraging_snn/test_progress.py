@@ -9,7 +9,7 @@ from rich.console import Console
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import Activity, Block, EpochRecords, Phase
-from foraging_snn.progress import Board, TrialProgress, duration, numbers
+from foraging_snn.progress import LINE_SECONDS, Board, TrialProgress, TrialReport, TrialsBoard, duration, numbers
 
 PHASE = Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), 10_000)
 
@@ -102,3 +102,35 @@ def test_a_terminal_shows_a_bar_for_each_trial():
     shown = screen.getvalue()
     for text in ("trial 1/2", "trial 2/2", "T1", "500/10000 epochs", "performance 0.75", "━"):
         assert text in shown
+
+
+REPORTS = [
+    TrialReport(1, "sleep", "test T2", experiments_done=3, epochs=1000, running=False),
+    TrialReport(2, "task2", "T2", experiments_done=1, epochs=200),
+]
+
+
+def test_many_trials_without_a_terminal(capsys, clock):
+    with TrialsBoard(4, 3, 1000, Console(file=io.StringIO()), clock) as board:
+        board.show([TrialReport(2)])
+        clock.now = LINE_SECONDS - 1
+        board.show(REPORTS)
+        assert capsys.readouterr().out == ""
+        clock.now = LINE_SECONDS
+        board.show(REPORTS)
+        line = "4/12 experiments, 1/4 trials  1200/4000 epochs  40/s  0:01:10 left  seed 2: task2 T2\n"
+        assert capsys.readouterr().out == line
+        board.show(REPORTS[:1], stopping=True, last=True)
+    assert capsys.readouterr().out.startswith("stopping; 3/12 experiments, 1/4 trials  1000/4000 epochs  ")
+
+
+def test_many_trials_on_a_terminal_have_a_bar_each_while_they_run():
+    screen = io.StringIO()
+    with TrialsBoard(4, 3, 1000, Console(file=screen, force_terminal=True, width=160)) as board:
+        board.show([TrialReport(1, "task1", "T1")])
+        assert board._bars.tasks[1].description == "seed 1"
+        board.show(REPORTS)
+        descriptions = [(bar.description, bar.completed, bar.total) for bar in board._bars.tasks]
+        assert descriptions == [("all", 1200, 4000), ("seed 2", 200, 1000)]
+    assert "4/12 experiments, 1/4 trials" in screen.getvalue()
+    assert "task2 T2" in screen.getvalue()

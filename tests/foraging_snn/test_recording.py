@@ -71,7 +71,7 @@ class Listener(Recorder):
     def __init__(self, recorder):
         self.recorder = recorder
         self.pieces, self.states = [], []
-        self.snapshot_epochs, self.spike_epochs = recorder.snapshot_epochs, recorder.spike_epochs
+        self.snapshot_epochs, self.spike_windows = recorder.snapshot_epochs, recorder.spike_windows
 
     def epochs(self, records):
         self.pieces.append(records)
@@ -344,10 +344,114 @@ def test_a_test_has_its_own_number_of_snapshots(tmp_path):
     assert snapshots.epoch[snapshots.phase == 1].tolist() == [275, 300, 325, 350]
 
 
+@pytest.mark.parametrize(
+    ("n", "length", "epochs"),
+    [
+        (1, 30, [range(220, 250)]),
+        (2, 30, [range(0, 30), range(220, 250)]),
+        (4, 30, [range(0, 30), range(73, 103), range(147, 177), range(220, 250)]),
+        (3, 90, [range(0, 250)]),  # 0 ... 90, 80 ... 170, 160 ... 250
+        (5, 50, [range(0, 250)]),  # they touch
+        (3, 400, [range(0, 250)]),
+        (3, 0, []),
+    ],
+)
+def test_windows_are_evenly_spaced_from_the_start_to_the_end_of_a_phase(tmp_path, n, length, epochs):
+    lengths = {"recording.spike_window_epochs": length, "recording.position_window_epochs": length}
+    (listener,), *_ = write(tmp_path / "trial.h5", (T1,), SMALL.with_changes({"recording.windows": n} | lengths))
+    trial = Trial(tmp_path / "trial.h5")
+    assert trial.windows(0) == trial.position_windows(0) == epochs
+    assert {*(listener.all("spike_step") // 600)} == {epoch for window in epochs for epoch in window}
+    if length:
+        assert np.array_equal(trial.spikes(0).step, listener.all("spike_step"))
+        recorded = [epoch for window in epochs for epoch in window]
+        assert trial.positions(0).epoch.tolist() == recorded
+        assert np.array_equal(trial.positions(0).move, listener.all("move")[recorded])
+
+
+def test_windows_count_from_the_start_of_their_phase(tmp_path):
+    write(tmp_path / "trial.h5", parameters=EVERYTHING.with_changes({"recording.windows": 2}))
+    trial = Trial(tmp_path / "trial.h5")
+    assert trial.windows(1) == [range(0, 30), range(220, 250)]
+    assert {*(trial.spikes(1).step // 600)} == {*range(200, 230), *range(420, 450)}
+    assert trial.position_windows(1) == [range(0, 250)]  # recording.positions: every epoch
+    assert len(trial.positions(1).epoch) == 250
+
+
+def test_windows_end_where_an_interrupted_run_did(tmp_path):
+    changes = {"recording.windows": 3, "recording.positions": False, "recording.position_window_epochs": 100}
+    parameters, state = EVERYTHING.with_changes(changes), initial_state(EVERYTHING, 3)
+    with writer(tmp_path / "trial.h5", parameters, (T1,)) as trial_writer:
+        MadeUpEngine(parameters).run(state, T1, epochs=120, recorder=trial_writer.begin_phase(T1, state))
+    trial = Trial(tmp_path / "trial.h5")
+    assert trial.windows(0) == [range(0, 30), range(110, 120)]
+    assert trial.position_windows(0) == [range(0, 120)]
+    assert trial.positions(0).epoch.tolist() == list(range(120))
+
+
+def test_files_from_before_there_were_windows_can_be_read(path):
+    expected = Trial(path).spikes(1).step
+    new = {"windows", "position_window_epochs"}
+    with h5py.File(path, "r+") as file:
+        lines = file.attrs["parameters"].decode().splitlines()
+        file.attrs["parameters"] = "\n".join(line for line in lines if line.partition(" ")[0] not in new)
+    trial = Trial(path)
+    assert trial.windows(1) == [range(220, 250)]
+    assert np.array_equal(trial.spikes(1).step, expected)
+
+
+# ------------------------------------------------------------------------------------------------- phases of another file
+
+
+def contents(group):
+    """Type and bytes of all datasets, and all attributes, below a group."""
+    found = {}
+    group.visititems(lambda name, item: found.update({name: item}))
+    return {
+        name: (item[...].dtype.str, item.shape, item[...].tobytes()) if isinstance(item, h5py.Dataset) else attributes(item)
+        for name, item in found.items()
+    }
+
+
+def attributes(item):
+    return {name: np.asarray(value).tolist() for name, value in item.attrs.items()}
+
+
+@pytest.mark.parametrize("flush_bytes", [2000, recording.FLUSH_BYTES])
+def test_copied_phases_are_the_same_as_phases_that_were_run(path, tmp_path, monkeypatch, flush_bytes):
+    monkeypatch.setattr(recording, "FLUSH_BYTES", flush_bytes)
+    phases = (UNSUPERVISED, T1, Phase("T2", (TRAIN_2,), 150))
+    _, _, states = write(tmp_path / "run.h5", phases)
+    with writer(tmp_path / "copied.h5", phases=phases) as trial_writer:
+        trial_writer.copy_phases(Trial(path), 2)
+        run(trial_writer, MadeUpEngine(EVERYTHING), phases[2:], states[1])
+        trial_writer.complete()
+    with h5py.File(tmp_path / "run.h5") as there, h5py.File(tmp_path / "copied.h5") as here:
+        assert contents(here) == contents(there)
+    assert len(Trial(tmp_path / "copied.h5").positions(1).epoch) == 250
+
+
+def test_only_complete_phases_of_the_same_trial_are_copied(path, tmp_path):
+    def refused(source, n, match, **changes):
+        name = tmp_path / f"{len(list(tmp_path.iterdir()))}.h5"
+        with writer(name, **changes) as trial_writer, pytest.raises(ValueError, match=match):
+            trial_writer.copy_phases(Trial(source), n)
+        assert Trial(name).phases == ()
+
+    refused(path, 1, "not the same trial", parameters=EVERYTHING.with_changes({"recording.windows": 2}))
+    refused(path, 1, "not the same trial", seed=4)
+    refused(path, 1, "not the same trial", started_from="another state")
+    refused(path, 3, "3 complete phases are wanted")
+    state = initial_state(EVERYTHING, 3)
+    with writer(tmp_path / "broken.h5") as trial_writer:
+        MadeUpEngine(EVERYTHING).run(state, T1, epochs=50, recorder=trial_writer.begin_phase(T1, state))
+    refused(tmp_path / "broken.h5", 1, "1 complete phases are wanted")
+
+
 def test_what_was_not_recorded_is_said_to_be_so(tmp_path):
     write(tmp_path / "trial.h5", parameters=SMALL)
     trial = Trial(tmp_path / "trial.h5")
-    with pytest.raises(RecordingError, match=r"positions were not recorded \(recording\.positions = false\)$"):
+    with pytest.raises(RecordingError, match=r"positions were not recorded \(.*positions = false, .*position_window_epochs = 0\)$"):
         trial.positions(0)
     with pytest.raises(RecordingError, match=r"spikes were not recorded \(recording\.spike_window_epochs = 0\)$"):
         trial.spikes(0)

@@ -17,6 +17,7 @@ from foraging_snn.running import (
     packaged_states,
     phases_to_run,
     prepare_output,
+    run_experiments,
     run_trial,
     run_unsupervised,
     trial_path,
@@ -156,6 +157,80 @@ def test_an_existing_file_is_left_as_it_is(run, engine, tmp_path):
         run("task1", path=path)
     assert path.read_bytes() == b"not to be lost"
     assert engine.runs == []
+
+
+@pytest.fixture
+def run_together(tmp_path, engine):
+    """Run several experiments of one trial with the pretended engine; their files."""
+
+    def run_named(*names, seed=3, **options):
+        paths = [tmp_path / "together" / f"{name}.h5" for name in names]
+        prepare_output(paths)
+        options = {"engine": engine, "trial": 0, "command_line": "a test"} | options
+        run_experiments([CATALOGUE[name] for name in names], TINY, seed=seed, paths=paths, **options)
+        return [Trial(path) for path in paths]
+
+    return run_named
+
+
+def test_what_experiments_have_in_common_is_run_once(run_together, engine):
+    trials = run_together(*CATALOGUE)
+    together = phases_to_run(*CATALOGUE.values(), started=False)
+    assert phases_run(engine) == [phase.name for phase in together]
+    assert len(together) == 42
+    assert sum(name == "unsupervised" for name in phases_run(engine)) == 1
+    assert [trial.experiment for trial in trials] == list(CATALOGUE)
+    for trial in trials:
+        assert trial.complete
+        assert [phase.phase for phase in trial.phases] == list(CATALOGUE[trial.experiment].phases)
+
+
+def test_experiments_from_a_start_state_share_what_follows_it(run_together, engine, start):
+    names = ("sequential", "sequential-sleep", "naive-sleep")
+    trials = run_together(*names, seed=4, start=start)
+    assert phases_run(engine) == [p.name for p in phases_to_run(*(CATALOGUE[name] for name in names), started=True)]
+    assert phases_run(engine)[:6] == ["T1", "test T1", "test T2", "T2", "test T1", "test T2"]
+    assert [phase.phase for phase in trials[1].phases] == list(CATALOGUE["sequential-sleep"].phases[1:])
+    assert trials[2].phases[0].first_epoch == 400
+
+
+@pytest.mark.parametrize("names", [("task2", "naive-sleep"), ("naive-sleep", "task2")])
+def test_a_branch_for_rates_is_that_of_the_experiment_beside_it(run_together, run, engine, names):
+    together = dict(zip(names, run_together(*names), strict=True))
+    # what was not recorded has to be run again where it must be
+    assert phases_run(engine).count("T2") == (1 if names[0] == "task2" else 2)
+    alone, _ = run("naive-sleep")
+    for index in range(4):
+        assert (together["naive-sleep"].training_spikes(index).spikes == alone.training_spikes(index).spikes).all()
+    assert [phase.name for phase in together["task2"].phases] == ["unsupervised", "T2", "test T1", "test T2"]
+
+
+def test_states_are_kept_no_longer_than_they_are_needed(tmp_path, engine):
+    rows = [CATALOGUE[name] for name in ("task1", "task2", "sequential", "naive-sleep")]
+    trunk = running._Trunk(engine, Listener(), (), initial_state(TINY, 1))
+    kept = []
+    for k, row in enumerate(rows):
+        writer = running.TrialWriter(
+            tmp_path / f"{k}.h5", parameters=TINY, experiment=row, seed=1, trial=0, engine="pretend", command_line=""
+        )
+        with writer:
+            trunk.record(row.steps, writer)
+        trunk.forget_all_but_what_leads_to(rows[k + 1 :])
+        kept.append([steps for steps in trunk.states if steps])
+    start, t1, t2 = rows[0].steps[:1], rows[0].steps, rows[1].steps
+    assert kept[0] == [start, t1[:2], t1[:3], t1]
+    assert kept[1] == [start, t1[:2], t1[:3], t1, t2[:2]]  # T2 itself for its rates, the tests after it no more
+    assert kept[2] == [start, t2[:2]]
+    assert kept[3] == []
+
+
+def test_an_interruption_leaves_the_files_before_it_complete(run_together, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run_together("task1", "sequential", "task2", engine=PretendEngine(TINY, failure=("T2", KeyboardInterrupt())))
+    first, second = (Trial(tmp_path / "together" / f"{name}.h5") for name in ("task1", "sequential"))
+    assert (first.complete, second.complete) == (True, False)
+    assert [(phase.name, phase.complete) for phase in second.phases][2:] == [("test T1", True), ("test T2", True), ("T2", False)]
+    assert not (tmp_path / "together" / "task2.h5").exists()
 
 
 def test_a_listener_hears_every_phase_and_every_epoch(run):
