@@ -1,0 +1,128 @@
+"""How all figures look: sizes, fonts, colours, letters of panels, small print. What they show is in their own modules."""
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..collection import Collection
+
+MM_PER_INCH = 25.4
+FULL_WIDTH_MM = 180.0
+COLUMN_WIDTH_MM = 85.0
+
+CHANCE = 0.5
+
+# Okabe & Ito's colours, which readers with any colour vision can tell apart.
+TASK_1 = "#0072B2"
+TASK_2 = "#D55E00"
+SLEEP = "#7B5EA7"
+INTERLEAVED = "#009E73"
+UNSUPERVISED = "#999999"
+REWARDED = "#009E73"
+PUNISHED = "#CC3311"
+PUBLISHED = "0.55"
+CHANCE_LINE = "0.6"
+TASK_COLOURS = {1: TASK_1, 2: TASK_2}
+
+SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
+SMALL_PRINT = 4.5
+
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
+    "font.size": NORMAL,
+    "axes.labelsize": NORMAL,
+    "axes.titlesize": NORMAL,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "patch.linewidth": 0.6,
+    "image.cmap": "viridis",
+    "pdf.fonttype": 42,  # text stays text
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """The style, for drawing and saving; matplotlib's settings are as before afterwards."""
+    with matplotlib.rc_context(RC):
+        yield
+
+
+def new_figure(width_mm: float = FULL_WIDTH_MM, height_mm: float = 120.0) -> Figure:
+    """An empty figure with constrained layout.
+
+    Parameters
+    ----------
+    width_mm, height_mm : float
+        A page is 180 mm wide, a column 85 mm.
+    """
+    return Figure(figsize=(width_mm / MM_PER_INCH, height_mm / MM_PER_INCH), layout="constrained")
+
+
+def panel(axes: Axes, letter: str) -> None:
+    """Write the letter of a panel above the upper left corner of its axes, left of the labels of its ordinate."""
+    axes.annotate(
+        letter,
+        (0.0, 1.0),
+        xycoords="axes fraction",
+        xytext=(-24, 5),
+        textcoords="offset points",
+        fontsize=LETTER,
+        fontweight="bold",
+        ha="left",
+        va="bottom",
+        annotation_clip=False,
+    )
+
+
+def small_print(figure: Figure, collection: Collection, experiments: Iterable[str] = (), note: str = "") -> None:
+    """Say below a figure what it was made from.
+
+    Parameters
+    ----------
+    figure : Figure
+    collection : Collection
+    experiments : iterable of str, optional
+        The experiments in the figure; all of the collection if omitted.
+    note : str, optional
+        What the reader has to know besides, e.g. how a curve was averaged; comes first.
+    """
+    conditions = collection.conditions(experiments or collection.experiments)
+    characters = int(figure.get_figwidth() * 72 / (SMALL_PRINT * 0.57))
+    lines = [line for text in (note, conditions) if text for line in textwrap.wrap(text, characters)]
+    figure.supxlabel("\n".join(lines), x=0.005, ha="left", fontsize=SMALL_PRINT, color="0.35", linespacing=1.3)
+
+
+def phase_colour(name: str) -> str:
+    """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2"."""
+    if name == "unsupervised":
+        return UNSUPERVISED
+    if name.startswith("I("):
+        return SLEEP if re.search(r"\bS\b", name) else INTERLEAVED
+    return TASK_1 if name.endswith("T1") else TASK_2
+
+
+def written(label: str) -> str:
+    """A label of the catalogue as it is set in a figure: with arrows."""
+    return label.replace("->", "→")
+
+
+def chance_line(axes: Axes) -> None:
+    """The performance of an agent that does not tell particles apart."""
+    axes.axhline(CHANCE, color=CHANCE_LINE, ls="--", lw=0.7, zorder=0.5)
