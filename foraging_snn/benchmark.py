@@ -2,6 +2,9 @@
 
 Every engine is measured in a process of its own, one core each, in several rounds that go through all engines; the best round
 counts. The network is the packaged one after the unsupervised phase, then trained on Task 1 for a while by the event engine.
+`--scaling` measures the event engine instead: its cost against the number of hidden cells and the size of the field of view, in
+networks whose hidden cells were brought near their target rate by a short unsupervised phase with fast homeostasis, and several
+trials at once on one core and on more.
 """
 
 import json
@@ -15,8 +18,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from joblib import Parallel, delayed
 
-from foraging_snn.models import Activity, Block, Engine, NetworkState, Phase, engine_class
+from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, engine_class, initial_state, preset
 from foraging_snn.running import packaged_states, read_start
 from foraging_snn.states import load_state, save_state
 from foraging_snn.terminal import add_row, new_table, print_table
@@ -34,7 +38,11 @@ ACTIVITIES = {
     "test": Activity.TEST_TASK_1,
     "sleep": Activity.SLEEP,
 }
-TRAINING_AEONS = 1000
+TRAINING_AEONS = 5000  # of preset enough
+HIDDEN_CELLS = (784, 1568, 3136, 6272, 12544)
+FIELDS = (7, 9, 11, 13, 15)
+SETTLING = {"homeostasis.hidden_step": 1e-3, "homeostasis.rate_average": 1e-2}
+SETTLING_EPOCHS = 30_000
 
 
 def prepare(path: Path, aeons: int) -> None:
@@ -47,18 +55,23 @@ def prepare(path: Path, aeons: int) -> None:
 
 
 def speed(engine: Engine, state: NetworkState, activity: Activity, seconds: float) -> float:
-    """Epochs per second in one activity, over about `seconds` after a first short run that is not counted."""
+    """Epochs per second in one activity, over about `seconds`; the time that a run needs to begin is not counted."""
     phase = Phase(activity.value, (Block(activity, 100),), 10**9)
     state = state.copy()
     state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
-    epochs = 2
-    engine.run(state, phase, epochs=epochs)
-    while True:
+
+    def seconds_of(epochs: int) -> float:
         began = time.perf_counter()
         engine.run(state, phase, epochs=epochs)
-        passed = time.perf_counter() - began
+        return time.perf_counter() - began
+
+    seconds_of(2)
+    beginning = seconds_of(2)
+    epochs = 4
+    while True:
+        passed = seconds_of(epochs) - beginning
         if passed > 0.5 * seconds:
-            return epochs / passed
+            return (epochs - 2) / passed
         epochs = max(2 * epochs, int(0.8 * epochs * seconds / max(passed, 1e-3)))
 
 
@@ -84,13 +97,62 @@ def _measure_apart(name: str, path: Path, seconds: float) -> dict[str, float]:
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
+def settled(parameters: Parameters, epochs: int) -> NetworkState:
+    """A network whose hidden cells fire near their target rate: an unsupervised phase with fast homeostasis."""
+    fast = parameters.with_changes(SETTLING)
+    with engine_class("event")(fast) as engine:
+        state, _ = engine.run(initial_state(fast, 0), Phase("settling", (Block(Activity.UNSUPERVISED, 100),), epochs))
+    return state
+
+
+def scaling_row(changes: dict[str, int], seconds: float) -> tuple[float, list[float]]:
+    """Hidden spikes per epoch in training, and microseconds per epoch in each activity."""
+    parameters = preset("enough").with_changes(changes)
+    state = settled(parameters, SETTLING_EPOCHS)
+    state.hidden_rate[:] = parameters.homeostasis.hidden_target_rate
+    training = Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), 1000)
+    with engine_class("event")(parameters) as engine:
+        _, record = engine.run(state, training)
+        spikes = record.counts["hidden_spikes"].sum() / training.epochs
+        return spikes, [1e6 / speed(engine, state, activity, seconds) for activity in ACTIVITIES.values()]
+
+
+def print_scaling(seconds: float, cores: int) -> None:
+    """Cost of the event engine against the sizes of the layers, and of trials at once on one core and on more."""
+    labels = [f">{label}" for label in ACTIVITIES]
+    for title, name, values in (
+        ("hidden cells", "network.hidden_cells", HIDDEN_CELLS),
+        ("side of the field", "world.field", FIELDS),
+    ):
+        table = new_table(f"{title}: microseconds per epoch, one core", ">hidden spikes per epoch", *labels)
+        for value in values:
+            spikes, costs = scaling_row({name: value}, seconds)
+            add_row(table, str(value), f"{spikes:.1f}", *(f"{cost:.1f}" for cost in costs))
+        print_table(table)
+    table = new_table("trials at once", ">training epochs per second, all together")
+    for jobs in range(1, cores + 1):
+        speeds = Parallel(n_jobs=jobs)(delayed(_one_trial)(seconds) for _ in range(jobs))
+        add_row(table, f"{jobs} on {jobs} core{'s' if jobs > 1 else ''}", f"{sum(speeds):,.0f}")
+    print_table(table)
+
+
+def _one_trial(seconds: float) -> float:
+    start = read_start(next(iter(packaged_states())))
+    with engine_class("event")(start.parameters) as engine:
+        return speed(engine, start.state, Activity.TRAIN_TASK_1, seconds)
+
+
 def main(
     seconds: Annotated[float, typer.Option(help="Length of one measurement.")] = 4.0,
     rounds: Annotated[int, typer.Option(help="Rounds through all engines; the best counts.")] = 2,
     measured: Annotated[str | None, typer.Option("--measure", hidden=True)] = None,
     state: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    scaling: Annotated[bool, typer.Option("--scaling", help="Event engine only, networks of several sizes.")] = False,
 ) -> None:
     """Measure all engines."""
+    if scaling:
+        print_scaling(seconds, os.cpu_count() or 1)
+        return
     if measured:
         typer.echo(json.dumps(measure(measured, state, seconds)))
         return
