@@ -1,7 +1,8 @@
 """The inner loop of the event engine: whole epochs in jitted code, on the arrays of a NetworkState.
 
 What it approximates is written in models/event.py; the rules are those of models/rules.py, arranged for speed. Functions
-change their array arguments in place. Arrays come in named tuples, because jitted code cannot take dataclasses.
+change their array arguments in place. Arrays come in named tuples, because jitted code cannot take dataclasses. The larger
+functions of an epoch are inlined: to hand such tuples over takes as long as some of them compute.
 """
 
 import math
@@ -516,7 +517,7 @@ def _count_pairs(recent_step, fresh, n_recent, window):
     return pairs
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
     """As models.rules.make_traces, appended to the traces there are; returns their numbers.
 
@@ -590,7 +591,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
     return n - old
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
@@ -611,7 +612,7 @@ def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
     return reward_of(outcome, numbers.reward_rewarded, numbers.reward_punished, numbers.reward_nothing)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
@@ -930,7 +931,7 @@ def _to_end(V, u, x, pulse, layer, c):
         x[k] = rest_x * pulse[k]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _respond(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
@@ -1061,7 +1062,7 @@ def _sort_events(s, n):
     s.event_cell[:n] = s.sorted_cell[:n]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, forceinline=True, error_model="numpy")
 def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
     """Step the output cells from step 1 to the end of the epoch and log all spikes.
 
