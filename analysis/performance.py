@@ -146,7 +146,7 @@ def mean_curve(trials: Sequence[Trial], recorded: RecordedPhase, task: int, wind
         Without points if two tasks alternate and no aeon belongs to this one alone.
     """
     alternates = len(recorded.activities) > 1
-    window = max(1, window_aeons // 2) if alternates else window_aeons
+    window = math.ceil(window_aeons / 2) if alternates else window_aeons  # rounded up: no short window is left at the end
     curves = [trial.performance_curve(recorded.index, window, task if alternates else None) for trial in trials]
     if alternates and not len(curves[0].aeon) and len(tasks_of(recorded)) == 1:  # blocks that cut aeons; asleep nothing is eaten
         curves = [trial.performance_curve(recorded.index, window_aeons) for trial in trials]
