@@ -3,32 +3,40 @@
 What it does is in running.py, analysis/ and demo.py; how results look, in terminal.py.
 """
 
+import io
 import os
 import shlex
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import foraging_snn
+from foraging_snn.checkpoints import TrialIdentity
 from foraging_snn.conditions import run_conditions
+from foraging_snn.disk import check_space, check_space_of_all
 from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, engine_class, preset
 from foraging_snn.progress import Board, TrialsBoard, duration
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.recording import RecordingError, Trial
+from foraging_snn.resuming import ResumeError, output_folder
 from foraging_snn.running import (
+    CHECKPOINT_MINUTES,
     RunError,
+    identity_of,
     load_start,
     phases_to_run,
     prepare_output,
+    recorded_phases,
     run_trial,
     run_unsupervised,
     trial_path,
     trial_seeds,
 )
 from foraging_snn.states import StateError, load_state, save_state
+from foraging_snn.stopping import StopRequest
 from foraging_snn.terminal import (
     FORESEEN,
     Interrupted,
@@ -38,7 +46,9 @@ from foraging_snn.terminal import (
     plain,
     print_conditions,
     print_results,
+    print_sweep,
     print_table,
+    printable,
     ready_engines,
     saying_how_many_are_left,
     saying_what_is_left,
@@ -46,11 +56,17 @@ from foraging_snn.terminal import (
     show_trial,
 )
 
+if TYPE_CHECKING:
+    from foraging_snn.reproduce import PlannedTrial
+    from foraging_snn.scheduling import Workers
+
 PROGRAM = "foraging-snn"
 DEFAULT_PRESET = "quick"
 REPRODUCE_PRESET = "enough"
 DEFAULT_ENGINE = "event"
+SNAPSHOTS_PARAMETER = "recording.snapshots_per_phase"
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
+RESUME = "--resume"
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -80,8 +96,40 @@ SetOption = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Change one parameter, e.g. phases.scale=0.05; can be given several times."),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.")]
+SnapshotsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--snapshots",
+        metavar="N",
+        help="Snapshots of the strengths in each phase, tests aside; they are most of a file. Default: as the preset says.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="K", help="Seed of the first trial; the next have K + 1, K + 2, ...")]
 
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", metavar="N", help="Trials at the same time, each in its own process. Default 1; on a cluster: one per worker."
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Run the trials on the workers of this Dask scheduler, e.g. tcp://10.0.0.5:8786; they must share the output folder.",
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(RESUME, help="Go on with trials that were cut off, from their checkpoints; complete ones are not run again."),
+]
+CheckpointOption = Annotated[
+    float, typer.Option("--checkpoint-minutes", metavar="X", help="Save every trial at least this often, and after each phase.")
+]
+MaxHoursOption = Annotated[
+    float | None, typer.Option("--max-hours", metavar="X", help="Save and stop after this time, with exit code 3; see --resume.")
+]
 StartOption = Annotated[
     str | None,
     typer.Option(
@@ -104,9 +152,15 @@ def main(arguments: list[str] | None = None) -> int:
     -------
     int
         Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or the reader of the output has closed
-        it; 2 bad input or a failure that can be foreseen (one line on standard error says which); 130 interrupted.
+        it; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
+        says how to go on: 3 --max-hours is over; 130 Ctrl-C; 143 SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever its encoding lacks is shown as \xNN
+            stream.reconfigure(errors="backslashreplace")
+    if any("\0" in argument for argument in arguments):
+        return _fail("an argument holds a null byte, allowed is text")
     try:
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=f"{PROGRAM} {shlex.join(arguments)}".strip())
         sys.stdout.flush()
@@ -115,19 +169,23 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return NOT_ALL_WELL
     except Interrupted as interruption:
-        return _fail(str(interruption), INTERRUPTED)
+        return _fail(str(interruption), interruption.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("interrupted", INTERRUPTED)
     except ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else PROGRAM
         return _fail(f"{error.format_message().removesuffix('.')}; see `{command} --help`")
+    except MemoryError:
+        return _fail("there is not enough memory for that")
+    except ResumeError as error:
+        return [_fail(line) for line in error.lines][-1]
     except FORESEEN as error:
         return _fail(one_line(error))
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
-    typer.echo(f"{PROGRAM}: {' '.join(message.splitlines())}", err=True)
+    typer.echo(f"{PROGRAM}: {printable(' '.join(message.splitlines()))}", err=True)
     return code
 
 
@@ -146,7 +204,9 @@ def _program(
         typer.echo(context.get_help())
 
 
-def chosen_parameters(preset_name: str | None, file: Path | None, changes: list[str] | None) -> Parameters:
+def chosen_parameters(
+    preset_name: str | None, file: Path | None, changes: list[str] | None, snapshots: int | None = None
+) -> Parameters:
     """The parameters that the options of a command ask for.
 
     Raises
@@ -156,7 +216,12 @@ def chosen_parameters(preset_name: str | None, file: Path | None, changes: list[
     if file and preset_name:
         raise ParameterError(f'--preset: given together with {file}; write preset = "{preset_name}" into the file instead')
     parameters = Parameters.from_file(file) if file else preset(preset_name or DEFAULT_PRESET)
-    return parameters.with_changes(dict(_name_and_value(change) for change in changes or ()))
+    values: dict[str, object] = dict(_name_and_value(change) for change in changes or ())
+    if snapshots is None:
+        return parameters.with_changes(values)
+    if SNAPSHOTS_PARAMETER in values:
+        raise ParameterError(f"--snapshots: given together with --set {SNAPSHOTS_PARAMETER}, which is the same")
+    return parameters.with_changes(values | {SNAPSHOTS_PARAMETER: snapshots})
 
 
 def _name_and_value(change: str) -> tuple[str, str]:
@@ -219,27 +284,55 @@ def run(
     preset_name: PresetOption = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 1,
     seed: SeedOption = 0,
+    jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
     file: FileOption = None,
     changes: SetOption = None,
     start_from: StartOption = None,
+    snapshots: SnapshotsOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
+    max_hours: MaxHoursOption = None,
 ) -> None:
-    """Run trials of an experiment; one HDF5 file per trial."""
-    parameters = chosen_parameters(preset_name, file, changes)
+    """Run trials of an experiment; one HDF5 file per trial.
+
+    Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
+    """
+    request = _stop_request(checkpoint_minutes, max_hours)
+    parameters = chosen_parameters(preset_name, file, changes, snapshots)
     chosen = experiment(name, parameters)
     seeds = trial_seeds(seed, trials)
     engine_class(engine)
     start = load_start(start_from, parameters) if start_from else None
+    workers = context.with_resource(_workers(jobs, scheduler))
     paths = [trial_path(out, name, trial_seed) for trial_seed in seeds]
-    prepare_output(paths)
+    at_a_time = min(workers.jobs, trials)
+    check_space(out, dict.fromkeys(paths, recorded_phases(chosen, started=start is not None)), parameters, at_a_time)
+    identities = [identity_of([chosen], parameters, trial_seed, engine, start) for trial_seed in seeds]
+    is_done = _prepared(context, out, [(row, [path]) for row, path in zip(identities, paths, strict=True)], resume)
     phases = phases_to_run(chosen, started=start is not None)
     epochs = sum(phase.epochs for phase in phases)
     typer.echo(f"{name}: {chosen.label}; {trials} x {epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
     print_conditions(run_conditions(parameters, phases, str(start) if start else None))
 
+    if workers.jobs > 1 or scheduler:
+        from foraging_snn.reproduce import Plan, planned_trials
+
+        plan = Plan((chosen,), parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
+        failed = _run_planned(planned_trials(plan), is_done, workers, out, request, _command(context))
+        _print_results_of([trial for path in paths if path.exists() and (trial := Trial(path)).complete])
+        raise typer.Exit(NOT_ALL_WELL if failed else 0)
+
     began = time.monotonic()
-    with ready_engines(engine, parameters) as (ready,):
+    with ready_engines(engine, parameters) as (ready,), request.listening():
         for k, path in enumerate(paths):
-            with saying_what_is_left([path]), Board(parameters.timing.epochs_per_aeon) as board:
+            if is_done[k]:
+                typer.echo(f"trial {k + 1}/{trials}  complete already")
+                continue
+            with (
+                saying_what_is_left([path], request, f"{_command(context)} {RESUME}"),
+                Board(parameters.timing.epochs_per_aeon, stop_wanted=request.is_wanted) as board,
+            ):
                 run_trial(
                     chosen,
                     parameters,
@@ -247,14 +340,43 @@ def run(
                     trial=k,
                     engine=ready,
                     path=path,
-                    command_line=context.obj or PROGRAM,
+                    command_line=_command(context),
                     start=start,
                     progress=board.trial(f"trial {k + 1}/{trials}", epochs),
+                    checkpoint_minutes=checkpoint_minutes,
                 )
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
     _print_results_of([Trial(path) for path in paths])
     for path in paths:
         typer.echo(path)
+
+
+def _command(context: typer.Context) -> str:
+    """What the user typed, but without --resume: the files do not depend on it."""
+    return " ".join(word for word in (context.obj or PROGRAM).split(" ") if word != RESUME)
+
+
+def _stop_request(checkpoint_minutes: float, max_hours: float | None) -> StopRequest:
+    """What --max-hours asks for.
+
+    Raises
+    ------
+    RunError
+        It, or the time between checkpoints, is out of range.
+    """
+    for name, value in (("--checkpoint-minutes", checkpoint_minutes), ("--max-hours", max_hours)):
+        if value is not None and not 0.0 < value < float("inf"):
+            raise RunError(f"{name}: {value:g} given, allowed is a number above 0")
+    return StopRequest(max_hours)
+
+
+def _prepared(context: typer.Context, out: Path, trials: list[tuple[TrialIdentity, list[Path]]], resume: bool) -> list[bool]:
+    """Make ready the folder for trials, and keep other runs out of it until the command ends; which trials are complete."""
+    outlooks = context.with_resource(output_folder(out, trials, resume))
+    for outlook in outlooks:
+        for note in outlook.notes:
+            typer.echo(f"{PROGRAM}: {note}", err=True)
+    return [outlook.is_complete for outlook in outlooks]
 
 
 def _print_results_of(trials: list[Trial]) -> None:
@@ -272,7 +394,8 @@ def reproduce(
     ] = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 10,
     seed: SeedOption = 1,
-    jobs: Annotated[int, typer.Option("--jobs", metavar="N", help="Trials at the same time, each in its own process.")] = 1,
+    jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
     engine: EngineOption = DEFAULT_ENGINE,
     preset_name: Annotated[
         str | None,
@@ -281,43 +404,144 @@ def reproduce(
     file: FileOption = None,
     changes: SetOption = None,
     start_from: StartOption = None,
+    snapshots: SnapshotsOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
+    max_hours: MaxHoursOption = None,
 ) -> None:
     """Run all experiments of the paper, for many trials.
 
     What experiments have in common is computed once per trial; still each file is the one that `run` writes. Also keeps spikes
-    and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise.
+    and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and
+    --max-hours save what was done and stop; --resume goes on, also after a crash.
     """
-    from foraging_snn.reproduce import Plan, chosen_experiments, run_plan, with_recording
+    request = _stop_request(checkpoint_minutes, max_hours)
+    from foraging_snn.reproduce import Plan, chosen_experiments, planned_trials, with_recording
 
-    parameters = chosen_parameters(preset_name or (None if file else REPRODUCE_PRESET), file, changes)
+    parameters = chosen_parameters(preset_name or (None if file else REPRODUCE_PRESET), file, changes, snapshots)
     parameters = with_recording(parameters, {_name_and_value(change)[0] for change in changes or ()})
     chosen = chosen_experiments(names, parameters)
     seeds = trial_seeds(seed, trials)
-    if jobs < 1:
-        raise RunError(f"jobs: {jobs} given, allowed is at least 1")
     engine_class(engine)
     start = load_start(start_from, parameters) if start_from else None
-    plan = Plan(chosen, parameters, out, seeds, engine, context.obj or PROGRAM, start)
-    prepare_output(plan.all_paths)
+    workers = context.with_resource(_workers(jobs, scheduler))
+    plan = Plan(chosen, parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
+    check_space(out, plan.contents, parameters, min(workers.jobs, trials))
+    planned = planned_trials(plan)
+    is_done = _prepared(context, out, [(trial.identity, trial.paths) for trial in planned], resume)
     typer.echo(f"{', '.join(row.name for row in chosen)}; {trials} x {plan.epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
     print_conditions(run_conditions(parameters, plan.phases, str(start) if start else None))
 
-    began = time.monotonic()
-    with saying_how_many_are_left(plan.all_paths):
-        with ready_engines(engine, parameters):
-            pass  # what it compiles is cached, and the processes of the trials find it there
-        with TrialsBoard(trials, len(chosen), plan.epochs) as board:
-            ends = run_plan(plan, jobs, board)
-        for end in ends:
-            if end.error:
-                _fail(f"seed {end.seed}: {end.error}")
-        if any(end.stopped for end in ends):
-            raise KeyboardInterrupt
-    failed = sum(bool(end.error) for end in ends)
-    typer.echo(f"{'done' if not failed else f'{failed} of {trials} trials failed'} in {duration(time.monotonic() - began)}")
+    failed = _run_planned(planned, is_done, workers, out, request, _command(context))
     where = shlex.quote(str(out))
     typer.echo(f"files: {where}\nnext:  {PROGRAM} table {where}\n       {PROGRAM} figures {where}")
     raise typer.Exit(NOT_ALL_WELL if failed else 0)
+
+
+@app.command()
+def sweep(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder; in it one per combination, a table and a figure.")],
+    over: Annotated[
+        list[str] | None,
+        typer.Option("--over", metavar="NAME=A,B,...", help="Values of a parameter; given again, all combinations are run."),
+    ] = None,
+    grid_file: Annotated[
+        Path | None, typer.Option("--grid-file", metavar="FILE.toml", help="More of them, a list for each parameter.")
+    ] = None,
+    engine: EngineOption = DEFAULT_ENGINE,
+    preset_name: PresetOption = None,
+    trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials of each combination.")] = 1,
+    seed: SeedOption = 0,
+    jobs: JobsOption = None,
+    scheduler: SchedulerOption = None,
+    file: FileOption = None,
+    changes: SetOption = None,
+    start_from: StartOption = None,
+    snapshots: SnapshotsOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
+    max_hours: MaxHoursOption = None,
+) -> None:
+    """Run an experiment for all combinations of some values of some parameters.
+
+    Leaves the files of the trials, performance in all tests as a table (sweep.csv, sweep.h5), and an overview (sweep.png,
+    sweep.pdf).
+    """
+    request = _stop_request(checkpoint_minutes, max_hours)
+    from foraging_snn.reproduce import Plan, planned_trials
+    from foraging_snn.sweep import check_results_can_be_written, grid, plans, table_of, values_asked_for, write_results
+
+    parameters = chosen_parameters(preset_name, file, changes, snapshots)
+    chosen = experiment(name, parameters)
+    seeds = trial_seeds(seed, trials)
+    points = grid(parameters, values_asked_for(over or (), grid_file))
+    engine_class(engine)
+    start = load_start(start_from, points[0].parameters) if start_from else None
+    base = Plan((chosen,), parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
+    planned = plans(points, name, base)
+    check_results_can_be_written(out, may_replace=resume)
+    workers = context.with_resource(_workers(jobs, scheduler))
+    check_space_of_all(out, [(plan.contents, plan.parameters) for plan in planned], min(workers.jobs, trials * len(planned)))
+    tasks = [trial for plan, point in zip(planned, points, strict=True) for trial in planned_trials(plan, point.label)]
+    is_done = _prepared(context, out, [(trial.identity, trial.paths) for trial in tasks], resume)
+    epochs = sum(trial.plan.epochs for trial in tasks)
+    size = f"{len(points)} combinations x {trials}, {epochs:,} epochs"
+    typer.echo(f"{name}: {chosen.label}; {size}, seed{_span(seeds)}, engine {engine}")
+    for point in points:
+        typer.echo(f"  {point.label}")
+    print_conditions(run_conditions(parameters, base.phases, str(start) if start else None))
+
+    failed = _run_planned(tasks, is_done, workers, out, request, _command(context))
+    table = table_of(points, planned)
+    print_sweep(table)
+    for path in write_results(table, out, _command(context)):
+        typer.echo(path)
+    raise typer.Exit(NOT_ALL_WELL if failed else 0)
+
+
+def _workers(jobs: int | None, scheduler: str | None) -> "Workers":
+    """What `--jobs` and `--scheduler` ask for.
+
+    Raises
+    ------
+    RunError
+    """
+    from foraging_snn.scheduling import LocalWorkers
+
+    if scheduler is None:
+        return LocalWorkers(1 if jobs is None else jobs)
+    from foraging_snn.cluster import ClusterWorkers
+
+    return ClusterWorkers(scheduler, jobs)
+
+
+def _run_planned(
+    planned: "list[PlannedTrial]", is_done: list[bool], workers: "Workers", out: Path, request: StopRequest, command: str
+) -> int:
+    """Run many trials, below a folder, those apart that are complete, and say how they ended; the number of those that failed."""
+    from foraging_snn.scheduling import run_all
+
+    began = time.monotonic()
+    trials = [trial for trial, done in zip(planned, is_done, strict=True) if not done]
+    if len(trials) < len(planned):
+        typer.echo(f"{len(planned) - len(trials)} of {len(planned)} trials are complete already")
+    if not trials:
+        return 0
+    with saying_how_many_are_left([path for trial in planned for path in trial.paths], request, f"{command} {RESUME}"):
+        with ready_engines(trials[0].plan.engine, trials[0].plan.parameters):
+            pass  # what it compiles is cached, and the processes of the trials find it there
+        with TrialsBoard(trials[0].n_experiments, [trial.plan.epochs for trial in trials]) as board:
+            ends = run_all(trials, workers, board, out, request)
+        for trial, end in zip(trials, ends, strict=True):
+            if end.error:
+                _fail(f"{trial.name}: {end.error}")
+        if any(end.stopped for end in ends):
+            raise KeyboardInterrupt
+    failed = sum(bool(end.error) for end in ends)
+    typer.echo(f"{f'{failed} of {len(trials)} trials failed' if failed else 'done'} in {duration(time.monotonic() - began)}")
+    return failed
 
 
 def _span(seeds: range) -> str:
@@ -403,7 +627,7 @@ def draw_figures(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, as `reproduce` makes it.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR2", help="Folder for the figures. Default DIR/figures. Existing ones are overwritten."),
+        typer.Option("--out", metavar="DIR2", help="Folder for figures and tables, replacing old ones. Default DIR/figures."),
     ] = None,
     only: Annotated[
         str | None, typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay. Default: all.")
@@ -412,11 +636,40 @@ def draw_figures(
 ) -> None:
     """Draw the figures of the paper from the trials in a folder.
 
-    A figure whose experiments are missing is left out, and the command that makes them is named.
+    A figure whose experiments are missing is left out, and the command that makes them is named. The tables of `foraging-snn table`
+    are written beside the figures.
     """
     from foraging_snn.drawing import draw_and_print
 
     draw_and_print(directory, out or directory / "figures", only, formats)
+
+
+@app.command()
+def animate(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, recorded with spikes and positions.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE.gif|.mp4", help="The animation. Default: beside FILE, as GIF. MP4 needs ffmpeg."),
+    ] = None,
+    phases: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--phase",
+            metavar="NAME",
+            help="Show this phase, by name (the first so called) or by number, from 0; up to three, side by side. Default: the "
+            "first training, at its start, and the test of its task after it.",
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="Epochs, a frame each.")] = 200,
+    frames_per_second: Annotated[int, typer.Option("--fps", metavar="N", help="Frames per second.")] = 10,
+) -> None:
+    """Show the agent in its world and the activity of its network.
+
+    What it sees, its hidden cells, the directions of the output cells and the move chosen; before and after training.
+    """
+    from foraging_snn.animating import animate_and_print
+
+    animate_and_print(path, phases, out, epochs, frames_per_second)
 
 
 @app.command("compare-engines")

@@ -1,5 +1,6 @@
 """HDF5 files with care: text attributes, files that survive a full disk, errors in one line. No layout lives here."""
 
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,14 @@ FORMAT, FORMAT_VERSION = "format", "format_version"
 # What h5py raises on damaged files, and our own checks with it.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
 
+PART = ".part"  # ending of what is being written
+LONGEST_NAME = 200  # characters
+SMALL_BYTES = 16 * 1024**2  # data that takes no room in a file does no harm up to here
+MOST_COMPRESSED = 500  # times that a chunk of ours can get smaller
+FIRST_FILTER_OUTSIDE_HDF5 = 256  # these would be looked for among the programs on the computer
 METADATA_BYTES = 256 * 1024  # more than headers and chunk indices grow in one go
+
+_looked_at: set[tuple[int, ...]] = set()  # files whose contents have been checked
 
 
 def reason(error: BaseException) -> str:
@@ -61,6 +69,14 @@ def read_text(attributes: h5py.AttributeManager, name: str) -> str:
     raise ValueError(f"attribute {name} is not text")
 
 
+def read_name(attributes: h5py.AttributeManager, name: str) -> str:
+    """Read an attribute that must be a name, i.e. one line of text without control characters; ValueError if it is not."""
+    text = read_text(attributes, name)
+    if not text.isprintable() or len(text) > LONGEST_NAME:
+        raise ValueError(f"attribute {name} is not a name")
+    return text
+
+
 def read_number(attributes: h5py.AttributeManager, name: str, low: int, high: int) -> int:
     """Read an attribute that must be a whole number from `low` to `high`; ValueError if it is something else."""
     if name not in attributes:
@@ -77,8 +93,8 @@ def write_format(file: h5py.File, name: str, version: int) -> None:
     file.attrs[FORMAT_VERSION] = np.int64(version)
 
 
-class NewFile:
-    """A new file that is written in pieces and readable after each of them, whatever happens to the next.
+class GrowingFile:
+    """A file that is written in pieces and readable after each of them, whatever happens to the next.
 
     HDF5 does not recover from a write that fails halfway: the file is lost, and the process crashes at its end. So space is
     reserved for each piece before HDF5 touches the file, and a full disk is met there.
@@ -86,8 +102,10 @@ class NewFile:
     Parameters
     ----------
     path : Path
+    mode : str
+        That of h5py: "w" or "r+". :meth:`new` and :meth:`existing` choose it.
     error : type
-        Raised with one line: the file exists (it is left as it is), or cannot be written, here or later.
+        Raised with one line: the file cannot be written, here or later.
 
     Attributes
     ----------
@@ -95,22 +113,42 @@ class NewFile:
         A piece could not be written.
     """
 
-    def __init__(self, path: Path, error: type[Exception]):
+    def __init__(self, path: Path, mode: str, error: type[Exception]):
         self.path = path
         self.failed = False
         self._error = error
+        try:
+            # without locking, which not every disk knows and which would keep readers out
+            self._file = h5py.File(path, mode, libver=LIBRARY_VERSIONS, locking=False)
+        except OSError as problem:
+            raise self._cannot_be_written(problem) from None
+
+    @classmethod
+    def new(cls, path: Path, error: type[Exception]) -> "GrowingFile":
+        """A file that must not exist; one that does is left as it is."""
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
             raise error(f"{path}: exists already and is not overwritten") from None
         except OSError as problem:
-            raise self._cannot_be_written(problem) from None
+            raise error(f"{path}: cannot be written: {reason(problem)}") from None
         try:
-            # our own empty file; without locking, which not every disk knows and which would keep readers out
-            self._file = h5py.File(path, "w", libver=LIBRARY_VERSIONS, locking=False)
-        except OSError as problem:
+            return cls(path, "w", error)
+        except error:
             path.unlink()
-            raise self._cannot_be_written(problem) from None
+            raise
+
+    @classmethod
+    def existing(cls, path: Path, error: type[Exception]) -> "GrowingFile":
+        """A file of ours, to be written on; `error` also if it leads to other files."""
+        growing = cls(path, "r+", error)
+        try:
+            with damage_reported(path, error):
+                check_contents(growing._file)
+        except error:
+            growing.close()
+            raise
+        return growing
 
     def _cannot_be_written(self, problem: Exception) -> Exception:
         self.failed = True
@@ -181,9 +219,11 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
     name, version : str, int
         Of the format wanted.
     error : type
-        Raised with one line: no such file, not readable, not HDF5, not ours, another version, truncated.
+        Raised with one line: no such file, not readable, not HDF5, not ours, another version, truncated, or not all in this file.
     """
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe would keep us waiting, a device never end
+            raise error(f"{path}: cannot be read: it is not a file")
         with open(path, "rb"):
             pass
         if not h5py.is_hdf5(path):
@@ -196,10 +236,57 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
     try:
         with damage_reported(path, error):
             _check_format(file, path, name, version, error)
+            _check_contents_once(file)
     except error:
         file.close()
         raise
     return file
+
+
+def check_contents(file: h5py.File) -> None:
+    """See that all of a file is in it, and not more than it can hold.
+
+    Raises
+    ------
+    ValueError
+        A link to somewhere else, data in other files, data that no file of this size can hold, or a filter of another program.
+
+    Notes
+    -----
+    Links are looked at, not followed: behind one can be any file of the reader.
+    """
+    # a walk ends with the first thing found; an exception within it would leave HDF5 with the file open
+    if found := file.id.links.visit(_strange_link, info=True) or file.visititems(_strange_data):
+        raise ValueError(found)
+
+
+def _check_contents_once(file: h5py.File) -> None:
+    """The same, unless the file was looked at and has not changed since: trials are opened again and again."""
+    state = os.fstat(file.id.get_vfd_handle())
+    version = state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+    if version not in _looked_at:
+        check_contents(file)
+        _looked_at.add(version)
+
+
+def _strange_link(name: bytes, link: h5py.h5l.LinkInfo) -> str | None:
+    return None if link.type == h5py.h5l.TYPE_HARD else f"{name.decode(errors='replace')!r} is a link to somewhere else"
+
+
+def _strange_data(name: str, item: h5py.HLObject) -> str | None:
+    if not isinstance(item, h5py.Dataset):
+        return None
+    description = item.id.get_create_plist()
+    if description.get_layout() == h5py.h5d.VIRTUAL or description.get_external_count():
+        return f"the data of {name!r} is in other files"
+    filters = [description.get_filter(k)[0] for k in range(description.get_nfilters())]
+    if any(number >= FIRST_FILTER_OUTSIDE_HDF5 for number in filters):
+        return f"{name!r} is compressed by another program than HDF5"
+    n_bytes = math.prod(item.shape or ()) * item.id.get_type().get_size()
+    chunk_bytes = math.prod(item.chunks or ()) * item.id.get_type().get_size() if n_bytes else 0
+    if max(n_bytes, chunk_bytes) > MOST_COMPRESSED * item.id.get_storage_size() + SMALL_BYTES:
+        return f"{name!r} claims {max(n_bytes, chunk_bytes):,} bytes, which are not in the file"
+    return None
 
 
 def _check_format(file: h5py.File, path: Path, name: str, version: int, error: type[Exception]) -> None:
@@ -210,3 +297,34 @@ def _check_format(file: h5py.File, path: Path, name: str, version: int, error: t
     number = read_number(file.attrs, FORMAT_VERSION, 0, 2**31)
     if number != version:
         raise error(f"{path}: {name!r} file of version {number}; this version of foraging_snn reads version {version}")
+
+
+def write_whole_file(path: Path, image: bytes) -> None:
+    """Put a file in the place of one that may exist: it is there under its name only when it is whole and on the disk; OSError."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    try:
+        write_synchronised(scratch, image)
+        scratch.replace(path)
+        synchronise_folder(path.parent)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def write_synchronised(path: Path, image: bytes) -> None:
+    """Write a new file and have the disk itself write it; OSError if it exists or cannot be written."""
+    with open(path, "xb") as file:
+        file.write(image)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def synchronise_folder(folder: Path) -> None:
+    """Have the disk itself write which files are in a folder, so that a power cut does not undo a creation or renaming."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as problem:
+        if problem.errno not in (EINVAL, ENOSYS, ENOTSUP):  # some disks cannot do it, and need not
+            raise
+    finally:
+        os.close(descriptor)

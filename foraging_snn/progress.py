@@ -19,6 +19,10 @@ SPEED_SECONDS_OF_MANY = 120.0  # the same for many trials
 LINE_SECONDS = 30.0  # between two plain lines
 
 
+def _never() -> bool:
+    return False
+
+
 class Speed:
     """Epochs per second lately.
 
@@ -33,7 +37,11 @@ class Speed:
     def __init__(self, seconds: float, clock: Callable[[], float]):
         self._seconds = seconds
         self._clock = clock
-        self._times = deque([(clock(), 0)])
+        self.restart(0)
+
+    def restart(self, done_epochs: int) -> None:
+        """Count from now, when so many epochs are done."""
+        self._times = deque([(self._clock(), done_epochs)])
 
     def update(self, done_epochs: int) -> None:
         """So many epochs are done by now."""
@@ -60,6 +68,8 @@ class TrialProgress(Listener):
         Called with this object whenever it has changed.
     clock : callable, optional
         Seconds.
+    stop_wanted : callable, optional
+        See :class:`Listener`.
 
     Attributes
     ----------
@@ -74,7 +84,9 @@ class TrialProgress(Listener):
         epochs_per_aeon: int,
         show: Callable[["TrialProgress"], None],
         clock: Callable[[], float] = time.monotonic,
+        stop_wanted: Callable[[], bool] = _never,
     ):
+        self.stop_wanted = stop_wanted
         self.phase = ""
         self.done_epochs = 0
         self.total_epochs = total_epochs
@@ -100,6 +112,11 @@ class TrialProgress(Listener):
         self._speed.update(self.done_epochs)
         self._show(self)
 
+    def resumed(self, epochs: int) -> None:
+        """See :class:`Listener`."""
+        self.done_epochs = epochs
+        self._speed.restart(epochs)
+
     @property
     def performance(self) -> float:
         """Rewarded / (rewarded + punished) in the latest aeons of this phase; NaN if nothing was eaten."""
@@ -124,10 +141,13 @@ class Board:
     epochs_per_aeon : int
     console : rich.console.Console, optional
         Bars if it is a terminal.
+    stop_wanted : callable, optional
+        Whether the trials are to be stopped, see :class:`Listener`.
     """
 
-    def __init__(self, epochs_per_aeon: int, console: Console | None = None):
+    def __init__(self, epochs_per_aeon: int, console: Console | None = None, stop_wanted: Callable[[], bool] = _never):
         self._epochs_per_aeon = epochs_per_aeon
+        self._stop_wanted = stop_wanted
         self._bars: Progress | None = None
         console = console or Console()
         if console.is_terminal:
@@ -145,7 +165,7 @@ class Board:
     def trial(self, name: str, total_epochs: int) -> TrialProgress:
         """A new trial on the board."""
         show = self._bar(name, total_epochs) if self._bars else self._lines(name)
-        return TrialProgress(total_epochs, self._epochs_per_aeon, show)
+        return TrialProgress(total_epochs, self._epochs_per_aeon, show, stop_wanted=self._stop_wanted)
 
     def _bar(self, name: str, total_epochs: int) -> Callable[[TrialProgress], None]:
         bar = self._bars.add_task(name, total=total_epochs, phase="", numbers="")
@@ -179,7 +199,10 @@ class TrialReport:
 
     Attributes
     ----------
-    seed : int
+    number : int
+        Among all, from 0.
+    name : str
+        On the screen, e.g. "seed 3".
     experiment, phase : str
         That run now; "" before the first.
     experiments_done : int
@@ -190,7 +213,8 @@ class TrialReport:
         It has not ended yet, well or not.
     """
 
-    seed: int
+    number: int
+    name: str
     experiment: str = ""
     phase: str = ""
     experiments_done: int = 0
@@ -203,9 +227,9 @@ class TrialsBoard:
 
     Parameters
     ----------
-    trials, experiments : int
-        Number of trials, and of experiments in each.
-    epochs : int
+    experiments : int
+        Number of experiments in each trial.
+    epochs : sequence of int
         Of each trial.
     console : rich.console.Console, optional
         Bars if it is a terminal: one for all, and one for each trial that runs.
@@ -215,13 +239,13 @@ class TrialsBoard:
 
     def __init__(
         self,
-        trials: int,
         experiments: int,
-        epochs: int,
+        epochs: Sequence[int],
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._trials, self._experiments, self._epochs = trials, experiments, epochs
+        self._trials, self._experiments, self._epochs = len(epochs), experiments, epochs
+        self._total = sum(epochs)
         self._speed = Speed(SPEED_SECONDS_OF_MANY, clock)
         self._clock = clock
         self._line_at = clock()
@@ -229,7 +253,7 @@ class TrialsBoard:
         console = console or Console()
         if console.is_terminal:
             self._bars = _bars(console)
-            self._all = self._bars.add_task("all", total=trials * epochs, phase="", numbers="")
+            self._all = self._bars.add_task("all", total=self._total, phase="", numbers="")
             self._bar_of: dict[int, TaskID] = {}
 
     def __enter__(self) -> "TrialsBoard":
@@ -267,16 +291,17 @@ class TrialsBoard:
 
     def _show_bars(self, counts: str, done: int, running: Sequence[TrialReport]) -> None:
         self._bars.update(self._all, completed=done, phase=counts, numbers=self._numbers(done))
-        for seed in self._bar_of.keys() - {report.seed for report in running}:
-            self._bars.remove_task(self._bar_of.pop(seed))
+        for number in self._bar_of.keys() - {report.number for report in running}:
+            self._bars.remove_task(self._bar_of.pop(number))
         for report in running:
-            if report.seed not in self._bar_of:
-                self._bar_of[report.seed] = self._bars.add_task(f"seed {report.seed}", total=self._epochs, phase="", numbers="")
+            if report.number not in self._bar_of:
+                epochs = self._epochs[report.number]
+                self._bar_of[report.number] = self._bars.add_task(report.name, total=epochs, phase="", numbers="")
             where = f"{report.experiment} {report.phase}".strip()
-            self._bars.update(self._bar_of[report.seed], completed=report.epochs, phase=where)
+            self._bars.update(self._bar_of[report.number], completed=report.epochs, phase=where)
 
     def _numbers(self, done: int) -> str:
-        total, speed = self._trials * self._epochs, self._speed.per_second
+        total, speed = self._total, self._speed.per_second
         parts = [f"{done}/{total} epochs"]
         if speed:
             parts.append(f"{speed:.0f}/s")
@@ -285,7 +310,7 @@ class TrialsBoard:
 
 
 def _where(report: TrialReport) -> str:
-    return f"seed {report.seed}: {report.experiment} {report.phase}".rstrip()
+    return f"{report.name}: {report.experiment} {report.phase}".rstrip()
 
 
 def numbers(trial: TrialProgress) -> str:

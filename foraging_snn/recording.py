@@ -19,9 +19,10 @@ from foraging_snn.conditions import changed_rules, command_options, different_ru
 from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, TASKS, Outcome
 from foraging_snn.environments import PARTICLE_OFFSETS as PARTICLE_OFFSETS  # analyses find here what a file's numbers mean
 from foraging_snn.hdf5 import (
-    NewFile,
+    GrowingFile,
     damage_reported,
     open_for_reading,
+    read_name,
     read_number,
     read_text,
     write_format,
@@ -138,6 +139,7 @@ TABLES: dict[str, dict[str, Column]] = {
 }
 
 CHUNK_BYTES = 16 * 1024  # of an uncompressed chunk; larger rows have a chunk of their own
+MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
 COMPRESSION = {"compression": "gzip", "shuffle": True}
 FLUSH_SECONDS = 10.0  # what a killed process loses at most
 FLUSH_BYTES = 8 * 1024**2
@@ -219,21 +221,55 @@ class TrialWriter:
         command_line: str,
         started_from: SavedState | str | None = None,
     ):
-        self.path = Path(path)
+        disk = GrowingFile.new(Path(path), RecordingError)
+        try:
+            with disk.writing(0) as self._file:
+                self._set_up(disk, parameters, seed, started_from)
+                self._write_header(experiment, trial, provenance(engine, command_line), started_from)
+                self.tables = {name: _new_table(self._file, name, parameters) for name in _recorded_tables(parameters)}
+        except BaseException:  # also Ctrl-C: a file without a header is of no use
+            disk.discard()
+            raise
+
+    @classmethod
+    def continuing(
+        cls, path: str | Path, *, parameters: Parameters, seed: int, started_from: SavedState | str | None = None
+    ) -> "TrialWriter":
+        """Write on in the file of a trial that has not come to its end.
+
+        Parameters
+        ----------
+        path : path
+            As it was after a :meth:`flush`; the run must go on with the state of that moment.
+        parameters, seed, started_from
+            Those with which the file was begun.
+
+        Raises
+        ------
+        RecordingError
+            The file cannot be written, or is damaged.
+        """
+        writer = cls.__new__(cls)
+        disk = GrowingFile.existing(Path(path), RecordingError)
+        try:
+            with damage_reported(disk.path, RecordingError), disk.writing(0) as writer._file:
+                writer._set_up(disk, parameters, seed, started_from)
+                writer.tables = {name: _existing_table(writer._file, name) for name in _recorded_tables(parameters)}
+                writer._n_phases = len(writer._file[PHASES])
+        except BaseException:
+            disk.close()
+            raise
+        return writer
+
+    def _set_up(self, disk: GrowingFile, parameters: Parameters, seed: int, started_from: SavedState | str | None) -> None:
+        self.path = disk.path
         self.parameters = parameters
+        self._disk = disk
         self._seed = seed
         self._started_from = None if started_from is None else str(started_from)
         self._recorder: _PhaseRecorder | None = None
         self._n_phases = 0
         self._written_at = time.monotonic()
-        self._disk = NewFile(self.path, RecordingError)
-        try:
-            with self._disk.writing(0) as self._file:
-                self._write_header(experiment, trial, provenance(engine, command_line), started_from)
-                self.tables = {name: _Table(self._file, name, parameters) for name in _recorded_tables(parameters)}
-        except BaseException:  # also Ctrl-C: a file without a header is of no use
-            self._disk.discard()
-            raise
 
     def _write_header(
         self, experiment: Experiment, trial: int, origin: dict[str, str], started_from: SavedState | str | None
@@ -271,6 +307,34 @@ class TrialWriter:
         self.flush()
         group = self._add_phase(phase, state.epoch - state.phase_epoch, state.phase_epoch)
         self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, first, group)
+        return self._recorder
+
+    def continue_phase(self, phase: Phase, state: NetworkState) -> Recorder:
+        """Go on with the last phase of the file, which has not come to its end.
+
+        Parameters
+        ----------
+        phase : Phase
+        state : NetworkState
+            Of the moment up to which the phase was recorded.
+
+        Returns
+        -------
+        Recorder
+            For `engine.run` of the rest of the phase, in one call or in several.
+
+        Raises
+        ------
+        ValueError
+            The file does not end with this phase, at this epoch.
+        """
+        index = self._n_phases - 1
+        group = self._file[_phase_path(index)]
+        found = _read_phase(group.attrs, index)
+        if found.phase != phase or found.complete or found.epochs_done != state.phase_epoch:
+            raise ValueError(f"{self.path}: epoch {state.phase_epoch} of phase {phase.name} is not where it ends")
+        self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, index == 0, group)
+        self._recorder.recall_aeon(self._file[AEONS])
         return self._recorder
 
     def _add_phase(self, phase: Phase, first_epoch: int, done: int) -> h5py.Group:
@@ -409,12 +473,19 @@ def _keeps_positions(parameters: Parameters) -> bool:
     return parameters.recording.positions or parameters.recording.position_window_epochs > 0
 
 
-def _spike_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
+def snapshot_epochs(parameters: Parameters, phase: Phase, is_first: bool) -> list[int]:
+    """Numbers of completed epochs of a phase at which snapshots are taken; with its start if it is the first of a file."""
+    n = parameters.recording.test_snapshots if phase.is_test else parameters.recording.snapshots_per_phase
+    epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
+    return sorted(epochs | {0} if is_first else epochs)
+
+
+def spike_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
     """Epochs of a phase of which all spikes are kept."""
     return _evenly_spaced(parameters.recording.windows, parameters.recording.spike_window_epochs, phase_epochs)
 
 
-def _position_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
+def position_windows(parameters: Parameters, phase_epochs: int) -> list[range]:
     """Epochs of a phase of which the positions are kept."""
     if parameters.recording.positions:
         return [range(phase_epochs)]
@@ -442,10 +513,9 @@ def _describe(dataset: h5py.Dataset, column: Column) -> None:
 class _Table:
     """A group of columns of equal length that grow together; rows wait in memory until they are written."""
 
-    def __init__(self, file: h5py.File, name: str, parameters: Parameters):
-        group = file.create_group(name)
-        self._datasets = {column: _growing(group, column, spec, parameters) for column, spec in TABLES[name].items()}
-        self.start = 0  # row at which the waiting rows go
+    def __init__(self, datasets: dict[str, h5py.Dataset]):
+        self._datasets = datasets
+        self.start = len(datasets["phase"])  # row at which the waiting rows go
         self.waiting: list[dict[str, np.ndarray]] = []
         self.waiting_bytes = 0
 
@@ -485,6 +555,15 @@ class _Table:
         self.start, self.waiting, self.waiting_bytes = end, [], 0
 
 
+def _new_table(file: h5py.File, name: str, parameters: Parameters) -> _Table:
+    group = file.create_group(name)
+    return _Table({column: _growing(group, column, spec, parameters) for column, spec in TABLES[name].items()})
+
+
+def _existing_table(file: h5py.File, name: str) -> _Table:
+    return _Table({column: file[f"{name}/{column}"] for column in TABLES[name]})
+
+
 def _growing(group: h5py.Group, name: str, column: Column, parameters: Parameters) -> h5py.Dataset:
     shape = tuple(axis_sizes(parameters)[axis] for axis in column.axes)
     rows = max(1, CHUNK_BYTES // (math.prod(shape) * np.dtype(column.kind).itemsize))
@@ -506,18 +585,15 @@ class _PhaseRecorder(Recorder):
         self._is_first = is_first
         self._counter = AeonCounter(phase_epoch, phase.epochs - phase_epoch, writer.parameters.timing.epochs_per_aeon)
         self._first_row = self._tables[AEONS].n_rows
-        self._position_windows = _position_windows(writer.parameters, phase.epochs)
+        self._position_windows = position_windows(writer.parameters, phase.epochs)
 
     def snapshot_epochs(self, phase: Phase) -> list[int]:
         """Evenly spaced up to the end of the phase; in the first phase of a file also its start."""
-        recording = self._writer.parameters.recording
-        n = recording.test_snapshots if phase.is_test else recording.snapshots_per_phase
-        epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
-        return sorted(epochs | {0} if self._is_first else epochs)
+        return snapshot_epochs(self._writer.parameters, phase, self._is_first)
 
     def spike_windows(self, phase: Phase) -> list[range]:
         """Evenly spaced from the start of the phase to its end."""
-        return _spike_windows(self._writer.parameters, phase.epochs)
+        return spike_windows(self._writer.parameters, phase.epochs)
 
     def epochs(self, records: EpochRecords) -> None:
         """Count and keep the next epochs."""
@@ -562,13 +638,24 @@ class _PhaseRecorder(Recorder):
             **{name: counts[part] for name, counts in record.counts.items()},
         )
 
+    def recall_aeon(self, table: h5py.Group) -> None:
+        """Take over the counts of the aeon in which the phase was left, to be added to."""
+        if self.done % self._writer.parameters.timing.epochs_per_aeon == 0:
+            return
+        self._first_row -= 1
+        record = self._counter.record
+        for name, counts in record.counts.items():
+            counts[0] = table[name][self._first_row]
+        record.eaten[0] = table["eaten"][self._first_row]
+
     def check(self, record: PhaseRecord) -> None:
         """See that the engine and this recorder agree on what happened; ValueError if not."""
         if self.done != self.phase.epochs:
             raise ValueError(f"phase {self.phase.name}: {self.done} of {self.phase.epochs} epochs were recorded")
         heard = self._counter.record
         skip = record.first_aeon - heard.first_aeon
-        whole = slice(1 if skip else 0, None)  # a later part of a phase can begin within an aeon
+        later = skip >= 0 and heard.counts["epochs"][skip] > record.counts["epochs"][0]
+        whole = slice(1 if later else 0, None)  # a later part of a phase can begin within an aeon
         pairs = [(heard.eaten, record.eaten), *((heard.counts[name], record.counts[name]) for name in AEON_COUNTS)]
         if skip < 0 or not all(np.array_equal(ours[skip:][whole], theirs[whole]) for ours, theirs in pairs):
             raise ValueError(f"phase {self.phase.name}: the record of the engine is not what the recorder heard")
@@ -890,11 +977,11 @@ class Trial:
             self.parameters = Parameters.from_toml(read_text(attributes, "parameters"), origin="parameters")
         except ParameterError as error:
             raise RecordingError(f"{self.path}: not readable by this version of foraging_snn: {error}") from None
-        self.experiment = read_text(attributes, "experiment")
-        self.label = read_text(attributes, "label")
+        self.experiment = read_name(attributes, "experiment")
+        self.label = read_name(attributes, "label")
         self.seed = read_number(attributes, "seed", 0, MAX_SEED)
         self.trial = read_number(attributes, "trial", 0, MAX_SEED)
-        self.engine = read_text(file[PROVENANCE].attrs, "engine")
+        self.engine = read_name(file[PROVENANCE].attrs, "engine")
         self.complete = bool(read_number(attributes, "complete", 0, 1))
         self.started = read_text(attributes, "started")
         self.ended = read_text(attributes, "ended")
@@ -1010,10 +1097,16 @@ class Trial:
 
     def _aeons_of_task(self, phase_index: int, aeon: np.ndarray, task: int) -> np.ndarray:
         phase, length = self._phase(phase_index).phase, self.parameters.timing.epochs_per_aeon
-        period = math.lcm(length, sum(block.epochs for block in phase.blocks))
-        tasks = [phase.block_at(epoch)[0].task for epoch in range(period)]
-        is_task = np.array([here is not None and here.number == task for here in tasks]).reshape(-1, length).all(axis=1)
-        return is_task[aeon % len(is_task)]
+        tasks = [block.activity.task and block.activity.task.number for block in phase.blocks]
+        if set(tasks) == {task}:
+            return np.ones(len(aeon), bool)
+        within = aeon * length % sum(block.epochs for block in phase.blocks)  # where the aeon begins in its pair of blocks
+        belongs, start = np.zeros(len(aeon), bool), 0
+        for block, number in zip(phase.blocks, tasks, strict=True):
+            end = start + block.epochs
+            belongs |= (number == task) & (start <= within) & (within + length <= end)
+            start = end
+        return belongs
 
     def hidden_output_snapshots(self) -> Snapshots:
         """Strengths hidden to output over the run."""
@@ -1058,11 +1151,11 @@ class Trial:
 
     def windows(self, phase_index: int) -> list[range]:
         """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""
-        return self._recorded(_spike_windows, phase_index)
+        return self._recorded(spike_windows, phase_index)
 
     def position_windows(self, phase_index: int) -> list[range]:
         """Epochs of a phase, from 0, of which positions were recorded; empty if there are none (yet)."""
-        return self._recorded(_position_windows, phase_index)
+        return self._recorded(position_windows, phase_index)
 
     def _recorded(self, windows: Callable[[Parameters, int], list[range]], phase_index: int) -> list[range]:
         phase = self._phase(phase_index)
@@ -1105,6 +1198,25 @@ class Trial:
             for start in range(part.start, part.stop, rows):
                 yield {column: dataset[start : min(start + rows, part.stop)] for column, dataset in datasets.items()}
 
+    def is_whole(self) -> bool:
+        """Everything in it can be read, and no writing was cut off.
+
+        Raises
+        ------
+        RecordingError
+            Something cannot be read.
+        """
+        self.wiring()
+        with self._opened() as file:
+            for name in _recorded_tables(self.parameters):
+                columns = [file[f"{name}/{column}"] for column in TABLES[name]]
+                if len({len(column) for column in columns}) > 1:
+                    return False
+                for column in columns:
+                    for piece in column.iter_chunks() if len(column) else ():
+                        column[piece]
+        return True
+
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""
         datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
@@ -1130,14 +1242,16 @@ def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
 
 
 def _read_phase(attributes: h5py.AttributeManager, index: int) -> RecordedPhase:
-    blocks = tuple(
-        Block(ACTIVITIES[activity], int(epochs))
-        for activity, epochs in zip(attributes["activities"], attributes["block_epochs"], strict=True)
-    )
+    activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
+    if not all(0 <= activity < len(ACTIVITIES) for activity in activities):
+        raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
+    if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
+        raise ValueError(f"phase {index}: attribute block_epochs has numbers outside 1 ... {MAX_BLOCK_EPOCHS}")
+    blocks = tuple(Block(ACTIVITIES[activity], epochs) for activity, epochs in zip(activities, lengths, strict=True))
     epochs = read_number(attributes, "epochs", 1, MAX_SEED)
     phase = RecordedPhase(
         index,
-        read_text(attributes, "name"),
+        read_name(attributes, "name"),
         blocks,
         read_number(attributes, "first_epoch", 0, MAX_SEED),
         epochs,
@@ -1148,6 +1262,13 @@ def _read_phase(attributes: h5py.AttributeManager, index: int) -> RecordedPhase:
     )
     _ = phase.phase  # checks what it is made of
     return phase
+
+
+def _whole_numbers(attributes: h5py.AttributeManager, name: str) -> list[int]:
+    values = np.asarray(attributes[name])
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise ValueError(f"attribute {name} is not a list of whole numbers")
+    return values.tolist()
 
 
 def _checked(file: h5py.File, path: str, column: Column, sizes: dict[str, int], rows: bool) -> h5py.Dataset:

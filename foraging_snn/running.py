@@ -1,21 +1,44 @@
 """Running a trial: the phases of its experiments folded over a state, each experiment recorded in one file.
 
-No terminal and no tables here; what the phases do is in models/, what is in the file in recording.py.
+No terminal and no tables here; what the phases do is in models/, what is in the file in recording.py, how a trial that is cut off
+goes on, in checkpoints.py and resuming.py.
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from foraging_snn.models import MAX_SEED, Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
+from foraging_snn.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    Position,
+    TrialCheckpoints,
+    TrialIdentity,
+    remove_empty_folder,
+    remove_leftovers,
+    sequences_of_steps,
+)
+from foraging_snn.hdf5 import synchronise_folder
+from foraging_snn.models import MAX_SEED, Engine, EpochRecords, NetworkState, Parameters, Phase, Recorder, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
-from foraging_snn.recording import Trial, TrialWriter
+from foraging_snn.recording import RecordingError, Trial, TrialWriter
 from foraging_snn.states import SavedState, StateError, compatible, load_state
+
+PIECE_SECONDS = 0.3  # of a phase, between two looks at whether to save or to stop
+FIRST_PIECE_EPOCHS = 20  # before the speed is known
+CHECKPOINT_MINUTES = 5.0
+MAX_TRIALS = 100_000  # of a run
 
 
 class RunError(ValueError):
     """A run cannot be started; the message is one line."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A trial was stopped between two epochs because its listener wanted that; its checkpoint is that of this moment."""
 
 
 class Listener:
@@ -30,6 +53,13 @@ class Listener:
     def epochs(self, records: EpochRecords) -> None:
         """Successive pieces of the phase."""
 
+    def resumed(self, epochs: int) -> None:
+        """The trial goes on from a checkpoint: so many epochs were computed before."""
+
+    def stop_wanted(self) -> bool:
+        """The trial is to be saved and stopped; asked every few tenths of a second if there are checkpoints."""
+        return False
+
 
 def run_trial(
     experiment: Experiment,
@@ -42,7 +72,8 @@ def run_trial(
     command_line: str,
     start: SavedState | None = None,
     progress: Listener | None = None,
-) -> NetworkState:
+    checkpoint_minutes: float | None = None,
+) -> NetworkState | None:
     """Run one trial and write its file.
 
     Parameters
@@ -63,21 +94,29 @@ def run_trial(
         Replaces the unsupervised phase with which every experiment begins. Its wiring and strengths are taken as they are,
         all draws to come are those of `seed`.
     progress : Listener, optional
+    checkpoint_minutes : float, optional
+        Save a checkpoint at the ends of phases and at least this often, in the folder `checkpoints` beside the file, and go on
+        from the one that is there. None: no checkpoints.
 
     Returns
     -------
-    NetworkState
-        At the end of the trial.
+    NetworkState or None
+        At the end of the trial; None if it had been reached before and nothing was computed.
 
     Raises
     ------
     RecordingError
-        The file exists or cannot be written.
+        The file exists (and is not that of a trial that can be gone on with) or cannot be written.
+    CheckpointError
+        A checkpoint cannot be written, or another process is at work on this trial.
     EngineError
+    Stopped
+        `progress` wanted that.
 
     Notes
     -----
-    Whatever interrupts it, the file stays readable and is marked incomplete.
+    Whatever interrupts it, the file stays readable and is marked incomplete. A trial that goes on from a checkpoint gives the same
+    file, bit for bit, as one that was not interrupted. See :func:`foraging_snn.resuming.look_at_trial` for what can be said before.
     """
     return run_experiments(
         [experiment],
@@ -89,6 +128,7 @@ def run_trial(
         command_line=command_line,
         start=start,
         progress=progress,
+        checkpoint_minutes=checkpoint_minutes,
     )
 
 
@@ -103,7 +143,8 @@ def run_experiments(
     command_line: str,
     start: SavedState | None = None,
     progress: Listener | None = None,
-) -> NetworkState:
+    checkpoint_minutes: float | None = None,
+) -> NetworkState | None:
     """Run several experiments of one trial, one after the other; what they have in common is computed once.
 
     Parameters
@@ -116,35 +157,224 @@ def run_experiments(
 
     Returns
     -------
-    NetworkState
-        At the end of the last experiment.
+    NetworkState or None
+        At the end of the last experiment; None if its file was complete before.
 
     Raises
     ------
     RecordingError
-        A file exists or cannot be written.
+        A file exists (and is not that of a trial that can be gone on with) or cannot be written.
+    CheckpointError
+        A checkpoint cannot be written, or another process is at work on this trial.
     EngineError
+    Stopped
+        `progress` wanted that.
     """
     first = initial_state(parameters, seed) if start is None else _started(start, seed)
+    files = _Files(tuple(experiments), list(paths), parameters, seed, trial, engine.name, command_line, start)
     trunk = _Trunk(engine, progress or Listener(), experiments[0].steps[:1] if start else (), first)
-    for k, experiment in enumerate(experiments):
-        writer = TrialWriter(
-            paths[k],
-            parameters=parameters,
-            experiment=experiment,
-            seed=seed,
-            trial=trial,
-            engine=engine.name,
-            command_line=command_line,
-            started_from=start,
-        )
-        trunk.listener.experiment(experiment)
-        with writer:
-            writer.write_wiring(first)
-            state = trunk.record(experiment.steps, writer)
-            writer.complete()
-        trunk.forget_all_but_what_leads_to(experiments[k + 1 :])
+    if checkpoint_minutes is None:
+        return _run(files, trunk, None)
+    checkpoints = TrialCheckpoints(paths[0].parent, identity_of(experiments, parameters, seed, engine.name, start))
+    with checkpoints.locked():
+        for path in paths:
+            remove_leftovers(path)
+        state = _run(files, trunk, _Keeper(checkpoints, checkpoint_minutes * 60.0))
+        checkpoints.remove()
+    remove_empty_folder(paths[0].parent)
     return state
+
+
+def identity_of(
+    experiments: Sequence[Experiment], parameters: Parameters, seed: int, engine: str, start: SavedState | None
+) -> TrialIdentity:
+    """What has to be the same for a trial to be gone on with; arguments as for :func:`run_experiments`."""
+    return TrialIdentity(parameters, tuple(experiments), seed, engine, "" if start is None else str(start))
+
+
+def differences_of_file(identity: TrialIdentity, experiment: Experiment, recorded: Trial) -> list[str]:
+    """What differs between the file of an experiment and what the trial would write now: "name: value there, value now"."""
+    names = {"engine": recorded.engine, "started_from": recorded.started_from or ""}
+    lines = identity.differences(recorded.parameters, names)
+    expected = recorded_phases(experiment, started=bool(identity.started_from))
+    if not lines and [phase.phase for phase in recorded.phases] != list(expected)[: len(recorded.phases)]:
+        lines.append("phases: others than this version of foraging_snn runs")
+    if (recorded.experiment, recorded.seed) != (experiment.name, identity.seed):
+        lines.append(f"trial: {recorded.experiment} seed {recorded.seed}, {experiment.name} seed {identity.seed}")
+    return lines
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of a trial: one per experiment."""
+
+    experiments: tuple[Experiment, ...]
+    paths: list[Path]
+    parameters: Parameters
+    seed: int
+    trial: int
+    engine: str
+    command_line: str
+    start: SavedState | None
+
+    def begin(self, k: int, first: NetworkState) -> TrialWriter:
+        """A new file; `first` is what the trial begins with."""
+        writer = TrialWriter(
+            self.paths[k],
+            parameters=self.parameters,
+            experiment=self.experiments[k],
+            seed=self.seed,
+            trial=self.trial,
+            engine=self.engine,
+            command_line=self.command_line,
+            started_from=self.start,
+        )
+        try:
+            writer.write_wiring(first)
+        except BaseException:
+            writer.__exit__()
+            raise
+        return writer
+
+    def go_on(self, k: int) -> TrialWriter:
+        """The file of the experiment under way, as its checkpoint has it."""
+        return TrialWriter.continuing(self.paths[k], parameters=self.parameters, seed=self.seed, started_from=self.start)
+
+    def is_complete(self, k: int, identity: TrialIdentity) -> bool:
+        """The file is there, and is that of this trial come to its end."""
+        try:
+            recorded = Trial(self.paths[k])
+        except RecordingError:
+            return False
+        return recorded.complete and not differences_of_file(identity, self.experiments[k], recorded)
+
+
+def _run(files: _Files, trunk: "_Trunk", keeper: "_Keeper | None") -> NetworkState | None:
+    """Go through the experiments of a trial; with a keeper, from where it was."""
+    found = keeper.look_back(trunk) if keeper else None
+    state = None
+    for k, experiment in enumerate(files.experiments):
+        trunk.listener.experiment(experiment)
+        if keeper and files.is_complete(k, keeper.identity):
+            trunk.adopt(experiment, files.paths[k])
+        else:
+            with _writer(files, k, trunk, keeper, found) as writer:
+                done = found.position.steps_done if found and found.position.experiment == k and found.file else None
+                state = trunk.record(experiment.steps, writer, done)
+                writer.complete()
+            trunk.writer = None
+        trunk.forget_all_but_what_leads_to(files.experiments[k + 1 :])
+    return state
+
+
+def _writer(files: _Files, k: int, trunk: "_Trunk", keeper: "_Keeper | None", found: Checkpoint | None) -> TrialWriter:
+    if keeper is None:
+        return files.begin(k, trunk.first)
+    if found and found.position.experiment == k:
+        found.restore(files.paths[k])
+        if found.file:
+            keeper.begin(k, files.paths[k])
+            return files.go_on(k)
+    if keeper.fell_back and found and k > found.position.experiment:
+        files.paths[k].unlink(missing_ok=True)  # begun after the checkpoint that is damaged
+    # saved before the file is there: one that is found beside this checkpoint was begun after it
+    keeper.begin(k, None)
+    keeper.save(trunk, None, None)
+    writer = files.begin(k, trunk.first)
+    synchronise_folder(writer.path.parent)
+    keeper.begin(k, writer.path)
+    return writer
+
+
+class _Keeper:
+    """Saves a trial while it runs, and stops it when its listener wants that.
+
+    Parameters
+    ----------
+    checkpoints : TrialCheckpoints
+    seconds : float
+        Between two checkpoints, at most.
+
+    Attributes
+    ----------
+    identity : TrialIdentity
+    steps_done : int
+        Of the experiment under way, those that are complete and in its file.
+    fell_back : bool
+        The newest checkpoint was damaged.
+    """
+
+    def __init__(self, checkpoints: TrialCheckpoints, seconds: float):
+        self.identity = checkpoints.identity
+        self.steps_done = 0
+        self.fell_back = False
+        self._checkpoints = checkpoints
+        self._seconds = seconds
+        self._saved_at = time.monotonic()
+        self._experiments = self.identity.experiments
+        self._numbers = {steps: number for number, steps in enumerate(sequences_of_steps(self._experiments))}
+        self._k = 0
+        self._path: Path | None = None
+
+    def begin(self, k: int, path: Path | None) -> None:
+        """Experiment number `k` is under way, and this is its file if it has been begun."""
+        self._k, self._path, self.steps_done = k, path, 0
+
+    def look_back(self, trunk: "_Trunk") -> Checkpoint | None:
+        """The newest checkpoint that is whole, its states put into the trunk; None if there is none."""
+        trunk.keeper = self
+        found, damaged = self._checkpoints.newest()
+        self.fell_back = bool(damaged)
+        if found is None:
+            return None
+        if different := self.identity.differences(found.parameters, found.texts):
+            raise CheckpointError(f"{self._checkpoints.folder}: of a trial that was run differently: {'; '.join(different)}")
+        sequences = list(self._numbers)
+        for number, digest in found.states.items():
+            if (state := self._checkpoints.load_beside(number, digest)) is not None:
+                trunk.states[sequences[number]] = state
+        if found.state is not None:
+            trunk.go_on_from(sequences[found.position.sequence], found.state)
+        trunk.epochs = found.position.epochs
+        trunk.listener.resumed(found.position.epochs)
+        return found
+
+    def between_pieces(self, trunk: "_Trunk", steps: tuple[Step, ...], state: NetworkState) -> None:
+        """A piece of the last of these steps is done, or all of it."""
+        wanted = trunk.listener.stop_wanted()
+        if wanted or state.phase_epoch == 0 or time.monotonic() - self._saved_at >= self._seconds:
+            self.save(trunk, steps, state)
+        if wanted:
+            raise Stopped
+
+    def save(self, trunk: "_Trunk", steps: tuple[Step, ...] | None, state: NetworkState | None) -> None:
+        """Save the trial as it is, `state` within or after `steps`."""
+        experiment = self._experiments[self._k]
+        on_its_way = steps is not None and experiment.steps[: len(steps)] == steps
+        to_come = _sequences(self._experiments[self._k + 1 :]) + _imported(experiment.steps[self.steps_done :])
+        to_come += [] if on_its_way else [experiment.steps]
+        needed = {self._numbers[found]: trunk.states[found] for found in trunk.nearest(to_come)}
+        if trunk.writer:
+            trunk.writer.flush()
+        position = Position(self._k, self.steps_done, self._numbers[steps] if steps else 0, trunk.epochs)
+        self._checkpoints.save(position, state, needed, self._path)
+        self._saved_at = time.monotonic()
+
+
+class _Pace:
+    """How many epochs to compute in one go so that it takes about PIECE_SECONDS."""
+
+    def __init__(self) -> None:
+        self._epochs = FIRST_PIECE_EPOCHS
+
+    def piece(self, left: int) -> int:
+        """Epochs of the next piece, if so many are left of the phase."""
+        return min(left, self._epochs)
+
+    def took(self, epochs: int, seconds: float) -> None:
+        """So long a piece took so many seconds."""
+        fitting = int(epochs * PIECE_SECONDS / max(seconds, 1e-6))
+        self._epochs = max(1, min(fitting, 4 * self._epochs))
 
 
 class _Trunk:
@@ -171,26 +401,75 @@ class _Trunk:
         self.engine = engine
         self.listener = listener
         self.root = root
+        self.first = first
         self.states: dict[tuple[Step, ...], NetworkState] = {root: first}
         self.files: dict[tuple[Step, ...], Path] = {}
+        self.epochs = 0
+        self.keeper: _Keeper | None = None
+        self.writer: TrialWriter | None = None
+        self._pace = _Pace()
+        self._under_way: tuple[tuple[Step, ...], NetworkState] | None = None
+        self._file_goes_on = False
 
-    def record(self, steps: tuple[Step, ...], writer: TrialWriter) -> NetworkState:
-        """State after `steps`, with all their phases in a file: those recorded before are copied, the others run."""
-        done = next(steps[:n] for n in range(len(steps), -1, -1) if steps[:n] == self.root or steps[:n] in self.files)
+    def record(self, steps: tuple[Step, ...], writer: TrialWriter, steps_done: int | None = None) -> NetworkState:
+        """State after `steps`, with all their phases in a file: those recorded before are copied, the others run.
+
+        Parameters
+        ----------
+        steps : tuple of Step
+        writer : TrialWriter
+        steps_done : int, optional
+            The file has so many of the steps already.
+        """
+        self.writer, self._file_goes_on = writer, steps_done is not None
+        done = self._begin_file(steps, writer) if steps_done is None else steps[: max(steps_done, len(self.root))]
+        for n in range(len(self.root) + 1, len(done) + 1):
+            self.files[steps[:n]] = writer.path
+        for n in range(len(done) + 1, len(steps) + 1):
+            self._step_done(n - 1)
+            self.states[steps[:n]] = self._applied(steps[:n], writer)
+            self.files[steps[:n]] = writer.path
+        return self.after(steps)
+
+    def _begin_file(self, steps: tuple[Step, ...], writer: TrialWriter) -> tuple[Step, ...]:
+        """Copy what was recorded before into a new file; the steps that are done with that."""
+        candidates = (steps[:n] for n in range(len(steps), -1, -1))
+        done = next(s for s in candidates if s == self.root or (s in self.files and s in self.states))
         if done != self.root:
             recorded = [step for step in done[len(self.root) :] if isinstance(step, Phase)]
             writer.copy_phases(Trial(self.files[done]), len(recorded))
-        state = self.states[done]
-        for n in range(len(done) + 1, len(steps) + 1):
-            state = self._apply(steps[n - 1], state, writer)
-            self.states[steps[:n]], self.files[steps[:n]] = state, writer.path
-        return state
+        return done
+
+    def _step_done(self, n: int) -> None:
+        if self.keeper:
+            self.keeper.steps_done = n
+
+    def adopt(self, experiment: Experiment, path: Path) -> None:
+        """The file of an experiment is complete."""
+        for n in range(len(self.root) + 1, len(experiment.steps) + 1):
+            self.files[experiment.steps[:n]] = path
 
     def after(self, steps: tuple[Step, ...]) -> NetworkState:
         """State after `steps`; those not yet run are run now, unrecorded."""
         if steps not in self.states:
-            self.states[steps] = self._apply(steps[-1], self.after(steps[:-1]), None)
+            self.states[steps] = self._applied(steps, None)
         return self.states[steps]
+
+    def go_on_from(self, steps: tuple[Step, ...], state: NetworkState) -> None:
+        """Take a state that is within the last of `steps`, or after it, for what was computed so far."""
+        if state.phase_epoch == 0:
+            self.states[steps] = state
+        else:
+            self._under_way = steps, state
+
+    def nearest(self, sequences: Iterable[tuple[Step, ...]]) -> set[tuple[Step, ...]]:
+        """The steps, apart from the root, after which these sequences will go on: nothing before them is needed any more."""
+        found = set()
+        for steps in sequences:
+            known = [steps[:n] for n in range(len(steps), -1, -1) if steps[:n] in self.states]
+            recorded = [s for s in known if s in self.files]
+            found |= {*known[:1], *recorded[:1]}
+        return found - {self.root}
 
     def forget_all_but_what_leads_to(self, experiments: Sequence[Experiment]) -> None:
         """Drop the states that these experiments, which are still to come, do not begin with."""
@@ -198,21 +477,52 @@ class _Trunk:
         self.states = {steps: state for steps, state in self.states.items() if steps in needed}
         self.files = {steps: path for steps, path in self.files.items() if steps in needed}
 
-    def _apply(self, step: Step, state: NetworkState, writer: TrialWriter | None) -> NetworkState:
+    def _applied(self, steps: tuple[Step, ...], writer: TrialWriter | None) -> NetworkState:
+        """State after the last of `steps`, which is run now or goes on."""
+        step = steps[-1]
         if isinstance(step, ImportRates):
-            return _with_rates_of(state, self.after(step.steps), step.task)
-        recorder = writer.begin_phase(step, state) if writer else None
+            return _with_rates_of(self.after(steps[:-1]), self.after(step.steps), step.task)
+        # a state within a phase is of no use to a file that lacks the beginning of the phase
+        if self._under_way and self._under_way[0] == steps and (writer is None or self._file_goes_on):
+            state, self._under_way = self._under_way[1], None
+            recorder = writer.continue_phase(step, state) if writer else None
+        else:
+            state = self.after(steps[:-1])
+            recorder = writer.begin_phase(step, state) if writer else None
         self.listener.begin(step, recorded=writer is not None)
-        state, record = self.engine.run(state, step, recorder=recorder, progress=self.listener.epochs)
+        return self._run_phase(steps, state, recorder, writer)
+
+    def _run_phase(
+        self, steps: tuple[Step, ...], state: NetworkState, recorder: Recorder | None, writer: TrialWriter | None
+    ) -> NetworkState:
+        """Run the last of `steps` to its end; in pieces if there is a keeper."""
+        phase = steps[-1]
+        while True:
+            left = phase.epochs - state.phase_epoch
+            epochs = self._pace.piece(left) if self.keeper else left
+            began = time.monotonic()
+            state, record = self.engine.run(state, phase, epochs=epochs, recorder=recorder, progress=self.listener.epochs)
+            self._pace.took(epochs, time.monotonic() - began)
+            self.epochs += epochs
+            if epochs == left:
+                break
+            if self.keeper:
+                self.keeper.between_pieces(self, steps, state)
         if writer:
             writer.end_phase(record, state)
+        if self.keeper:
+            self._step_done(len(steps) if writer else self.keeper.steps_done)
+            self.keeper.between_pieces(self, steps, state)
         return state
 
 
 def _sequences(experiments: Iterable[Experiment]) -> list[tuple[Step, ...]]:
     """The sequences of steps that experiments go through, those only for their rates included."""
-    imports = [step.steps for e in experiments for step in e.steps if isinstance(step, ImportRates)]
-    return [*(e.steps for e in experiments), *imports]
+    return [*(e.steps for e in experiments), *(steps for e in experiments for steps in _imported(e.steps))]
+
+
+def _imported(steps: tuple[Step, ...]) -> list[tuple[Step, ...]]:
+    return [step.steps for step in steps if isinstance(step, ImportRates)]
 
 
 def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> NetworkState:
@@ -256,6 +566,11 @@ def phases_to_run(*experiments: Experiment, started: bool) -> list[Phase]:
     return phases
 
 
+def recorded_phases(experiment: Experiment, started: bool) -> tuple[Phase, ...]:
+    """The phases in the file of a trial of an experiment; `started`: from a saved state, i.e. without the unsupervised phase."""
+    return experiment.phases[1:] if started else experiment.phases
+
+
 def run_unsupervised(
     phase: Phase, parameters: Parameters, *, seed: int, engine: Engine, progress: Listener | None = None
 ) -> NetworkState:
@@ -274,10 +589,12 @@ def trial_seeds(seed: int, trials: int) -> range:
     Raises
     ------
     RunError
-        No trials, or a seed out of range.
+        No trials or too many, or a seed out of range.
     """
     if trials < 1:
         raise RunError(f"trials: {trials} given, allowed is at least 1")
+    if trials > MAX_TRIALS:
+        raise RunError(f"trials: {trials} given, allowed is at most {MAX_TRIALS}")
     if not 0 <= seed <= MAX_SEED - trials + 1:
         raise RunError(f"seed: {seed} given, allowed for {trials} trials is 0 to {MAX_SEED - trials + 1}")
     return range(seed, seed + trials)
@@ -291,10 +608,21 @@ def prepare_output(paths: list[Path]) -> None:
     RunError
         A file exists already, or its folder cannot be made or written.
     """
-    directories = list({path.parent: None for path in paths})
     for path in paths:
         if path.exists() or path.is_symlink():
             raise RunError(f"{path}: exists already and is not overwritten")
+    prepare_folders(path.parent for path in paths)
+
+
+def prepare_folders(folders: Iterable[Path]) -> None:
+    """Make folders, and see that they can be written to.
+
+    Raises
+    ------
+    RunError
+        One cannot be made or written.
+    """
+    directories = list(dict.fromkeys(folders))
     for directory in directories:
         if directory.exists() and not directory.is_dir():
             raise RunError(f"{directory}: cannot be written to: it is not a folder")

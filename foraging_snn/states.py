@@ -12,15 +12,17 @@ import numpy as np
 from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES
 from foraging_snn.hdf5 import (
     LIBRARY_VERSIONS,
+    PART,
     damage_reported,
     open_for_reading,
     read_number,
     read_text,
     reason,
     write_format,
+    write_synchronised,
     write_texts,
 )
-from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, WiringError, initial_state
+from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, state_pattern
 from foraging_snn.provenance import provenance
 
 FORMAT_NAME = "foraging_snn state"
@@ -118,13 +120,10 @@ def save_state(
         check_state(state, parameters)
     except ValueError as error:
         raise StateError(f"{path}: not written: {error}") from None
-    image = _file_image(state, parameters, provenance("", command_line), note)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    image = state_image(state, parameters, provenance("", command_line), note)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}{PART}")
     try:
-        with open(scratch, "xb") as file:
-            file.write(image)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synchronised(scratch, image)
         _put_in_place(scratch, path, overwrite)
     except FileExistsError:
         raise _exists(path) from None
@@ -152,21 +151,36 @@ def _put_in_place(scratch: Path, path: Path, overwrite: bool) -> None:
         scratch.rename(path)
 
 
-def _file_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
-    """The bytes of the file. It is made in memory, so that HDF5 never meets a full disk."""
+def state_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
+    """The bytes of the file of a state. It is made in memory, so that HDF5 never meets a full disk.
+
+    Parameters
+    ----------
+    state : NetworkState
+    parameters : Parameters
+        With which it came about.
+    origin : dict of str to str
+        Provenance.
+    note : str
+        What it is, in words.
+    """
     toml = parameters.to_toml()
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBRARY_VERSIONS) as file:
         write_format(file, FORMAT_NAME, FORMAT_VERSION)
         write_texts(file.attrs, {"parameters": toml, "note": note, DIGEST: _digest(state, toml, note)})
         write_texts(file.create_group(PROVENANCE).attrs, origin)
-        group = file.create_group(STATE)
-        for name, value in state.items():
-            if isinstance(value, np.ndarray):
-                _write_array(group, name, value)
-            else:
-                group.attrs[name] = np.int64(value)
+        write_state(file.create_group(STATE), state)
     return image.getvalue()
+
+
+def write_state(group: h5py.Group, state: NetworkState) -> None:
+    """Write a state into a group, bit for bit."""
+    for name, value in state.items():
+        if isinstance(value, np.ndarray):
+            _write_array(group, name, value)
+        else:
+            group.attrs[name] = np.int64(value)
 
 
 def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
@@ -177,12 +191,17 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
 
 def _digest(state: NetworkState, toml: str, note: str) -> str:
     digest = hashlib.sha256(f"{FORMAT_NAME} {FORMAT_VERSION}\n{toml}\n{note}".encode("utf-8", "replace"))
+    update_digest(digest, state)
+    return digest.hexdigest()
+
+
+def update_digest(digest: "hashlib._Hash", state: NetworkState) -> None:
+    """Let every bit of a state enter a digest."""
     for name, value in state.items():
         array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else np.int64(value))
         array = array.astype(array.dtype.newbyteorder("<"))
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def load_state(path: str | Path) -> SavedState:
@@ -198,7 +217,7 @@ def load_state(path: str | Path) -> SavedState:
         toml, note = read_text(file.attrs, "parameters"), read_text(file.attrs, "note")
         parameters = _read_parameters(path, toml)
         origin = {name: read_text(file[PROVENANCE].attrs, name) for name in file[PROVENANCE].attrs}
-        state = _read_state(file[STATE], _pattern(parameters))
+        state = read_state(file[STATE], parameters)
         if (digest := _digest(state, toml, note)) != read_text(file.attrs, DIGEST):
             raise ValueError("its contents do not match their checksum")
         check_state(state, parameters)
@@ -212,17 +231,10 @@ def _read_parameters(path: Path, toml: str) -> Parameters:
         raise StateError(f"{path}: not readable by this version of foraging_snn: {error}") from None
 
 
-def _pattern(parameters: Parameters) -> NetworkState:
-    """A state with the types and shapes of all states of these parameters."""
-    try:
-        return initial_state(parameters, seed=0)
-    except WiringError as error:
-        raise ValueError(str(error)) from None
-
-
-def _read_state(group: h5py.Group, pattern: NetworkState) -> NetworkState:
+def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
+    """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked."""
     values = {}
-    for name, example in pattern.items():
+    for name, example in state_pattern(parameters).items():
         if isinstance(example, np.ndarray):
             values[name] = _read_array(group, name, example)
         else:
@@ -254,7 +266,7 @@ def check_state(state: NetworkState, parameters: Parameters) -> None:
     ValueError
         One line on what is wrong.
     """
-    for name, example in _pattern(parameters).items():
+    for name, example in state_pattern(parameters).items():
         value = getattr(state, name)
         if not isinstance(example, np.ndarray):
             _check(isinstance(value, type(example)), name, f"a value of type {type(example).__name__}")

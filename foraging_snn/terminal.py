@@ -16,17 +16,31 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foraging_snn.checkpoints import CheckpointError
 from foraging_snn.models import Engine, EngineError, ParameterError, Parameters, WiringError, engine_class, preset
 from foraging_snn.protocols import ExperimentError
 from foraging_snn.recording import AnalysisError, RecordingError, Trial
 from foraging_snn.running import RunError
 from foraging_snn.states import SavedState, StateError
+from foraging_snn.stopping import StopCause, StopRequest
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.results import Results
+    from foraging_snn.analysis.sweep import SweepTable
 
 # Failures that can be foreseen: they end in one line, not in a traceback.
-FORESEEN = (ParameterError, ExperimentError, EngineError, RecordingError, StateError, WiringError, RunError, AnalysisError, OSError)
+FORESEEN = (
+    ParameterError,
+    ExperimentError,
+    EngineError,
+    RecordingError,
+    CheckpointError,
+    StateError,
+    WiringError,
+    RunError,
+    AnalysisError,
+    OSError,
+)
 AT_THE_START = "(start)"
 IS_COMPLETE = "is complete"
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
@@ -54,7 +68,7 @@ def print_table(table: Table) -> None:
 def print_conditions(conditions: Iterable[str]) -> None:
     """One line each."""
     for condition in conditions:
-        typer.echo(f"  {condition}")
+        typer.echo(f"  {printable(condition)}")
 
 
 def print_results(found: "Results") -> None:
@@ -105,6 +119,19 @@ def _print_caption(found: "Results") -> None:
     print_conditions(found.conditions)
 
 
+def print_sweep(table: "SweepTable") -> None:
+    """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials."""
+    typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
+    shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
+    for values in dict.fromkeys(row.values for row in table.rows):
+        at = dict(zip(table.names, values, strict=True))
+        spreads = [table.spread(task, at) for task in (1, 2)]
+        means = (f"{s.mean:.2f}" + (f" ± {s.sd:.2f}" if s.sd == s.sd else "") for s in spreads)
+        add_row(shown, *map(plain, values), spreads[0].trials, *means)
+    print_table(shown)
+    typer.echo()
+
+
 def results_as_text(found: "Results") -> str:
     """What :func:`print_results` prints where there is no terminal."""
     text = io.StringIO()
@@ -116,6 +143,11 @@ def results_as_text(found: "Results") -> str:
 def plain(value: object) -> str:
     """A parameter's value as in TOML."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def printable(text: str) -> str:
+    """Text with what a terminal would obey rather than show, such as control characters from a file, written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def one_line(error: BaseException) -> str:
@@ -174,7 +206,7 @@ def _print_facts(facts: dict[str, object]) -> None:
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
         if value not in (None, ""):
-            typer.echo(f"{name:<{width}}{value}")
+            typer.echo(f"{printable(name):<{width}}{printable(str(value))}")
 
 
 def _print_parameters(parameters: Parameters) -> None:
@@ -203,22 +235,32 @@ def ready_engines(name: str, parameters: Parameters, n: int = 1) -> Iterator[lis
 
 
 class Interrupted(Exception):
-    """The user has interrupted a run; the message says what is left of its files."""
+    """A run was stopped before its end; the message says what is left of its files.
+
+    Attributes
+    ----------
+    exit_code : int
+    """
+
+    def __init__(self, message: str, cause: StopCause = StopCause.CTRL_C, go_on_with: str = ""):
+        super().__init__(f"{cause.words}; {message}{f'; go on with: {go_on_with}' if go_on_with else ''}")
+        self.exit_code = cause.exit_code
 
 
 @contextmanager
-def saying_what_is_left(paths: Sequence[Path]) -> Iterator[None]:
-    """Add to an error, or to an interruption, what has become of the files that were being written."""
+def saying_what_is_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
+    """Add to an error, or to a stop, what has become of the files that were being written, and the command that goes on."""
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {_what_is_left(paths)}") from None
+        cause = (request and request.cause) or StopCause.CTRL_C
+        raise Interrupted(_what_is_left(paths), cause, go_on_with) from None
     except FORESEEN as error:
         raise RunError(f"{one_line(error)}; {_what_is_left(paths)}") from None
 
 
 @contextmanager
-def saying_how_many_are_left(paths: Sequence[Path]) -> Iterator[None]:
+def saying_how_many_are_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
     """The same for files too many to be named one by one."""
     try:
         yield
@@ -227,7 +269,8 @@ def saying_how_many_are_left(paths: Sequence[Path]) -> Iterator[None]:
         cut_off = [str(path) for path in written if _condition(path) != IS_COMPLETE]
         kept = f"{len(written) - len(cut_off)} of {len(paths)} files are complete"
         left = f"; readable up to here and marked incomplete: {', '.join(cut_off)}" if cut_off else ""
-        raise Interrupted(f"interrupted; {kept}{left}") from None
+        cause = (request and request.cause) or StopCause.CTRL_C
+        raise Interrupted(f"{kept}{left}", cause, go_on_with) from None
 
 
 def _what_is_left(paths: Sequence[Path]) -> str:

@@ -4,7 +4,7 @@ from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, PhaseRecord,
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase
-from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities
+from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities, state_pattern
 from .wiring import WiringError
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "preset",
     "removal_order",
     "sleep_probabilities",
+    "state_pattern",
 ]

@@ -219,7 +219,7 @@ def _interrupts_later() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGINT, before)
     if held_back:
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)  # for whoever listens to it; KeyboardInterrupt if nobody does
 
 
 def _slots(hidden_index: np.ndarray, n_hidden: int) -> tuple[np.ndarray, np.ndarray]:

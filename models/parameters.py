@@ -18,6 +18,7 @@ from foraging_snn.environments import MAX_DENSITY, check_world
 UNREADABLE = (ValueError, RecursionError)
 
 MAX_AEONS = 10**9  # of a phase; more would not end in a lifetime
+MAX_FILE_BYTES = 1_000_000  # of a file of parameters; a device has no end
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
 
@@ -328,7 +329,7 @@ class Parameters(_Group):
     def from_file(cls, path: str | Path) -> "Parameters":
         """Parameters of a TOML file, see :meth:`from_toml`."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = toml_text(path)
         except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a path with a null byte
             raise ParameterError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
         return cls.from_toml(text, origin=str(path))
@@ -404,6 +405,15 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def toml_text(path: str | Path) -> str:
+    """The text of a file of parameters; OSError, or ValueError if it is not UTF-8 or too long."""
+    with open(path, "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES:,} bytes, which no file of parameters is")
+    return data.decode("utf-8-sig")
+
+
 def preset(name: str) -> Parameters:
     """Parameters of the preset `name`: "full", "enough", "quick" or "tiny".
 
@@ -468,7 +478,8 @@ def _plainly(bound: float) -> str:
 
 
 def _unknown(name: str) -> ParameterError:
-    return ParameterError(f"{name if name.isprintable() else repr(name)}: unknown parameter{_suggestion(name)}")
+    shown = name if name.isprintable() and len(name) <= 80 else _shown(name)
+    return ParameterError(f"{shown}: unknown parameter{_suggestion(name)}")
 
 
 def _suggestion(name: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from foraging_snn.environments.draws import Stream, stream_key, uniforms
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Phase
-from foraging_snn.models.wiring import draw_wiring
+from foraging_snn.models.wiring import Wiring, draw_wiring
 
 MAX_SEED = 2**63 - 1
 
@@ -157,8 +157,24 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed: {seed!r} given, allowed is a whole number from 0 to {MAX_SEED}")
+    return _at_rest(parameters, int(seed), draw_wiring(parameters, seed))
+
+
+def state_pattern(parameters: Parameters) -> NetworkState:
+    """Types and shapes of all states of these parameters.
+
+    Unlike :func:`initial_state` it draws no wiring and its synapses take no memory: how large a network is may be the claim of a
+    file that is not true.
+    """
+    pattern = _at_rest(parameters, 0, Wiring(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros(1)))
+    n_synapses = parameters.n_hidden * parameters.network.inputs_per_hidden_cell
+    for name in ("input_index", "hidden_index", "input_hidden"):
+        setattr(pattern, name, np.broadcast_to(np.zeros((), getattr(pattern, name).dtype), n_synapses))
+    return pattern
+
+
+def _at_rest(parameters: Parameters, seed: int, wiring: Wiring) -> NetworkState:
     n_input, n_hidden, n_cells = parameters.n_input, parameters.n_hidden, parameters.n_cells
-    wiring = draw_wiring(parameters, seed)
     strength = parameters.network.hidden_output_strength
     hidden_output = np.full((n_hidden, N_OUTPUT), strength)
     input_totals = np.bincount(wiring.input_index, wiring.strength, minlength=n_input)
@@ -166,7 +182,7 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     no_traces = (np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
     size = parameters.world.size
     return NetworkState(
-        int(seed),
+        seed,
         0,
         0,
         resting_V,

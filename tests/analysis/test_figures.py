@@ -164,8 +164,10 @@ def test_the_command_writes_what_can_be_drawn_and_says_what_is_missing(tmp_path,
     missing = "fig3: not drawn, no trial of sequential, interleaved, sleep; made by `foraging-snn reproduce --experiments "
     assert out[0].startswith(f"{missing}sequential,interleaved,sleep --preset tiny ")
     assert out[1] == f"s5: {files[0]}, {files[1]}"
-    assert out[2].startswith("from 1 trial, preset tiny")
-    assert sorted((tmp_path / "figures").iterdir()) == sorted(files)
+    tables = [tmp_path / "figures" / f"tables.{ending}" for ending in ("md", "csv", "json")]
+    assert out[2] == f"tables: {', '.join(map(str, tables))}"
+    assert out[3].startswith("from 1 trial, preset tiny")
+    assert sorted((tmp_path / "figures").iterdir()) == sorted(files + tables)
     assert files[0].read_bytes().startswith(b"\x89PNG")
     assert files[1].read_bytes().startswith(b"%PDF")
 
@@ -174,7 +176,24 @@ def test_the_command_overwrites_figures_and_takes_folder_and_format(folder, tmp_
     (tmp_path / "s5.svg").write_text("old")
     assert main(["figures", str(folder), "--only", "s5", "--format", "svg", "--out", str(tmp_path)]) == 0
     assert "</svg>" in (tmp_path / "s5.svg").read_text()
-    assert [path.name for path in tmp_path.iterdir()] == ["s5.svg"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s5.svg", "tables.csv", "tables.json", "tables.md"]
+
+
+def test_the_tables_beside_the_figures_are_those_of_all_trials(folder, tmp_path, capfd):
+    assert main(["figures", str(folder), "--only", "s5", "--format", "png", "--out", str(tmp_path / "drawn")]) == 0
+    assert main(["table", str(folder), "--out", str(tmp_path / "tables")]) == 0
+    for ending in ("md", "csv", "json"):
+        beside = (tmp_path / "drawn" / f"tables.{ending}").read_text()
+        assert beside == (tmp_path / "tables" / f"tables.{ending}").read_text()
+
+
+def test_a_table_of_someone_else_is_not_replaced(folder, tmp_path, capfd):
+    (tmp_path / "tables.csv").write_text("mine")
+    assert main(["figures", str(folder), "--only", "s5", "--format", "png", "--out", str(tmp_path)]) == 2
+    line = f"{tmp_path / 'tables.csv'}: exists already, was not written by foraging-snn table, and is not overwritten"
+    assert capfd.readouterr().err == f"foraging-snn: {line}\n"
+    assert (tmp_path / "tables.csv").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s5.png", "tables.csv"]
 
 
 def test_no_figure_at_all_is_a_failure(tmp_path, capfd):
@@ -230,4 +249,4 @@ def test_every_figure_is_drawn_from_tiny_trials_of_every_experiment(tmp_path, ca
     out, err = capfd.readouterr()
     assert err == ""
     assert "not drawn" not in out
-    assert sorted(path.stem for path in (tmp_path / "figures").iterdir()) == sorted(FIGURES)
+    assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == sorted(FIGURES)

@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from trial_contents import differences
 
 from foraging_snn import __version__
 from foraging_snn.cli import main
@@ -307,7 +309,7 @@ def test_a_saved_state_is_not_overwritten(refused, start_file):
 @pytest.mark.parametrize("command", [["run", "task1", "--out", "DIR"], ["unsupervised", "--out", "DIR/state.h5"]])
 def test_a_folder_that_cannot_be_written_is_named(refused, tmp_path, command):
     (tmp_path / "file").touch()
-    for folder, reason in ((tmp_path / "file", "it is not a folder"), (Path("/proc/new"), "")):
+    for folder, reason in ((tmp_path / "file", "it is not a folder"), (Path("/dev/null/new"), "Not a directory")):
         message = refused(*(word.replace("DIR", str(folder)) for word in command), *SHORT)
         assert message.startswith(f"{folder}: cannot be written to: {reason}")
 
@@ -369,13 +371,13 @@ def test_table_without_trials(refused, tmp_path, folder, message):
 # -------------------------------------------------------------------------------------------------- cut off on the way
 
 
-def interrupted(command, has_begun):
+def interrupted(command, has_begun, by=signal.SIGINT):
     """Start a command, press Ctrl-C once `has_begun`; its exit code and what it wrote to standard error."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 300  # compiling included
     while not has_begun() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, by)
     _, err = process.communicate(timeout=60)
     return process.returncode, err
 
@@ -393,13 +395,69 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
     command = [*PROGRAM, "run", "task1", "--engine", engine, "--preset", "tiny", "--set", "phases.unsupervised_aeons=100000"]
     code, err = interrupted([*command, "--out", str(tmp_path)], is_in_its_first_phase)
     assert code == 130
-    assert err == f"foraging-snn: interrupted; {path} is readable up to here and marked incomplete\n"
+    way_on = shlex.join(["foraging-snn", *command[len(PROGRAM) :], "--out", str(tmp_path), "--resume"])
+    assert err == f"foraging-snn: interrupted; {path} is readable up to here and marked incomplete; go on with: {way_on}\n"
     trial = Trial(path)
     assert not trial.complete
     assert [(phase.name, phase.complete) for phase in trial.phases] == [("unsupervised", False)]
     assert trial.counts(0).counts["epochs"].sum() == trial.phases[0].epochs_done
     assert "NO: the trial did not reach its end" in done("info", path)
     assert main(["table", str(tmp_path)]) == 2
+
+
+def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path, done, capfd):
+    command = ["run", "task1", *SHORT[:2], "--preset", "tiny", "--out"]
+    done(*command, tmp_path / "whole")
+    path, whole = (tmp_path / folder / "task1_seed0000.h5" for folder in ("cut", "whole"))
+    cut = [*command, str(tmp_path / "cut")]
+
+    assert main([*cut, "--max-hours", "1e-9"]) == 3
+    way_on = shlex.join(["foraging-snn", *cut, "--max-hours", "1e-9", "--resume"])
+    left = f"{path} is readable up to here and marked incomplete; go on with: {way_on}"
+    assert capfd.readouterr().err == f"foraging-snn: --max-hours is over; {left}\n"
+
+    before = Trial(path).phases[-1].epochs_done
+    assert 0 < before < 400
+
+    def has_gone_on():
+        try:
+            return Trial(path).phases[-1].epochs_done > before or len(Trial(path).phases) > 1
+        except RecordingError:
+            return False
+
+    code, err = interrupted([*PROGRAM, *cut, "--resume", "--checkpoint-minutes", "0.0001"], has_gone_on, by=signal.SIGTERM)
+    if code:  # otherwise this machine was too fast for us
+        assert code == 143
+        assert err.startswith("foraging-snn: terminated; ")
+    done(*cut, "--resume")
+    assert differences(path, whole) == ["provenance@command_line"]  # they lie in two folders
+    assert files_in(tmp_path / "cut") == ["task1_seed0000.h5"]
+    assert "trial 1/1  complete already" in done(*cut, "--resume")
+
+
+def test_resuming_with_other_parameters_names_what_differs(tmp_path, capfd):
+    command = ["run", "task1", *SHORT, "--out", str(tmp_path)]
+    assert main([*command, "--max-hours", "1e-9"]) == 3
+    capfd.readouterr()
+    assert main([*command, "--resume", "--set", "reward.asleep=0.25", "--set", "recording.windows=2"]) == 2
+    lines = [f"foraging-snn: {tmp_path}/task1_seed0000.h5: run differently (there, now): "] * 2
+    assert capfd.readouterr().err.splitlines() == [
+        f"{lines[0]}reward.asleep: 0.5, 0.25",
+        f"{lines[1]}recording.windows: 1, 2",
+    ]
+    assert main(command) == 2
+    assert capfd.readouterr().err == (
+        f"foraging-snn: {tmp_path}/task1_seed0000.h5: exists already and is not overwritten; its trial has a checkpoint: "
+        "go on with it with --resume\n"
+    )
+
+
+@pytest.mark.parametrize("option", ["--checkpoint-minutes", "--max-hours"])
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_times_must_be_above_zero(refused, tmp_path, option, value):
+    message = refused("run", "task1", "--out", tmp_path / "new", option, value)
+    assert message == f"{option}: {value} given, allowed is a number above 0"
+    assert files_in(tmp_path) == []
 
 
 def test_ctrl_c_in_the_unsupervised_command_writes_nothing(tmp_path, start_file):

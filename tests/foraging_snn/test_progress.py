@@ -105,14 +105,14 @@ def test_a_terminal_shows_a_bar_for_each_trial():
 
 
 REPORTS = [
-    TrialReport(1, "sleep", "test T2", experiments_done=3, epochs=1000, running=False),
-    TrialReport(2, "task2", "T2", experiments_done=1, epochs=200),
+    TrialReport(0, "seed 1", "sleep", "test T2", experiments_done=3, epochs=1000, running=False),
+    TrialReport(1, "seed 2", "task2", "T2", experiments_done=1, epochs=200),
 ]
 
 
 def test_many_trials_without_a_terminal(capsys, clock):
-    with TrialsBoard(4, 3, 1000, Console(file=io.StringIO()), clock) as board:
-        board.show([TrialReport(2)])
+    with TrialsBoard(3, [1000] * 4, Console(file=io.StringIO()), clock) as board:
+        board.show([TrialReport(1, "seed 2")])
         clock.now = LINE_SECONDS - 1
         board.show(REPORTS)
         assert capsys.readouterr().out == ""
@@ -126,8 +126,8 @@ def test_many_trials_without_a_terminal(capsys, clock):
 
 def test_many_trials_on_a_terminal_have_a_bar_each_while_they_run():
     screen = io.StringIO()
-    with TrialsBoard(4, 3, 1000, Console(file=screen, force_terminal=True, width=160)) as board:
-        board.show([TrialReport(1, "task1", "T1")])
+    with TrialsBoard(3, [1000] * 4, Console(file=screen, force_terminal=True, width=160)) as board:
+        board.show([TrialReport(0, "seed 1", "task1", "T1")])
         assert board._bars.tasks[1].description == "seed 1"
         board.show(REPORTS)
         descriptions = [(bar.description, bar.completed, bar.total) for bar in board._bars.tasks]

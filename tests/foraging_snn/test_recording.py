@@ -798,10 +798,13 @@ def test_files_that_are_no_trials(tmp_path):
             "not readable by this version of foraging_snn: parameters: world.weather",
         ),
         (lambda file: file["phases/001"].attrs.__delitem__("name"), "damaged or truncated: attribute name is missing$"),
-        (lambda file: file["phases/001"].attrs.modify("activities", 9), "damaged or truncated: tuple index out of range$"),
+        (
+            lambda file: file["phases/001"].attrs.modify("activities", 9),
+            "damaged or truncated: phase 1: attribute activities has numbers of no activity$",
+        ),
         (
             lambda file: file["phases/001"].attrs.modify("block_epochs", 0),
-            "damaged or truncated: phase T1: allowed are one or two blocks",
+            "damaged or truncated: phase 1: attribute block_epochs has numbers outside 1 ... 1000000000",
         ),
         (
             lambda file: file["phases/001"].attrs.modify("epochs_done", 251),

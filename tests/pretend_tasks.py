@@ -1,0 +1,73 @@
+"""Trials of pretended engines that can be given to other processes, take as long as is asked for, and kill their process."""
+
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from pretend_engine import PretendEngine
+from pretend_trials import SMALL
+
+from foraging_snn.reproduce import Plan, PlannedTrial, chosen_experiments
+from foraging_snn.running import run_experiments
+
+
+class SlowEngine(PretendEngine):
+    """Takes its time over every piece of a phase."""
+
+    chunk_epochs = 20
+    seconds = 0.0
+
+    def _advance(self, epochs, spikes):
+        time.sleep(self.seconds)
+        return super()._advance(epochs, spikes)
+
+
+@dataclass(frozen=True)
+class PretendedTrial(PlannedTrial):
+    """A trial of a plan, with a pretended engine.
+
+    Attributes
+    ----------
+    seconds : float
+        For each piece of 20 epochs.
+    deaths : int
+        It kills its process in T2 when it is begun for the first, second, ... time.
+    """
+
+    seconds: float = 0.0
+    deaths: int = 0
+
+    def run(self, listener):
+        engine = SlowEngine(self.plan.parameters)
+        engine.seconds = self.seconds
+        plan, begin = self.plan, listener.begin
+
+        def begun(phase, recorded):
+            begin(phase, recorded)
+            if listener.attempt <= self.deaths and phase.name == "T2":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        listener.begin = begun
+        run_experiments(
+            plan.experiments,
+            plan.parameters,
+            seed=self.seed,
+            trial=plan.seeds.index(self.seed),
+            engine=engine,
+            paths=self.paths,
+            command_line=plan.command_line,
+            progress=listener,
+            checkpoint_minutes=plan.checkpoint_minutes,
+        )
+
+
+def pretended_plan(directory, seeds, checkpoint_minutes=1.0, names="task1,sequential"):
+    """Two experiments for some seeds."""
+    rows = chosen_experiments(names, SMALL)
+    return Plan(rows, SMALL, directory, seeds, "pretend", "a test", checkpoint_minutes=checkpoint_minutes)
+
+
+def pretended_trials(plan, seconds=0.0, deaths=None):
+    """Its trials; `deaths` by seed."""
+    return [PretendedTrial(plan, seed, seconds=seconds, deaths=(deaths or {}).get(seed, 0)) for seed in plan.seeds]
