@@ -72,7 +72,7 @@ def speed(engine: Engine, state: NetworkState, activity: Activity, seconds: floa
         passed = seconds_of(epochs) - beginning
         if passed > 0.5 * seconds:
             return (epochs - 2) / passed
-        epochs = max(2 * epochs, int(0.8 * epochs * seconds / max(passed, 1e-3)))
+        epochs *= min(8, max(2, int(0.8 * seconds / max(passed, 1e-3))))
 
 
 def measure(name: str, path: Path, seconds: float) -> dict[str, float]:
