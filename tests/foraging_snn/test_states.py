@@ -351,9 +351,8 @@ def test_a_state_written_in_one_process_is_read_in_another(path):
 
 
 def test_the_documentation_lists_every_field(path, state):
-    rows = (
-        (Path(__file__).parents[2] / "docs" / "file_format.md").read_text(encoding="utf-8").partition("## The file of a state")[2]
-    )
+    page = (Path(__file__).parents[2] / "docs" / "file_format.md").read_text(encoding="utf-8")
+    rows = page.partition("\n## The file of a state")[2].partition("\n## ")[0]
     listed = {}
     for names, _, kinds in re.findall(r"^\| (`.+`) \| ([^|]+) \| ([^|]+) \|$", rows, re.MULTILINE):
         names, kinds = re.findall(r"`(\w+)`", names), kinds.split(", ")
