@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import typer
 
-from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, Recorder, engine_class, initial_state
+from foraging_snn.models import Activity, Block, Engine, FullRecorder, NetworkState, Parameters, Phase, engine_class, initial_state
 from foraging_snn.running import packaged_states, read_start
 from foraging_snn.terminal import add_row, new_table, print_table
 
@@ -69,20 +69,6 @@ class CurveComparison:
     largest_bin_p_value: float
 
 
-class _Spikes(Recorder):
-    def __init__(self) -> None:
-        self.pieces = []
-
-    def spike_windows(self, phase: Phase) -> list[range]:
-        return [range(phase.epochs)]
-
-    def epochs(self, records) -> None:
-        self.pieces.append(records)
-
-    def column(self, name: str) -> np.ndarray:
-        return np.concatenate([getattr(piece, name) for piece in self.pieces])
-
-
 def phases_to_compare(parameters: Parameters) -> list[Phase]:
     """One phase of each kind, long enough for any comparison."""
     awake, asleep = parameters.phases.block_epochs, parameters.sleep.block_epochs
@@ -111,7 +97,7 @@ def compare_epochs(engine: Engine, reference: Engine, state: NetworkState, phase
     same = np.zeros(3)
     strength = 0.0
     for _ in range(epochs):
-        ours, theirs = _Spikes(), _Spikes()
+        ours, theirs = FullRecorder(), FullRecorder()
         after, _ = engine.run(state, phase, epochs=1, recorder=ours)
         state, _ = reference.run(state, phase, epochs=1, recorder=theirs)
         spikes = [np.column_stack((r.column("spike_step"), r.column("spike_cell"))) for r in (ours, theirs)]
@@ -132,7 +118,7 @@ def _counts_equal(output: list[np.ndarray], first_output: int) -> bool:
 
 
 def _compare_stretch(engine: Engine, reference: Engine, state: NetworkState, phase: Phase, epochs: int) -> tuple[float, int]:
-    ours, theirs = _Spikes(), _Spikes()
+    ours, theirs = FullRecorder(), FullRecorder()
     after, _ = engine.run(state, phase, epochs=epochs, recorder=ours)
     expected, _ = reference.run(state, phase, epochs=epochs, recorder=theirs)
     spikes = [np.column_stack((r.column("spike_step"), r.column("spike_cell"))) for r in (ours, theirs)]

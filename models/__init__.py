@@ -1,6 +1,6 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, PhaseRecord, Recorder, performance
+from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase
@@ -18,6 +18,7 @@ __all__ = [
     "Engine",
     "EngineError",
     "EpochRecords",
+    "FullRecorder",
     "NetworkState",
     "ParameterError",
     "ParameterRow",

@@ -137,6 +137,25 @@ class Recorder:
         """Called with the state at each of the snapshot epochs."""
 
 
+class FullRecorder(Recorder):
+    """Keeps the records of all epochs in memory, spikes included; for short runs."""
+
+    def __init__(self) -> None:
+        self.pieces: list[EpochRecords] = []
+
+    def spike_windows(self, phase: Phase) -> list[range]:
+        """All epochs."""
+        return [range(phase.epochs)]
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Keep the next epochs."""
+        self.pieces.append(records)
+
+    def column(self, name: str) -> np.ndarray:
+        """A field of :class:`EpochRecords` over all epochs so far."""
+        return np.concatenate([getattr(piece, name) for piece in self.pieces])
+
+
 Progress = Callable[[EpochRecords], None]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from foraging_snn.models import Activity, Block, Engine, Phase, Recorder, engine_class, initial_state, preset
+from foraging_snn.models import Activity, Block, Engine, FullRecorder, Phase, engine_class, initial_state, preset
 
 BLOCK = 100
 NAMES = {
@@ -47,26 +47,10 @@ EXACT_FIELDS = (
 )
 
 
-class Everything(Recorder):
-    """Keeps all epoch records and spikes."""
-
-    def __init__(self):
-        self.pieces = []
-
-    def spike_windows(self, phase: Phase) -> list[range]:
-        return [range(phase.epochs)]
-
-    def epochs(self, records) -> None:
-        self.pieces.append(records)
-
-    def column(self, name: str) -> np.ndarray:
-        return np.concatenate([getattr(piece, name) for piece in self.pieces])
-
-
 def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[str, ...], epochs: int, block: int, **options):
     """Run one phase on both sides and compare all that happened and all that is left; returns the state."""
     phase = Phase("+".join(names), tuple(Block(NAMES[name], block) for name in names), epochs, **options)
-    recorder = Everything()
+    recorder = FullRecorder()
     state, _ = engine.run(state, phase, recorder=recorder)
     expected = reference.run(names, epochs, **options)
     spikes = np.column_stack((recorder.column("spike_step"), recorder.column("spike_cell")))
