@@ -89,6 +89,13 @@ def test_a_task_interleaved_with_sleep_has_a_curve_without_gaps(tmp_path, block)
     np.testing.assert_array_equal(curve.performance.mean, np.zeros(4 if block == 100 else 8))
 
 
+def test_an_interleaved_curve_has_no_short_window_at_its_end(tmp_path):
+    parameters = SMALL.with_changes({"phases.interleaved_aeons": 30})
+    phase = performance_over_aeons(trials(tmp_path, "sleep", parameters=parameters, engine=TaskEngine), points=11)[3]
+    assert phase.window_aeons == 5
+    np.testing.assert_array_equal(phase.curves[0].aeon, [2.5, 8.5, 14.5, 20.5, 26.5])  # three aeons of Task 2 each
+
+
 def test_tests_are_those_after_each_phase(tmp_path):
     tests = performance_in_tests(trials(tmp_path, "sequential", seeds=(9, 5, 7)))
     assert [(test.after, test.task) for test in tests] == [("T1", 1), ("T1", 2), ("T2", 1), ("T2", 2)]
