@@ -96,7 +96,7 @@ def sleep_content(trial: Trial) -> SleepContent:
     phase = _interleaved(trial)
     windows = trial.windows(phase.index)
     templates = [_last_training(trial, task) for task in (1, 2)]
-    asleep = [_activity(trial, phase, [epoch for epoch in window if phase.phase.block_at(epoch)[0].is_sleep]) for window in windows]
+    asleep = [_activity(trial, phase, np.array(window)[~phase.phase.awake(window)]) for window in windows]
     pairs = [[resemblance(sleep, template) for sleep in asleep] for template in templates]
     together = _activity(trial, phase, np.concatenate([sleep.epoch for sleep in asleep]) - phase.first_epoch)
     return SleepContent(
@@ -123,7 +123,8 @@ def _last_training(trial: Trial, task: int) -> EpochActivity:
     """The last window of the phase that trains a task alone, or else of the interleaved phase, without its sleep."""
     name = f"T{task}"
     phase = next((phase for phase in trial.phases if phase.name == name), None) or _interleaved(trial)
-    return _activity(trial, phase, [e for e in trial.windows(phase.index)[-1] if not phase.phase.block_at(e)[0].is_sleep])
+    window = trial.windows(phase.index)[-1]
+    return _activity(trial, phase, np.array(window)[phase.phase.awake(window)])
 
 
 def _activity(trial: Trial, phase: RecordedPhase, epochs: Sequence[int]) -> EpochActivity:
