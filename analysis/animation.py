@@ -5,7 +5,6 @@ Which epochs of which trial are shown is not decided here; the world of a record
 
 import math
 import os
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ DOTS_PER_INCH = 100
 WORLD, GAP, TOP, ROW, LAYERS, BELOW = 350, 26, 30, 56, 112, 14
 WIDTH = WORLD + 2 * GAP
 SMALL_PRINT_LINE = 12
+LONGEST_TITLE = 42  # characters
 
 EMPTY, SEEN, LINE, SIGHT, AGENT = "0.98", "0.89", "1.0", "0.25", "black"
 TRAIL_COLOUR, SLEEPING = "0.45", "0.5"
@@ -237,7 +237,7 @@ class Stage:
     def __init__(self, scenes: Sequence[Scene], small_print: str = ""):
         self.frames = min(map(len, scenes))
         width = int((WIDTH * len(scenes) - 2 * GAP) / 4.2)
-        lines = [line for text in (EXPLANATION.format(trail=TRAIL), small_print) for line in textwrap.wrap(text, width)]
+        lines = [line for text in (EXPLANATION.format(trail=TRAIL), small_print) for line in style.lines_of(text, width)]
         foods = max(len(scene.food) for scene in scenes)
         self._width = WIDTH * len(scenes)
         self._height = TOP + WORLD + ROW + LAYERS + 22 + 15 * math.ceil(foods / 2) + BELOW + SMALL_PRINT_LINE * len(lines)
@@ -298,7 +298,7 @@ class _Player:
         (self._punished,) = axes.plot([], [], "X", color=style.PUNISHED, **look)
         (self._agent,) = axes.plot([], [], "o", color=AGENT, ms=6, mec="white", mew=1.0, zorder=4)
         self._asleep = axes.text(0.5, 0.5, "asleep", transform=axes.transAxes, ha="center", color=SLEEPING, fontsize=style.LETTER)
-        axes.set_title(scene.title, loc="left", fontsize=style.LETTER - 1, weight="bold", pad=6)
+        axes.set_title(style.written(scene.title, LONGEST_TITLE), loc="left", fontsize=style.LETTER - 1, weight="bold", pad=6)
         below = {"transform": axes.transAxes, "va": "top", "fontsize": style.LETTER - 1}
         self._when = axes.text(0.0, -0.025, "", **below)
         self._good = axes.text(0.72, -0.025, "", color=style.REWARDED, weight="bold", ha="right", **below)

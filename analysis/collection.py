@@ -81,10 +81,17 @@ class Collection:
         ------
         MissingTrials
             Naming all that are missing.
+        CollectionError
+            A file says that it is of such an experiment, but has other phases.
         """
-        missing = [name for name in experiments if not self.has(name)]
+        names = tuple(experiments)
+        missing = [name for name in names if not self.has(name)]
         if missing:
             raise self.missing(missing)
+        for name in names:
+            first = self._trials[name][0]  # the others have the same phases
+            if not first.has_phases_of_catalogue:
+                raise CollectionError(f"{first.path}: its phases are not those of {name}")
 
     def missing(self, experiments: Sequence[str], why: str = "no trial") -> MissingTrials:
         """The error that says what is missing of which experiments, and what command makes it.
@@ -187,6 +194,8 @@ def conditions_of(trials: Sequence[Trial]) -> tuple[str, ...]:
     if commits := _unique(_short(trial.provenance.get("git_commit", "")) for trial in trials):
         parts.append(f"commit {', '.join(commits)}")
     parts.append(f"foraging_snn {', '.join(_unique(trial.provenance.get('package', '') for trial in trials))}")
+    if others := _unique(version for trial in trials for version in trial.versions[1:]):
+        parts.append(f"in part computed by another version: {', '.join(map(_short_version, others))}")
     return tuple(parts)
 
 
@@ -198,6 +207,12 @@ def _short(commit: str) -> str:
     """The first digits of a commit, and whether files differed from it."""
     digits, plus, changes = commit.partition("+")
     return digits[:7] + plus + changes
+
+
+def _short_version(version: str) -> str:
+    """The version of the package, and the first digits of its commit if there is one."""
+    package, of_commit, commit = version.partition(" (")
+    return f"{package}{of_commit}{_short(commit.removesuffix(')'))}{')' if of_commit else ''}"
 
 
 def _number(counts: set[int]) -> str:

@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -39,6 +40,12 @@ def provenance(engine: str, command_line: str) -> dict[str, str]:
         "engine": engine,
         "command_line": command_line,
     }
+
+
+def version_and_commit(origin: Mapping[str, str]) -> str:
+    """What of :func:`provenance` says which foraging_snn it was, as "0.1.0 (0123abc)"."""
+    commit = origin.get("git_commit", "")
+    return f"{origin.get('package', 'of unknown version')}{f' ({commit})' if commit else ''}"
 
 
 def _version(package: str) -> str:

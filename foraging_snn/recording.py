@@ -46,13 +46,14 @@ from foraging_snn.models import (
 )
 from foraging_snn.models.engine import AeonCounter
 from foraging_snn.protocols import Experiment, PublishedValue, experiments
-from foraging_snn.provenance import provenance
+from foraging_snn.provenance import provenance, version_and_commit
 from foraging_snn.states import SavedState
 
 FORMAT_NAME = "foraging_snn trial"
 FORMAT_VERSION = 1
 
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
+OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
 ACTIVITIES = (  # an activity is written as its position here
     Activity.UNSUPERVISED,
@@ -256,6 +257,7 @@ class TrialWriter:
                 writer._set_up(disk, parameters, seed, started_from)
                 writer.tables = {name: _existing_table(writer._file, name) for name in _recorded_tables(parameters)}
                 writer._n_phases = len(writer._file[PHASES])
+                writer._name_versions([version_and_commit(provenance("", ""))])
         except BaseException:
             disk.close()
             raise
@@ -284,6 +286,14 @@ class TrialWriter:
         if isinstance(started_from, SavedState):
             write_texts(self._file.create_group(STARTED_FROM).attrs, started_from.provenance)
         write_text(self._file.create_group(PHASES).attrs, "activity_names", ACTIVITY_NAMES)
+
+    def _name_versions(self, versions: Iterable[str]) -> None:
+        """Have the file tell which foraging_snn computed part of it, if it was not the one that began it."""
+        attributes = self._file[PROVENANCE].attrs
+        begun_by, *others = known = _versions(_texts(self._file[PROVENANCE]))
+        others += dict.fromkeys(version for version in versions if version not in known)
+        if [begun_by, *others] != known:
+            write_text(attributes, OTHER_VERSIONS, ", ".join(others))
 
     def write_wiring(self, state: NetworkState) -> None:
         """Write who is connected to whom, and all strengths at the start."""
@@ -401,6 +411,8 @@ class TrialWriter:
             raise ValueError(f"{source.path}: not the same trial as {self.path}")
         if self._n_phases or len(source.phases) < n or not all(phase.complete for phase in source.phases[:n]):
             raise ValueError(f"{source.path}: {n} complete phases are wanted, for a file that has none yet")
+        with self._disk.writing(0):
+            self._name_versions(source.versions)
         with source:
             for recorded in source.phases[:n]:
                 self._copy_phase(source, recorded)
@@ -930,7 +942,8 @@ class Trial:
     ----------
     path : Path
     provenance : dict of str to str
-        See :func:`foraging_snn.provenance.provenance`.
+        See :func:`foraging_snn.provenance.provenance`; of the process that began the file. Also `other_versions`, if there are
+        any, see :attr:`versions`.
     parameters : Parameters
     experiment, label : str
         Name in the catalogue, and as in the paper.
@@ -1012,6 +1025,11 @@ class Trial:
             yield file
 
     @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of foraging_snn that computed it, as "0.1.0 (COMMIT)": first the one that began the file."""
+        return tuple(_versions(self.provenance))
+
+    @property
     def shortened(self) -> tuple[str, ...]:
         """Kinds of phases that are shorter than in the paper: "training 2000 of 50000" (aeons)."""
         return tuple(shortened_lengths(self.parameters, (recorded.phase for recorded in self.phases)))
@@ -1032,6 +1050,16 @@ class Trial:
         """Number of its experiment in the catalogue, which is in the paper's order; unknown ones come last."""
         names = list(experiments(self.parameters))
         return names.index(self.experiment) if self.experiment in names else len(names)
+
+    @property
+    def has_phases_of_catalogue(self) -> bool:
+        """Whether its phases have the names and activities of those of its experiment, the unsupervised one aside."""
+        known = experiments(self.parameters).get(self.experiment)
+        mine, theirs = (
+            [(phase.name, phase.activities) for phase in phases if not phase.is_unsupervised]
+            for phases in ([recorded.phase for recorded in self.phases], known.phases if known else ())
+        )
+        return mine == theirs
 
     @property
     def command_options(self) -> str:
@@ -1231,6 +1259,11 @@ class Trial:
 
 def _phase_path(index: int) -> str:
     return f"{PHASES}/{index:03d}"
+
+
+def _versions(origin: dict[str, str]) -> list[str]:
+    others = origin.get(OTHER_VERSIONS, "")
+    return [version_and_commit(origin), *(others.split(", ") if others else ())]
 
 
 def _texts(group: h5py.Group) -> dict[str, str]:

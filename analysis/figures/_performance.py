@@ -66,7 +66,7 @@ def _name_phases(axes: Axes, phases: Sequence[PhaseCurves], end: float) -> None:
     """Training phases by name; the tests after one together, as they are narrow."""
     for k, phase in enumerate(phases):
         if not phase.is_test:
-            _name(axes, phase.name, phase.start + phase.aeons / 2, weight="bold")
+            _name(axes, style.written(phase.name, style.LONGEST_NAME), phase.start + phase.aeons / 2, weight="bold")
         elif k == 0 or not phases[k - 1].is_test:
             tests = [phase]
             for following in phases[k + 1 :]:
@@ -99,7 +99,7 @@ def bars(axes: Axes, trials: Sequence[Trial]) -> None:
         x = len(phases) - 1 + _offset(task) + 0.11
         axes.errorbar(x, value.mean, value.sd, fmt="D", ms=2.8, color=style.PUBLISHED, mfc="white", lw=0.8, capsize=1.5, zorder=4)
     style.chance_line(axes)
-    axes.set_xticks(range(len(phases)), [f"after\n{after}" for after in phases])
+    axes.set_xticks(range(len(phases)), [f"after\n{style.written(after, style.LONGEST_NAME)}" for after in phases])
     axes.set(xlim=(-0.6, len(phases) - 0.4), ylabel="performance")
     axes.tick_params(axis="x", length=0)
 

@@ -31,15 +31,15 @@ N_HIDDEN_SHOWN = 8
 COMPASS_SIDE = 3
 PER_MILLE = 1e3  # input-to-hidden strengths are of the order of 0.01
 SHORT_NAMES = {0: "none clear", 1: "horizontal", 2: "vertical", 3: "pos. diag.", 4: "neg. diag."}
-WIDTHS = (40.0, 66.0, 38.0, 36.0)  # mm
+WIDTHS = (39.0, 65.0, 37.5, 38.5)  # mm
 ROW_MM, SCALES_MM, SMALL_PRINT_MM = 46.0, 12.0, 13.0
 LETTER_MM = 4.5  # room left of a title
 CAPTION = 5.0  # points
 NOTE = (
-    "Receptive fields: trial of seed {seed}. Cross: the agent; dashed: the block of squares in the direction of an output cell. "
+    "Receptive fields: trial with seed {seeds}. Cross: the agent; dashed: the block of squares in the direction of an output cell. "
     "Above a hidden cell's field: the particle it resembles most, and its correlation with the image of that particle; W: strength "
     "onto the output cell. Bars: share of the excitatory input that comes from hidden cells whose particle lies in the block, "
-    "mean of the eight output cells{spread}; black: were all strengths equal."
+    "mean of the eight output cells{spread}; upright line: were all strengths equal."
 )
 
 
@@ -109,7 +109,8 @@ def draw_rows(collection: Collection, rows: Sequence[tuple[str, str]]) -> Figure
         axes.set_xlim(0.0, max(other.get_xlim()[1] for other in shares))
     _scale_bars(strip, scales)
     spread = ", mean and sd over trials" if any(len(group) > 1 for group in states) else ""
-    note = NOTE.format(seed=collection.trials(experiments[0])[0].seed, spread=spread)
+    seeds = dict.fromkeys(collection.trials(experiment)[0].seed for experiment in experiments)
+    note = NOTE.format(seeds=", ".join(map(str, seeds)), spread=spread)
     style.small_print(figure, collection, experiments, note)
     return figure
 
@@ -210,4 +211,4 @@ def _scale_bars(part: SubFigure, scales: tuple[Normalize, Normalize]) -> None:
     labels = ("mean input strength (10$^{-3}$)", "input strength (10$^{-3}$)")
     for column, scale, label in zip(columns, scales, labels, strict=False):
         bar = column.colorbar(ScalarMappable(scale), cax=column.subplots(), orientation="horizontal")
-        bar.set_label(label, labelpad=1)
+        bar.set_label(label, labelpad=1, **style.FORMULA)

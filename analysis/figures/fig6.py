@@ -46,7 +46,7 @@ def draw(collection: Collection) -> Figure:
     maps = lower.subplots(1, 3, sharey=False)
     for ax, (before, after) in zip(maps, TIMES, strict=True):
         image = change_of_strengths(ax, trials, before, after)
-    lower.colorbar(image, ax=maps, label="synapses per trial", pad=0.01, aspect=30)
+    lower.colorbar(image, ax=maps, label="synapses per trial", pad=0.01, aspect=30, format="{x:g}")
     style.panel(maps[0], "C")
     style.panel(maps[1], "D")
     return figure

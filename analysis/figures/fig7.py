@@ -33,6 +33,7 @@ from ._weight_states import NAIVE, LearningStates, are_one_network, learning_sta
 EXPERIMENTS = ("sequential", "interleaved", "sleep")
 SUPPLEMENT = "sequential-sleep"
 LETTERS = ("ABC", "DEF", "GHI")
+LONGEST_TITLE = 28  # characters
 
 SET_NAMES = {"M_T1": "$M_{T1}$", "M_T2": "$M_{T2}$", "M_T1xT2": r"$M_{T1 \cap T2}$"}
 SET_LINES = {"M_T1": (style.TASK_1, "-", 2.2), "M_T2": (style.TASK_2, "-", 1.1), "M_T1xT2": ("black", "--", 0.8)}  # may coincide
@@ -73,7 +74,6 @@ class Protocol:
 
 def draw(collection: Collection) -> Figure:
     """The figure, from the trials of `EXPERIMENTS` and, if there are any, of `SUPPLEMENT`."""
-    collection.require(EXPERIMENTS)
     protocols = _read(collection)
     alone = len(protocols[0].trials) == 1
     alike = are_one_network(protocols[0].trials)
@@ -90,7 +90,7 @@ def draw(collection: Collection) -> Figure:
         for axes, letter in zip(grid[first], letters, strict=False):
             style.panel(axes, letter)
     for axes, protocol in zip(grid[0], protocols, strict=True):
-        axes.set_title(style.written(protocol.label), pad=12)
+        axes.set_title(style.written(protocol.label, LONGEST_TITLE), pad=12)
     _maps(grid[0], protocols, strengths, "strengths", _as_they_are)
     if fields:
         _maps(grid[1], protocols, fields, "receptive fields of O,\nrelative to own trial", centre_trials)
@@ -106,6 +106,7 @@ def draw(collection: Collection) -> Figure:
 def _read(collection: Collection) -> list[Protocol]:
     """The trials that all experiments of the paper's figure have; of the supplement those of them that it has."""
     names = [*EXPERIMENTS, *([SUPPLEMENT] if collection.has(SUPPLEMENT) else [])]
+    collection.require(names)
     trials = {name: {trial.seed: trial for trial in collection.trials(name)} for name in names}
     common = set.intersection(*(set(trials[name]) for name in EXPERIMENTS))
     if not common:
@@ -232,7 +233,7 @@ def _draw_distances(axes_of_row: Sequence[Axes], protocols: Sequence[Protocol], 
     for axes in axes_of_row:
         axes.set_ylim(0, top)
         axes.tick_params(labelleft=axes is axes_of_row[0])
-    axes_of_row[0].set_ylabel(row.title)
+    axes_of_row[0].set_ylabel(row.title, **style.FORMULA)
 
 
 def _label_distances(grid: np.ndarray) -> None:
@@ -249,7 +250,7 @@ def _schematic(axes: Axes, goals: Sequence[tuple[float, float]], phases: Sequenc
     """Panels G to I: a drawing of the ways, not data."""
     for x, colour, name in ((-0.8, style.TASK_1, SET_NAMES["M_T1"]), (0.8, style.TASK_2, SET_NAMES["M_T2"])):
         axes.add_patch(Ellipse((x, 0), 2.5, 1.7, fc=colour, ec=colour, alpha=0.18))
-        axes.text(2.0 * x, 0.98, name, color=colour, ha="center", va="center")
+        axes.text(2.0 * x, 0.98, name, color=colour, ha="center", va="center", **style.FORMULA)
     axes.plot(*BEGINNING, "o", ms=4, mfc="white", mec="0.3", mew=0.7)
     for start, goal, phase in zip((BEGINNING, *goals), goals, phases, strict=False):
         bend = "arc3,rad=-0.25"
@@ -269,4 +270,6 @@ def _legends(maps: Axes, distances: Axes, protocols: Sequence[Protocol]) -> None
     lines = [
         Line2D([], [], color=colour, ls=ls, lw=lw, label=f"to {SET_NAMES[name]}") for name, (colour, ls, lw) in SET_LINES.items()
     ]
-    distances.legend(handles=lines, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
+    legend = distances.legend(handles=lines, loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=1.4)
+    for text in legend.get_texts():
+        text.set(**style.FORMULA)

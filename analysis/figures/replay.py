@@ -77,7 +77,7 @@ def draw(collection: Collection) -> Figure:
     for column, group in enumerate(groups):
         _check_windows(group)
         contents = [sleep_content(trial) for trial in group]
-        title = f"{style.written(group[0].label)}: sleep in {_interleaved(group[0]).name}"
+        title = f"{style.written(group[0].label)}: sleep in {style.written(_interleaved(group[0]).name, style.LONGEST_NAME)}"
         _draw_resemblance(panels[0, column], contents, title)
         panels[0, column].set_xlim(*_limits(group[0]))
         _draw_scores(panels[1, column], [content.scores for content in contents if content.scores])

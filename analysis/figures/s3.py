@@ -39,7 +39,7 @@ def draw(collection: Collection) -> Figure:
     reach = 0.5 * BAR_WIDTH * len(STATES)
     axes.hlines(untrained, place - reach, place + reach, color="black", lw=0.8, label="before training", zorder=3)
     axes.set(xticks=place, xticklabels=[_name(kind) for kind in PARTICLE_NAMES])
-    axes.set_ylabel(f"particle responsiveness (10$^{{{SHOWN_EXPONENT}}}$)")
+    axes.set_ylabel(f"particle responsiveness (10$^{{{SHOWN_EXPONENT}}}$)", **style.FORMULA)
     axes.tick_params(axis="x", length=0)
     figure.legend(loc="outside upper center", ncols=len(STATES) + 1)
     several = any(len(collection.trials(name)) > 1 for name in EXPERIMENTS)

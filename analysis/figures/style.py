@@ -31,6 +31,11 @@ TASK_COLOURS = {1: TASK_1, 2: TASK_2}
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
+FORMULA = {"parse_math": True}  # of a text with a formula between dollar signs
+
+# In characters; those of the catalogue are shorter. Lines are of one text in the small print.
+LONGEST_LABEL, LONGEST_NAME = 40, 16
+MOST_LINES = 8
 
 RC = {
     "font.family": "sans-serif",
@@ -53,6 +58,8 @@ RC = {
     "patch.linewidth": 0.6,
     "image.cmap": "viridis",
     "pdf.fonttype": 42,  # text stays text
+    "text.usetex": False,
+    "text.parse_math": False,  # of texts from files "$" and "\\" mean themselves; our own formulas ask for it
     "savefig.facecolor": "white",
 }
 
@@ -103,10 +110,19 @@ def small_print(figure: Figure, collection: Collection, experiments: Iterable[st
     note : str, optional
         What the reader has to know besides, e.g. how a curve was averaged; comes first.
     """
-    conditions = collection.conditions(experiments or collection.experiments)
+    print_below(figure, note, collection.conditions(experiments or collection.experiments))
+
+
+def print_below(figure: Figure, *texts: str) -> None:
+    """Write texts below a figure in small print, each in lines of its own."""
     characters = int(figure.get_figwidth() * 72 / (SMALL_PRINT * 0.57))
-    lines = [line for text in (note, conditions) if text for line in textwrap.wrap(text, characters)]
+    lines = [line for text in texts for line in lines_of(text, characters)]
     figure.supxlabel("\n".join(lines), x=0.005, ha="left", fontsize=SMALL_PRINT, color="0.35", linespacing=1.3)
+
+
+def lines_of(text: str, characters: int) -> list[str]:
+    """A text in lines of so many characters, `MOST_LINES` at most; what is too long ends in an ellipsis."""
+    return textwrap.wrap(_shown(text), characters, max_lines=MOST_LINES, placeholder=" …")
 
 
 def phase_colour(name: str) -> str:
@@ -118,9 +134,23 @@ def phase_colour(name: str) -> str:
     return TASK_1 if name.endswith("T1") else TASK_2
 
 
-def written(label: str) -> str:
-    """A label of the catalogue as it is set in a figure: with arrows."""
-    return label.replace("->", "→")
+def written(name: str, longest: int = LONGEST_LABEL) -> str:
+    """The label of a trial or the name of a phase as it is set in a figure: with arrows, an ellipsis if it is too long.
+
+    Parameters
+    ----------
+    name : str
+        From a file.
+    longest : int, optional
+        Characters.
+    """
+    text = _shown(name).replace("->", "→")
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _shown(text: str) -> str:
+    """A text from a file on one line, without control characters."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
 def chance_line(axes: Axes) -> None:

@@ -1,7 +1,5 @@
 """Performance in the last tests of a sweep against its parameters: curves, or maps for two parameters."""
 
-import textwrap
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +9,7 @@ from . import style
 
 PANEL_HEIGHT_MM = 62.0
 LOGARITHMIC_FROM = 8.0  # largest value / smallest value
+CELLS_WITH_SD = 6  # of a map, in a row or column: in more there is no room for it
 TASKS = (1, 2)
 
 
@@ -24,16 +23,17 @@ def draw(table: SweepTable) -> Figure:
     Returns
     -------
     Figure
-        With two parameters, a map of mean performance for each task; otherwise a panel per parameter, performance on both tasks,
-        mean ± sd over the trials, all values of the other parameters together.
+        With two parameters, a map of mean performance for each task, with sd where there is room; otherwise a panel per
+        parameter, performance on both tasks, mean ± sd over the trials, all values of the other parameters together.
     """
     rows = 1 if len(table.names) == 2 else -(-len(table.names) // 2)
     width = style.FULL_WIDTH_MM if len(table.names) > 1 else 1.3 * style.COLUMN_WIDTH_MM
     figure = style.new_figure(width, rows * PANEL_HEIGHT_MM)
-    figure.suptitle(f"{style.written(table.label)}: tests after {table.last_tests}", fontsize=style.NORMAL)
+    title = f"{style.written(table.label)}: tests after {style.written(table.last_tests, style.LONGEST_NAME)}"
+    figure.suptitle(title, fontsize=style.NORMAL)
     if len(table.names) == 2:
         _draw_maps(figure, table)
-        note = "Mean over trials."
+        note = f"Mean {'and sd ' if _has_room_for_sd(table) else ''}over trials."
     else:
         panels = figure.subplots(rows, min(2, len(table.names)), squeeze=False, sharey=True)
         for axes in panels.flat[len(table.names) :]:
@@ -43,15 +43,7 @@ def draw(table: SweepTable) -> Figure:
         note = "Mean and sd over trials; small points: trials."
         note += " All values of the other parameters together." if len(table.names) > 1 else ""
     seeds = len({row.seed for row in table.rows})
-    text = f"{note} {seeds} trial{'s' if seeds > 1 else ''} per point, {', '.join(table.conditions)}"
-    figure.supxlabel(
-        "\n".join(textwrap.wrap(text, int(figure.get_figwidth() * 72 / (style.SMALL_PRINT * 0.57)))),
-        x=0.005,
-        ha="left",
-        fontsize=style.SMALL_PRINT,
-        color="0.35",
-        linespacing=1.3,
-    )
+    style.print_below(figure, f"{note} {seeds} trial{'s' if seeds > 1 else ''} per point, {', '.join(table.conditions)}")
     return figure
 
 
@@ -80,22 +72,29 @@ def _draw_maps(figure: Figure, table: SweepTable) -> None:
     across, up = table.names
     xs, ys = table.axis(across), table.axis(up)
     panels = figure.subplots(1, 2)
-    means = {
-        task: np.array([[float(table.spread(task, {across: x, up: y}).mean) for x in xs] for y in ys], float) for task in TASKS
-    }
+    spreads = {task: [[table.spread(task, {across: x, up: y}) for x in xs] for y in ys] for task in TASKS}
+    means = {task: np.array([[float(s.mean) for s in row] for row in spreads[task]]) for task in TASKS}
     known = np.concatenate([mean[~np.isnan(mean)] for mean in means.values()])
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
     for axes, task in zip(panels, TASKS, strict=True):
         image = axes.imshow(means[task], origin="lower", aspect="auto", vmin=low, vmax=high)
         for (row, column), mean in np.ndenumerate(means[task]):
             colour = "black" if mean > (low + high) / 2 else "white"
-            axes.text(column, row, "-" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color=colour)
+            text = "-" if np.isnan(mean) else f"{mean:.2f}"
+            sd = spreads[task][row][column].sd
+            if sd == sd and _has_room_for_sd(table):
+                text += f"\n± {sd:.2f}"
+            axes.text(column, row, text, ha="center", va="center", color=colour)
         axes.set_xticks(range(len(xs)), [_written(x) for x in xs])
         axes.set_yticks(range(len(ys)), [_written(y) for y in ys])
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.set_title(f"Task {task}")
     figure.colorbar(image, ax=panels, label="performance")
+
+
+def _has_room_for_sd(table: SweepTable) -> bool:
+    return max(len(table.axis(name)) for name in table.names) <= CELLS_WITH_SD
 
 
 def _is_logarithmic(values: list[Value]) -> bool:

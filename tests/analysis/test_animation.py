@@ -112,6 +112,17 @@ def test_without_a_task_all_that_was_eaten_is_counted(axes):
     assert texts(world) == ["epoch 104", "", "3 eaten"]
 
 
+def test_a_title_is_written_as_it_is_and_ends_in_its_scene():
+    for title, shown in ((r"$\frac{a_b $ \ x^2 %", r"$\frac{a_b $ \ x^2 %"), ("title " * 20, "title " * 6 + "title…")):
+        with style.applied():
+            stage = Stage([scene(title=title), scene()], small_print=title)
+            stage.figure.canvas.draw()
+        label = stage.figure.axes[0]._left_title
+        assert label.get_text() == shown
+        assert label.get_window_extent().x1 <= stage.figure.bbox.x1 / 2
+        assert title.strip() in " ".join(stage.figure.texts[0].get_text().split())
+
+
 def test_a_gif_has_a_frame_per_epoch_of_the_shortest_scene(tmp_path):
     heard = []
     write_animation(tmp_path / "a.gif", [scene(5), scene(4)], frames_per_second=5, small_print="a test", progress=heard.append)

@@ -134,7 +134,7 @@ def test_figure_5_has_a_row_per_state_of_one_trial(collection):
     assert strongest == ["W 5.00", "W 10.00", "W 20.00"]
     letters = [text.get_text() for row in figure.subfigs for part in row.subfigs for text in part.texts]
     assert [text for text in letters if len(text) == 1] == list("ABCDEFGHIJKL")
-    assert "trial of seed 6" in small_print(figure)
+    assert "trial with seed 6" in small_print(figure)
 
 
 def test_shares_are_of_all_output_cells_and_trials(collection):

@@ -2,6 +2,7 @@
 
 import math
 
+import h5py
 import pytest
 from pretend_engine import PretendEngine
 
@@ -11,7 +12,8 @@ from foraging_snn.analysis.results import TestRow, results
 from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments
 from foraging_snn.recording import Trial
-from foraging_snn.running import run_trial, run_unsupervised
+from foraging_snn.running import run_trial
+from foraging_snn.starting import run_unsupervised
 from foraging_snn.states import load_state, save_state
 
 TINY = preset("tiny")
@@ -192,3 +194,10 @@ def test_conditions_name_preset_shortening_start_and_engine(trial, start):
         "engine pretend",
     )
     assert conditions[-1].startswith("foraging_snn ")
+
+
+def test_conditions_name_the_version_that_went_on_with_a_trial(trial):
+    begun = trial("task1", 1)
+    with h5py.File(begun.path, "r+") as file:
+        file["provenance"].attrs["other_versions"] = "9.1 (0123456789abcdef+changes), 9.2"
+    assert results([Trial(begun.path)]).conditions[-1] == "in part computed by another version: 9.1 (0123456+changes), 9.2"
