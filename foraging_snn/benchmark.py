@@ -21,7 +21,7 @@ import typer
 from joblib import Parallel, delayed
 
 from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, engine_class, initial_state, preset
-from foraging_snn.running import packaged_states, read_start
+from foraging_snn.starting import packaged_states, read_start
 from foraging_snn.states import load_state, save_state
 from foraging_snn.terminal import add_row, new_table, print_table
 

@@ -51,6 +51,9 @@ LOCK_NAME = ".foraging_snn.lock"  # in the folder of the files
 CHECKPOINT_FILE, TRIAL_FILE = "checkpoint.h5", "trial.h5"
 GENERATIONS_KEPT = 2
 LOCK_PATIENCE_SECONDS = 15.0  # the process of a trial whose coordinator was killed takes a moment to notice
+LOCK_POLL_SECONDS = 0.05
+ONE_WRITER = "two runs cannot write to one place"
+WITHOUT_LOCKS = (ENOLCK, ENOSYS, ENOTSUP)  # a disk that has none
 COPY_BYTES = 4 * 1024**2
 
 
@@ -77,19 +80,21 @@ def locked(path: Path, what: str, patience_seconds: float = 0.0) -> Iterator[Non
     what : str
         What is locked, for the message.
     patience_seconds : float
-        How long to wait for it.
+        How long to wait for a process that has it; for each one anew, if it goes from hand to hand.
 
     Raises
     ------
     CheckpointError
         Another process has it, or the file cannot be written.
     """
-    deadline = time.monotonic() + patience_seconds
+    holder, deadline = "", 0.0
     try:
         while (descriptor := _take(path)) is None:
+            if (now_held_by := _holder(path)) != holder:
+                holder, deadline = now_held_by, time.monotonic() + patience_seconds
             if time.monotonic() >= deadline:
-                raise CheckpointError(f"{what}: in use by {_holder(path)}; two runs cannot write to one place")
-            time.sleep(0.1)
+                raise CheckpointError(f"{what}: in use by {holder}; {ONE_WRITER}")
+            time.sleep(LOCK_POLL_SECONDS)
     except OSError as problem:
         raise CheckpointError(f"{what}: cannot be written to: {reason(problem)}") from None
     try:
@@ -101,25 +106,32 @@ def locked(path: Path, what: str, patience_seconds: float = 0.0) -> Iterator[Non
 
 def _take(path: Path) -> int | None:
     """Descriptor of the locked file; None if another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except FileNotFoundError:  # its folder has been removed meanwhile
+    except (FileNotFoundError, FileExistsError):  # its folder is being removed by another process, unless it is no folder at all
+        if os.path.lexists(path.parent) and not path.parent.is_dir():
+            raise
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _is_file_of(descriptor, path):
             raise BlockingIOError
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        os.write(descriptor, f"{this_process()}\n".encode())
     except BlockingIOError:
         os.close(descriptor)
         return None
     except OSError as problem:
-        if problem.errno not in (ENOLCK, ENOSYS, ENOTSUP):  # a disk without locks
+        if problem.errno not in WITHOUT_LOCKS:
             os.close(descriptor)
             raise
     return descriptor
+
+
+def this_process() -> str:
+    """For others that are kept out."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _is_file_of(descriptor: int, path: Path) -> bool:

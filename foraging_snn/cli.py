@@ -8,34 +8,33 @@ import os
 import shlex
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import foraging_snn
-from foraging_snn.checkpoints import TrialIdentity
+from foraging_snn.checkpoints import TrialCheckpoints
 from foraging_snn.conditions import run_conditions
-from foraging_snn.disk import check_space, check_space_of_all
-from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, engine_class, preset
+from foraging_snn.disk import check_space, check_space_of_state
+from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, Phase, engine_class, preset
 from foraging_snn.progress import Board, TrialsBoard, duration
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.recording import RecordingError, Trial
-from foraging_snn.resuming import ResumeError, output_folder
+from foraging_snn.resuming import ResumeError, Trials, complete_files, notes_of_versions, output_folder, prepare_start_state
 from foraging_snn.running import (
     CHECKPOINT_MINUTES,
     RunError,
     identity_of,
-    load_start,
     phases_to_run,
-    prepare_output,
     recorded_phases,
     run_trial,
-    run_unsupervised,
     trial_path,
     trial_seeds,
 )
-from foraging_snn.states import StateError, load_state, save_state
+from foraging_snn.starting import StartStatePlan, load_start
+from foraging_snn.states import StateError, load_state
 from foraging_snn.stopping import StopRequest
 from foraging_snn.terminal import (
     FORESEEN,
@@ -77,6 +76,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _place(text: str | Path) -> Path:
+    """What --out names.
+
+    Raises
+    ------
+    typer.BadParameter
+        It is empty, which would stand for the current folder.
+    """
+    if not str(text):
+        raise typer.BadParameter("it is empty, allowed is a name, or . for the current folder")
+    return Path(text)
+
+
+def _out_option(metavar: str, meaning: str) -> Any:
+    return typer.Option("--out", metavar=metavar, help=meaning, parser=_place)
+
 
 PresetOption = Annotated[
     str | None,
@@ -153,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     int
         Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or the reader of the output has closed
         it; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
-        says how to go on: 3 --max-hours is over; 130 Ctrl-C; 143 SIGTERM.
+        says how to go on: 3 --max-hours is over; 129 SIGHUP; 130 Ctrl-C; 143 SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
@@ -279,7 +296,7 @@ def show_parameters(
 def run(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files, one per trial.")],
+    out: Annotated[Path, _out_option("DIR", "Folder for the files, one per trial.")],
     engine: EngineOption = DEFAULT_ENGINE,
     preset_name: PresetOption = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 1,
@@ -306,10 +323,10 @@ def run(
     start = load_start(start_from, parameters) if start_from else None
     workers = context.with_resource(_workers(jobs, scheduler))
     paths = [trial_path(out, name, trial_seed) for trial_seed in seeds]
-    at_a_time = min(workers.jobs, trials)
-    check_space(out, dict.fromkeys(paths, recorded_phases(chosen, started=start is not None)), parameters, at_a_time)
+    contents = dict.fromkeys(paths, recorded_phases(chosen, started=start is not None))
     identities = [identity_of([chosen], parameters, trial_seed, engine, start) for trial_seed in seeds]
-    is_done = _prepared(context, out, [(row, [path]) for row, path in zip(identities, paths, strict=True)], resume)
+    tasks = [(row, [path]) for row, path in zip(identities, paths, strict=True)]
+    is_done = _prepared(context, out, tasks, [(contents, parameters)], workers.jobs, resume)
     phases = phases_to_run(chosen, started=start is not None)
     epochs = sum(phase.epochs for phase in phases)
     typer.echo(f"{name}: {chosen.label}; {trials} x {epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
@@ -324,13 +341,13 @@ def run(
         raise typer.Exit(NOT_ALL_WELL if failed else 0)
 
     began = time.monotonic()
-    with ready_engines(engine, parameters) as (ready,), request.listening():
-        for k, path in enumerate(paths):
-            if is_done[k]:
-                typer.echo(f"trial {k + 1}/{trials}  complete already")
-                continue
+    for k in (k for k in range(trials) if is_done[k]):
+        typer.echo(f"trial {k + 1}/{trials}  complete already")
+    engines = nullcontext([None]) if all(is_done) else ready_engines(engine, parameters)
+    with engines as (ready,), request.listening():
+        for k in (k for k in range(trials) if not is_done[k]):
             with (
-                saying_what_is_left([path], request, f"{_command(context)} {RESUME}"),
+                saying_what_is_left([paths[k]], request, f"{_command(context)} {RESUME}"),
                 Board(parameters.timing.epochs_per_aeon, stop_wanted=request.is_wanted) as board,
             ):
                 run_trial(
@@ -339,7 +356,7 @@ def run(
                     seed=seeds[k],
                     trial=k,
                     engine=ready,
-                    path=path,
+                    path=paths[k],
                     command_line=_command(context),
                     start=start,
                     progress=board.trial(f"trial {k + 1}/{trials}", epochs),
@@ -370,12 +387,26 @@ def _stop_request(checkpoint_minutes: float, max_hours: float | None) -> StopReq
     return StopRequest(max_hours)
 
 
-def _prepared(context: typer.Context, out: Path, trials: list[tuple[TrialIdentity, list[Path]]], resume: bool) -> list[bool]:
-    """Make ready the folder for trials, and keep other runs out of it until the command ends; which trials are complete."""
-    outlooks = context.with_resource(output_folder(out, trials, resume))
-    for outlook in outlooks:
-        for note in outlook.notes:
-            typer.echo(f"{PROGRAM}: {note}", err=True)
+def _prepared(
+    context: typer.Context,
+    out: Path,
+    trials: Trials,
+    runs: list[tuple[dict[Path, tuple[Phase, ...]], Parameters]],
+    jobs: int,
+    resume: bool,
+    table: bool = False,
+) -> list[bool]:
+    """See that there is room for trials, make ready their folder, and keep other runs away from them until the command ends.
+
+    `runs` and `jobs` as for :func:`check_space`, all else as for :func:`output_folder`; gives which trials are complete.
+    """
+    complete = complete_files(trials) if resume else set()
+    to_come = [TrialCheckpoints(paths[0].parent, row).folder for row, paths in trials if not complete.issuperset(paths)]
+    lacking = [({path: held for path, held in files.items() if path not in complete}, p) for files, p in runs]
+    check_space(out, lacking, min(jobs, len(to_come)), to_come)
+    outlooks = context.with_resource(output_folder(out, trials, resume, complete, table))
+    for note in (*(note for outlook in outlooks for note in outlook.notes), *notes_of_versions(outlooks)):
+        typer.echo(f"{PROGRAM}: {printable(note)}", err=True)
     return [outlook.is_complete for outlook in outlooks]
 
 
@@ -388,7 +419,7 @@ def _print_results_of(trials: list[Trial]) -> None:
 @app.command()
 def reproduce(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files, one per experiment and trial.")],
+    out: Annotated[Path, _out_option("DIR", "Folder for the files, one per experiment and trial.")],
     names: Annotated[
         str | None, typer.Option("--experiments", metavar="A,B,C", help="Names from `foraging-snn list`. Default: all.")
     ] = None,
@@ -426,9 +457,9 @@ def reproduce(
     start = load_start(start_from, parameters) if start_from else None
     workers = context.with_resource(_workers(jobs, scheduler))
     plan = Plan(chosen, parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
-    check_space(out, plan.contents, parameters, min(workers.jobs, trials))
     planned = planned_trials(plan)
-    is_done = _prepared(context, out, [(trial.identity, trial.paths) for trial in planned], resume)
+    tasks = [(trial.identity, trial.paths) for trial in planned]
+    is_done = _prepared(context, out, tasks, [(plan.contents, parameters)], workers.jobs, resume)
     typer.echo(f"{', '.join(row.name for row in chosen)}; {trials} x {plan.epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
     print_conditions(run_conditions(parameters, plan.phases, str(start) if start else None))
 
@@ -442,7 +473,7 @@ def reproduce(
 def sweep(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder; in it one per combination, a table and a figure.")],
+    out: Annotated[Path, _out_option("DIR", "Folder; in it one per combination, a table and a figure.")],
     over: Annotated[
         list[str] | None,
         typer.Option("--over", metavar="NAME=A,B,...", help="Values of a parameter; given again, all combinations are run."),
@@ -483,9 +514,11 @@ def sweep(
     planned = plans(points, name, base)
     check_results_can_be_written(out, may_replace=resume)
     workers = context.with_resource(_workers(jobs, scheduler))
-    check_space_of_all(out, [(plan.contents, plan.parameters) for plan in planned], min(workers.jobs, trials * len(planned)))
+    contents = [(plan.contents, plan.parameters) for plan in planned]
     tasks = [trial for plan, point in zip(planned, points, strict=True) for trial in planned_trials(plan, point.label)]
-    is_done = _prepared(context, out, [(trial.identity, trial.paths) for trial in tasks], resume)
+    identified = [(trial.identity, trial.paths) for trial in tasks]
+    is_done = _prepared(context, out, identified, contents, workers.jobs, resume, table=True)
+    check_results_can_be_written(out, may_replace=resume)  # again: now no other sweep can write them
     epochs = sum(trial.plan.epochs for trial in tasks)
     size = f"{len(points)} combinations x {trials}, {epochs:,} epochs"
     typer.echo(f"{name}: {chosen.label}; {size}, seed{_span(seeds)}, engine {engine}")
@@ -551,33 +584,42 @@ def _span(seeds: range) -> str:
 @app.command()
 def unsupervised(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="FILE.h5", help="File for the state.")],
+    out: Annotated[Path, _out_option("FILE.h5", "File for the state.")],
     engine: EngineOption = DEFAULT_ENGINE,
     preset_name: PresetOption = None,
     seed: SeedOption = 0,
     file: FileOption = None,
     changes: SetOption = None,
+    resume: ResumeOption = False,
+    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
+    max_hours: MaxHoursOption = None,
 ) -> None:
     """Make a start state for `run --start-from`.
 
-    Runs the unsupervised phase and saves the state after it.
+    Runs the unsupervised phase and saves the state after it. Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume
+    goes on, also after a crash.
     """
+    request = _stop_request(checkpoint_minutes, max_hours)
     parameters = chosen_parameters(preset_name, file, changes)
     trial_seeds(seed, 1)
     engine_class(engine)
-    prepare_output([out])
-    phase = experiment("task1", parameters).phases[0]
-    typer.echo(f"unsupervised phase; {phase.epochs:,} epochs, seed {seed}, engine {engine}")
-    print_conditions(run_conditions(parameters, [phase], None))
-    with (
-        saying_what_is_left([out]),
-        ready_engines(engine, parameters) as (ready,),
-        Board(parameters.timing.epochs_per_aeon) as board,
-    ):
-        state = run_unsupervised(phase, parameters, seed=seed, engine=ready, progress=board.trial("", phase.epochs))
-        aeons = phase.epochs // parameters.timing.epochs_per_aeon
-        note = f"state after {aeons} aeons of the unsupervised phase, preset {parameters.preset}, engine {engine}, seed {seed}"
-        save_state(out, state, parameters, command_line=context.obj or PROGRAM, note=note)
+    plan = StartStatePlan(out, parameters, seed, engine, _command(context))
+    check_space_of_state(out, parameters)
+    outlook = prepare_start_state(plan, resume)
+    for note in outlook.notes:
+        typer.echo(f"{PROGRAM}: {note}", err=True)
+    typer.echo(f"unsupervised phase; {plan.phase.epochs:,} epochs, seed {seed}, engine {engine}")
+    print_conditions(run_conditions(parameters, [plan.phase], None))
+    if outlook.is_complete:
+        typer.echo("complete already")
+    else:
+        with (
+            saying_what_is_left([out], request, f"{_command(context)} {RESUME}"),
+            ready_engines(engine, parameters) as (ready,),
+            request.listening(),
+            Board(parameters.timing.epochs_per_aeon, stop_wanted=request.is_wanted) as board,
+        ):
+            plan.make(ready, board.trial("", plan.phase.epochs), checkpoint_minutes)
     typer.echo(out)
 
 
@@ -604,10 +646,9 @@ def show_table(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR|FILE",
-            help="Write tables.md, tables.csv and tables.json to a folder, or a file as its ending says (.md, .csv, .json, .txt). "
+        _out_option(
+            "DIR|FILE",
+            "Write tables.md, tables.csv and tables.json to a folder, or a file as its ending says (.md, .csv, .json, .txt). "
             "Tables written before are replaced.",
         ),
     ] = None,
@@ -627,7 +668,7 @@ def draw_figures(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, as `reproduce` makes it.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR2", help="Folder for figures and tables, replacing old ones. Default DIR/figures."),
+        _out_option("DIR2", "Folder for figures and tables, replacing old ones. Default DIR/figures."),
     ] = None,
     only: Annotated[
         str | None, typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay. Default: all.")
@@ -649,7 +690,7 @@ def animate(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, recorded with spikes and positions.")],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE.gif|.mp4", help="The animation. Default: beside FILE, as GIF. MP4 needs ffmpeg."),
+        _out_option("FILE.gif|.mp4", "The animation. Default: beside FILE, as GIF. MP4 needs ffmpeg."),
     ] = None,
     phases: Annotated[
         list[str] | None,
@@ -697,7 +738,7 @@ def compare_engines(
 @app.command()
 def demo(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the figure and the files.")] = Path("foraging-demo"),
+    out: Annotated[Path, _out_option("DIR", "Folder for the figure and the files.")] = Path("foraging-demo"),
     engine: EngineOption = DEFAULT_ENGINE,
     seed: SeedOption = 0,
 ) -> None:

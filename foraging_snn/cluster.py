@@ -3,22 +3,30 @@
 Needs `pip install foraging-snn[dask]`. How trials are watched and stopped is in scheduling.py.
 """
 
+import logging
 import socket
-from asyncio import CancelledError
-from collections.abc import Iterator, Sequence
+import threading
+import time
+from asyncio import CancelledError as CoroutineCancelledError
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import foraging_snn
-from foraging_snn.provenance import provenance
+from foraging_snn.provenance import provenance, version_and_commit
 from foraging_snn.running import RunError
 from foraging_snn.scheduling import BEAT, SHARED_FOLDER_NEEDED, Channel, Heartbeat, Task, TrialEnd, died, run_task
 from foraging_snn.terminal import one_line
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 CONNECT_SECONDS = 10  # to reach the scheduler, and again for it to have a worker
+LOOK_SECONDS = 1.0  # between two looks at what the scheduler has
+ANSWER_SECONDS = 5.0  # a scheduler that is busy takes its time
+NO_WORKER_SECONDS = 5.0  # without a worker, until that is told
 
 
 class ClusterWorkers:
@@ -35,7 +43,7 @@ class ClusterWorkers:
     ------
     RunError
         `jobs` out of range; Dask is not installed; the scheduler is not reached, or has no worker, within `CONNECT_SECONDS`; a
-        worker has several threads.
+        worker has several threads, lacks foraging_snn or has another version of it.
     """
 
     def __init__(self, address: str, jobs: int | None = None):
@@ -45,10 +53,18 @@ class ClusterWorkers:
         self._client = _connected(address)
         try:
             threads = self._wait_for_workers()
+            self._check_workers()
+            self._scheduler = self._identity()["id"]
         except BaseException:
             self._client.close()
             raise
         self.jobs = min(jobs or len(threads), len(threads))
+        self._given_out = _GivenOut()
+        self._worker_seen_at = self._looked_at = time.monotonic()
+        self._told_of_none = False
+
+    def _identity(self) -> dict[str, Any]:
+        return self._client.sync(self._client.scheduler.identity, callback_timeout=ANSWER_SECONDS)
 
     def _wait_for_workers(self) -> dict[str, int]:
         """Threads of each worker."""
@@ -66,7 +82,8 @@ class ClusterWorkers:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._client.close()
+        with _quiet():
+            self._client.close()
 
     def place(self, shared: Path) -> Path:
         """See :class:`foraging_snn.scheduling.Workers`."""
@@ -82,20 +99,60 @@ class ClusterWorkers:
         Raises
         ------
         RunError
-            A worker lacks foraging_snn, has another version of it, or does not see the folder.
+            A worker does not see the folder.
         """
         from joblib import Parallel, delayed
 
         self._check_workers(channel.folder)
-        backend = _backend(self._client, tasks, channel)
+        backend = _backend(self._client, tasks, channel, self._given_out)
         # No more trials than workers at a time: Dask holds the death of a worker against all tasks that wait for it.
         parallel = Parallel(backend=backend, return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1)
-        return parallel(delayed(run_task)(task, number, channel) for number, task in enumerate(tasks))
+        begun = takewhile(lambda _: not self.are_lost(), enumerate(tasks))
+        with _quiet():
+            yield from parallel(delayed(run_task)(task, number, channel) for number, task in begun)
 
-    def _check_workers(self, folder: Path) -> None:
+    def look(self, stopping: bool) -> str:
+        """See :class:`foraging_snn.scheduling.Workers`."""
+        if self.are_lost() or time.monotonic() - self._looked_at < LOOK_SECONDS:
+            return ""
+        try:
+            found = self._identity()
+        except TimeoutError:
+            return ""
+        except (OSError, AttributeError):  # nobody is there; the client has given up
+            found = {"id": ""}
+        finally:
+            self._looked_at = time.monotonic()
+        if found["id"] != self._scheduler:
+            self._given_out.give_up(lost=True)
+            return ""
+        return self._told_of_workers(len(found["workers"]), stopping)
+
+    def _told_of_workers(self, n: int, stopping: bool) -> str:
+        now = time.monotonic()
+        if n:
+            self._worker_seen_at = now
+            was_told, self._told_of_none = self._told_of_none, False
+            return f"the Dask cluster has workers again: {n}" if was_told else ""
+        if stopping:
+            self._given_out.give_up()
+        elif not self._told_of_none and now - self._worker_seen_at >= NO_WORKER_SECONDS:
+            self._told_of_none = True
+            return f"the Dask cluster has no worker; waiting for one (dask worker {self._address} --nthreads 1); Ctrl-C stops"
+        return ""
+
+    def are_lost(self) -> bool:
+        """See :class:`foraging_snn.scheduling.Workers`."""
+        return self._given_out.are_lost
+
+    def _check_workers(self, folder: Path | None = None) -> None:
         here = _facts(folder)
-        for worker, there in self._client.run(_facts, folder, on_error="return").items():
-            if isinstance(there, ImportError):
+        try:
+            found = self._client.run(_facts, folder, on_error="return")
+        except Exception as error:  # Dask raises whatever it cannot read of an answer
+            raise RunError(f"--scheduler: the workers do not answer: {type(error).__name__}: {one_line(error)}") from None
+        for worker, there in found.items():
+            if isinstance(there, ImportError) or "ModuleNotFoundError" in str(there):  # the latter if it lacks this one
                 raise RunError(f"--scheduler: worker {worker} lacks a package: {one_line(there)}")
             if isinstance(there, BaseException):
                 raise RunError(f"--scheduler: worker {worker}: {type(there).__name__}: {one_line(there)}")
@@ -127,14 +184,47 @@ def _connected(address: str) -> "Client":
         raise RunError(f"--scheduler: {address}: not reached within {CONNECT_SECONDS} s: {one_line(error)}") from None
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(folder: Path | None) -> dict[str, Any]:
     """What is asked of a worker."""
-    commit = provenance("", "")["git_commit"]
-    version = f"{foraging_snn.__version__}{f' ({commit})' if commit else ''}"
-    return {"version": version, "sees_folder": folder.is_dir(), "host": socket.gethostname()}
+    version = version_and_commit(provenance("", ""))
+    return {"version": version, "sees_folder": folder is None or folder.is_dir(), "host": socket.gethostname()}
 
 
-def _backend(client: "Client", tasks: Sequence[Task], channel: Channel):
+class _GivenOut:
+    """The trials that the cluster has, by number; each is settled once, by its result or because there will be none.
+
+    Attributes
+    ----------
+    are_lost : bool
+        The scheduler that had them is there no more.
+    """
+
+    def __init__(self) -> None:
+        self.are_lost = False
+        self._callbacks: dict[int, Callable[[tuple[int, Future | None]], None]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, number: int, callback: "Callable[[tuple[int, Future | None]], None]") -> None:
+        """The cluster has a trial."""
+        self._callbacks[number] = callback
+        if self.are_lost:
+            self.settle(number, None)
+
+    def settle(self, number: int, result: "Future | None") -> None:
+        """Call back with a result."""
+        with self._lock:
+            callback = self._callbacks.pop(number, None)
+        if callback:
+            callback((number, result))
+
+    def give_up(self, lost: bool = False) -> None:
+        """Call back for all, without results."""
+        self.are_lost = self.are_lost or lost
+        for number in list(self._callbacks):
+            self.settle(number, None)
+
+
+def _backend(client: "Client", tasks: Sequence[Task], channel: Channel, given_out: _GivenOut):
     """joblib's Dask backend, but a trial that Dask gives up becomes one that failed, and the others go on.
 
     Calls are handed to Dask as they are: joblib's own way puts arguments on single workers, which can die with them, and opens a
@@ -144,18 +234,43 @@ def _backend(client: "Client", tasks: Sequence[Task], channel: Channel):
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs):
+            return 2  # for 1, joblib would compute here; how many there are at a time, `pre_dispatch` says
+
         def submit(self, func, callback=None):
             ((function, arguments, _),) = func.items  # a call of run_task
+            number = arguments[1]
             future = self.client.submit(function, *arguments, pure=False)
-            future.add_done_callback(lambda done: callback((arguments[1], done)))
+            given_out.add(number, callback)
+            future.add_done_callback(lambda done: given_out.settle(number, done))
             return future
 
         def retrieve_result_callback(self, numbered):
             number, done = numbered
+            stopped = number, TrialEnd(tasks[number].seed, stopped=True)
+            if done is None:
+                return [stopped]
             try:
                 return [done.result()]
-            except (Exception, CancelledError) as error:
+            except (CancelledError, CoroutineCancelledError):  # the scheduler has died, or somebody has restarted it
+                given_out.give_up(lost=True)
+                return [stopped]
+            except Exception as error:
                 reason = f"given up by the Dask cluster: {type(error).__name__}: {one_line(error)}"
                 return [(number, died(tasks[number], number, channel, "" if isinstance(error, KilledWorker) else reason))]
 
     return Backend(client=client)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from printing what is told in one line here."""
+    logs = [logging.getLogger(name) for name in ("distributed", "distributed.client")]
+    levels = [log.level for log in logs]
+    for log in logs:
+        log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for log, level in zip(logs, levels, strict=True):
+            log.setLevel(level)

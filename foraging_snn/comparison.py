@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from foraging_snn.models import Activity, Block, Engine, FullRecorder, NetworkState, Parameters, Phase, engine_class, initial_state
-from foraging_snn.running import packaged_states, read_start
+from foraging_snn.starting import packaged_states, read_start
 from foraging_snn.terminal import add_row, new_table, print_table
 
 STRETCH_EPOCHS = 1000  # that both engines run on their own

@@ -3,6 +3,7 @@
 It starts from a state after the unsupervised phase that comes with the package, and is short everywhere; it says so.
 """
 
+import io
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,25 +19,28 @@ import typer
 
 from foraging_snn.analysis.results import results
 from foraging_snn.conditions import run_conditions
-from foraging_snn.models import Engine, EpochRecords, Parameters, engine_class, performance
+from foraging_snn.disk import check_space
+from foraging_snn.models import Engine, EpochRecords, Parameters, Phase, engine_class, performance
 from foraging_snn.progress import Board, duration
 from foraging_snn.protocols import Experiment, experiments
 from foraging_snn.recording import Trial
 from foraging_snn.running import (
-    Listener,
-    check_start,
     phases_to_run,
     prepare_output,
-    read_start,
+    recorded_phases,
     run_trial,
     trial_path,
     trial_seeds,
 )
+from foraging_snn.starting import check_start, read_start
 from foraging_snn.states import SavedState
+from foraging_snn.stopping import StopRequest
 from foraging_snn.terminal import print_conditions, print_results, ready_engines, saying_what_is_left
+from foraging_snn.trunk import Listener
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NAME = "demo"
 START = "after-unsupervised"
@@ -44,6 +48,8 @@ TRIALS = 2
 CHANCE = 0.5
 CONFIDENCE = 0.95
 CURVE_POINTS = 40  # of a training phase in the figure
+ROW_MM, BELOW_MM = 52.0, 12.0
+DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,11 @@ class _Plan:
         return [(e, k, trial_path(self.out, e.name, seed)) for e in longest_first for k, seed in enumerate(self.seeds)]
 
     @property
+    def contents(self) -> dict[Path, tuple[Phase, ...]]:
+        """The phases in each file of a trial."""
+        return {path: recorded_phases(experiment, started=True) for experiment, _, path in self.runs}
+
+    @property
     def figure(self) -> Path:
         """File of the figure."""
         return self.out / f"{NAME}.png"
@@ -226,24 +237,43 @@ def run_demo(
     -------
     bool
         Whether everything was shown.
+
+    Raises
+    ------
+    RunError
+        There is not enough room for the files, one of them exists already, or a trial fails.
+    Interrupted
+        Ctrl-C, SIGTERM or SIGHUP; the message says what is left of the files.
     """
     engine_class(engine_name)
     show = SHOWS[engine_name]
     plan = _plan(out, seed, command_line, start_name, show.experiments, show.lengths if changes is None else changes)
-    prepare_output([*(path for _, _, path in plan.runs), plan.figure])
+    check_space(out, [(plan.contents, plan.parameters)], jobs=0)  # there are no checkpoints
+    files = list(plan.contents)
+    prepare_output([*files, plan.figure])
+    request = StopRequest()
+    with request.listening(asked=_interrupt), saying_what_is_left(files, request):
+        return _show(plan, engine_name, show.side_by_side)
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _show(plan: _Plan, engine_name: str, side_by_side: bool) -> bool:
     phases = list(dict.fromkeys(phase for e in plan.experiments for phase in phases_to_run(e, started=True)))
     conditions = run_conditions(plan.parameters, phases, str(plan.start))
     conditions += (f"{TRIALS} trials, engine {engine_name}; the paper has at least 10",)
     typer.echo("A spiking network forages: " + "; ".join(experiment.label for experiment in plan.experiments))
     print_conditions(conditions)
     began = time.monotonic()
-    _run_trials(plan, engine_name, show.side_by_side)
+    _run_trials(plan, engine_name, side_by_side)
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
     trials = plan.trials()
     found = results([trial for group in trials.values() for trial in group])
     print_results(replace(found, comparisons=()))  # two trials do not tell; the claims below count particles
     save_figure(plan.figure, trials, conditions)
-    for path in (*sorted(path for _, _, path in plan.runs), plan.figure):
+    for path in (*sorted(plan.contents), plan.figure):
         typer.echo(path)
     return _verdict(claims(trials))
 
@@ -253,7 +283,6 @@ def _run_trials(plan: _Plan, engine_name: str, side_by_side: bool) -> None:
     stop = threading.Event()
     with (
         ready_engines(engine_name, plan.parameters, n_engines) as engines,
-        saying_what_is_left([path for _, _, path in plan.runs]),
         Board(plan.parameters.timing.epochs_per_aeon) as board,
     ):
         free: SimpleQueue[Engine] = SimpleQueue()
@@ -267,10 +296,11 @@ def _run_trials(plan: _Plan, engine_name: str, side_by_side: bool) -> None:
 
 
 def _run_with_free_engine(
-    free: "SimpleQueue[Engine]", plan: _Plan, experiment: Experiment, k: int, path: Path, progress: Listener
+    free: "SimpleQueue[Engine]", plan: _Plan, experiment: Experiment, k: int, path: Path, progress: "_Stoppable"
 ) -> None:
     engine = free.get()
     try:
+        progress.check()
         run_trial(
             experiment,
             plan.parameters,
@@ -302,9 +332,12 @@ class _Stoppable(Listener):
         self.stop = stop
         self.begin = listener.begin
 
-    def epochs(self, records: EpochRecords) -> None:
+    def check(self) -> None:
         if self.stop.is_set():
             raise KeyboardInterrupt
+
+    def epochs(self, records: EpochRecords) -> None:
+        self.check()
         self.listener.epochs(records)
 
 
@@ -313,8 +346,8 @@ def _run_together(jobs: Sequence[Callable[[], object]], n_threads: int, stop: th
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(job) for job in jobs]
         try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-            for future in futures:
+            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in done:
                 future.result()
         except BaseException:  # also Ctrl-C
             stop.set()
@@ -324,36 +357,41 @@ def _run_together(jobs: Sequence[Callable[[], object]], n_threads: int, stop: th
 
 def save_figure(path: Path, trials: Mapping[str, Sequence[Trial]], conditions: Sequence[str]) -> None:
     """Performance over aeons of training, and in the tests, beside chance; conditions in small print below."""
-    from matplotlib.figure import Figure  # takes a second to import
+    from foraging_snn.analysis.figures import style  # Matplotlib takes a second to import
+
+    picture = io.BytesIO()  # drawn before the file is begun, so that an interrupted demo leaves no half of it
+    with style.applied():
+        _figure(trials, conditions).savefig(picture, dpi=DOTS_PER_INCH)
+    path.write_bytes(picture.getvalue())
+
+
+def _figure(trials: Mapping[str, Sequence[Trial]], conditions: Sequence[str]) -> "Figure":
+    from foraging_snn.analysis.figures import style
 
     n = len(trials)
-    figure = Figure(figsize=(9.0, 1.2 + 2.5 * n), layout="constrained")
+    figure = style.new_figure(style.FULL_WIDTH_MM, BELOW_MM + ROW_MM * n)
     rows = figure.subplots(n, 2, sharey=True, squeeze=False, width_ratios=(2, 1))
     for (left, right), group in zip(rows, trials.values(), strict=True):
         _plot_training(left, group)
         _plot_tests(right, group)
-        left.set_title(group[0].label, loc="left", fontsize=10)
-        right.set_title("tests", loc="left", fontsize=10)
+        left.set_title(style.written(group[0].label), loc="left")
+        right.set_title("tests", loc="left")
         for axes in (left, right):
-            axes.axhline(CHANCE, color="0.6", ls="--", lw=1, zorder=0)
-            axes.spines[["top", "right"]].set_visible(False)
-    rows[0][0].legend(frameon=False, fontsize=8, loc="lower right", ncols=2)
-    rows[-1][0].set_xlabel("aeons of training")
-    small = [
-        *conditions,
-        f"performance = rewarded / (rewarded + punished) particles; left: mean of the trials (thin: single ones), up to "
-        f"{CURVE_POINTS} bins a phase;",
-        f"right: trials pooled with {CONFIDENCE:.0%} interval (circles: single ones), bars from chance (dashed)",
-    ]
-    figure.supxlabel("\n".join(small), fontsize=6, color="0.35", ha="left", x=0.01)
-    figure.savefig(path, dpi=150)
-
-
-TASK_COLOURS = {1: "C0", 2: "C3"}
+            style.chance_line(axes)
+    rows[0][0].legend(loc="lower right", ncols=2)
+    explanation = (
+        "Performance = rewarded / (rewarded + punished) particles eaten. Left: mean of the trials (thin: single ones), up to "
+        f"{CURVE_POINTS} bins a phase. Right: trials pooled, with {CONFIDENCE:.0%} interval (circles: single ones), as bars from "
+        "chance (dashed)."
+    )
+    style.print_below(figure, explanation, ", ".join(conditions))
+    return figure
 
 
 def _plot_training(axes: "Axes", trials: Sequence[Trial]) -> None:
     """Performance on the task that is trained, over the training phases one after the other."""
+    from foraging_snn.analysis.figures import style
+
     start = 0
     for phase in trials[0].phases:
         tasks = {activity.trained_task.number for activity in phase.activities if activity.trained_task}
@@ -361,27 +399,30 @@ def _plot_training(axes: "Axes", trials: Sequence[Trial]) -> None:
             continue
         aeons = phase.epochs // trials[0].parameters.timing.epochs_per_aeon
         for task in sorted(tasks):
+            colour = style.TASK_COLOURS[task]
             curves = [trial.performance_curve(phase.index, max(1, aeons // CURVE_POINTS), task) for trial in trials]
             for curve in curves:
-                axes.plot(start + curve.aeon, curve.performance, color=TASK_COLOURS[task], lw=0.7, alpha=0.45)
+                axes.plot(start + curve.aeon, curve.performance, color=colour, lw=0.5, alpha=0.45)
             mean = np.mean([curve.performance for curve in curves], axis=0)
             label = f"Task {task}" if start == 0 or f"Task {task}" not in axes.get_legend_handles_labels()[1] else None
-            axes.plot(start + curves[0].aeon, mean, color=TASK_COLOURS[task], lw=2, label=label)
-        axes.text(start + aeons / 2, 0.86, phase.name, ha="center", fontsize=9)
+            axes.plot(start + curves[0].aeon, mean, color=colour, lw=1.5, label=label)
+        axes.text(start + aeons / 2, 0.86, phase.name, ha="center", weight="bold")
         start += aeons
-        axes.axvline(start, color="0.85", lw=1, zorder=0)
-    axes.set(ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
+        axes.axvline(start, color="0.85", lw=0.8, zorder=0)
+    axes.set(xlabel="aeons of training", ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
 
 
 def _plot_tests(axes: "Axes", trials: Sequence[Trial]) -> None:
+    from foraging_snn.analysis.figures import style
+
     phases = list(dict.fromkeys(test.after for test in trials[0].test_results()))
     for x, after in enumerate(phases):
-        for task, colour in TASK_COLOURS.items():
+        for task, colour in style.TASK_COLOURS.items():
             at = x + (task - 1.5) * 0.3
             share = pooled(trials, after, task)
             low, high = share.interval
             axes.bar(at, share.value - CHANCE, 0.26, bottom=CHANCE, color=colour, alpha=0.35)
-            axes.errorbar(at, share.value, [[share.value - low], [high - share.value]], fmt="none", ecolor=colour, capsize=3)
+            axes.errorbar(at, share.value, [[share.value - low], [high - share.value]], fmt="none", ecolor=colour, lw=1, capsize=2)
             for trial in trials:
-                axes.plot(at, pooled([trial], after, task).value, "o", ms=4, mfc="none", color=colour)
+                axes.plot(at, pooled([trial], after, task).value, "o", ms=3, mfc="none", mew=0.7, color=colour)
     axes.set_xticks(range(len(phases)), [f"after {after}" for after in phases])

@@ -1,6 +1,7 @@
 """Room on disk: how much the files of a run will take, and whether there is as much. What is in them says recording.py."""
 
 import math
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,29 +104,34 @@ def checkpoint_bytes(parameters: Parameters, file_bytes: int) -> int:
     return CHECKPOINTS * file_bytes + STATES * sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
 
 
-def check_space(directory: Path, files: Mapping[Path, Iterable[Phase]], parameters: Parameters, jobs: int = 1) -> None:
-    """See that there is room for the files of a run; of those that are there already, for what they still lack.
+def check_space(
+    directory: Path,
+    runs: Iterable[tuple[Mapping[Path, Iterable[Phase]], Parameters]],
+    jobs: int = 1,
+    checkpoints: Iterable[Path] = (),
+) -> None:
+    """See that there is room for the files of runs; of those that are there already, for what they still lack.
 
     Parameters
     ----------
     directory : Path
         Where they go; it need not exist.
-    files : mapping from Path to phases
-        For each file, the phases that it will hold.
-    parameters : Parameters
+    runs : iterable of (files, Parameters)
+        For each file of a run that is not complete yet, the phases that it will hold.
     jobs : int
         Trials at the same time, each with checkpoints of its own.
+    checkpoints : iterable of Path
+        The folders of the checkpoints of these trials; what lies there already need not be found again.
 
     Raises
     ------
     RunError
         There is less than is needed; the message says how to need less.
+
+    Notes
+    -----
+    What other processes are going to write is not known here.
     """
-    check_space_of_all(directory, [(files, parameters)], jobs)
-
-
-def check_space_of_all(directory: Path, runs: Iterable[tuple[Mapping[Path, Iterable[Phase]], Parameters]], jobs: int = 1) -> None:
-    """As :func:`check_space`, for several runs with parameters of their own: the files of each, and its parameters."""
     tables = dict.fromkeys(TABLES, 0.0)
     needed, beside, n_files = 0, 0, 0
     for files, parameters in runs:
@@ -137,8 +143,11 @@ def check_space_of_all(directory: Path, runs: Iterable[tuple[Mapping[Path, Itera
                 for name, n_bytes in table_bytes(parameters, phases).items():
                     tables[name] += n_bytes
             needed += max(0, sizes[phases] - _present_bytes(path))
-        beside = max(beside, jobs * checkpoint_bytes(parameters, max(sizes.values())))
+        if sizes:
+            beside = max(beside, checkpoint_bytes(parameters, max(sizes.values())))
         n_files += len(files)
+    present = sorted(map(_bytes_below, checkpoints))[:jobs]  # which trials come first is not known
+    beside = jobs * beside - sum(min(beside, n_bytes) for n_bytes in present)
     free = shutil.disk_usage(_nearest_folder(directory)).free
     if needed + beside > free:
         less = LOWERED_BY[max(tables, key=tables.get)]
@@ -149,8 +158,29 @@ def check_space_of_all(directory: Path, runs: Iterable[tuple[Mapping[Path, Itera
         )
 
 
+def check_space_of_state(path: Path, parameters: Parameters) -> None:
+    """See that there is room for a saved state and for the checkpoints on the way to it.
+
+    Raises
+    ------
+    RunError
+        There is less than is needed.
+    """
+    needed = checkpoint_bytes(parameters, 0)
+    free = shutil.disk_usage(_nearest_folder(path.parent)).free
+    if needed > free:
+        raise RunError(f"{path}: about {readable_bytes(needed)} needed, {readable_bytes(free)} free")
+
+
 def _present_bytes(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(_present_bytes(Path(place) / name) for place, _, names in os.walk(folder) for name in names)
 
 
 def _nearest_folder(directory: Path) -> Path:

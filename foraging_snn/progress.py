@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import typer
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import EpochRecords, Phase, performance
-from foraging_snn.running import Listener
+from foraging_snn.trunk import Listener
 
 PERFORMANCE_AEONS = 20  # the performance shown is that of so many aeons
 SPEED_SECONDS = 20.0  # the speed shown is that of so many seconds
@@ -133,7 +134,30 @@ class TrialProgress(Listener):
         return (self.total_epochs - self.done_epochs) / self.speed if self.speed else None
 
 
-class Board:
+class _WithBars:
+    """What is shown in bars on a terminal, in a `with` block, and in plain lines elsewhere."""
+
+    def __init__(self, console: Console | None):
+        console = console or Console()
+        self._bars = _bars(console) if console.is_terminal else None
+
+    def __enter__(self) -> Self:
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bars:
+            self._bars.stop()
+
+
+def _bars(console: Console) -> Progress:
+    columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
+    text = [TextColumn(column, markup=False) for column in columns]
+    return Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
+
+
+class Board(_WithBars):
     """Shows trials while they run; a context manager.
 
     Parameters
@@ -146,21 +170,9 @@ class Board:
     """
 
     def __init__(self, epochs_per_aeon: int, console: Console | None = None, stop_wanted: Callable[[], bool] = _never):
+        super().__init__(console)
         self._epochs_per_aeon = epochs_per_aeon
         self._stop_wanted = stop_wanted
-        self._bars: Progress | None = None
-        console = console or Console()
-        if console.is_terminal:
-            self._bars = _bars(console)
-
-    def __enter__(self) -> "Board":
-        if self._bars:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bars:
-            self._bars.stop()
 
     def trial(self, name: str, total_epochs: int) -> TrialProgress:
         """A new trial on the board."""
@@ -185,12 +197,6 @@ class Board:
                 typer.echo(f"{name}  {trial.phase}  {numbers(trial)}")
 
         return show
-
-
-def _bars(console: Console) -> Progress:
-    columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
-    text = [TextColumn(column, markup=False) for column in columns]
-    return Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
 
 
 @dataclass
@@ -222,7 +228,7 @@ class TrialReport:
     running: bool = True
 
 
-class TrialsBoard:
+class TrialsBoard(_WithBars):
     """Shows many trials that run at the same time; a context manager.
 
     Parameters
@@ -244,26 +250,15 @@ class TrialsBoard:
         console: Console | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
+        super().__init__(console)
         self._trials, self._experiments, self._epochs = len(epochs), experiments, epochs
         self._total = sum(epochs)
         self._speed = Speed(SPEED_SECONDS_OF_MANY, clock)
         self._clock = clock
         self._line_at = clock()
-        self._bars: Progress | None = None
-        console = console or Console()
-        if console.is_terminal:
-            self._bars = _bars(console)
+        if self._bars:
             self._all = self._bars.add_task("all", total=self._total, phase="", numbers="")
             self._bar_of: dict[int, TaskID] = {}
-
-    def __enter__(self) -> "TrialsBoard":
-        if self._bars:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bars:
-            self._bars.stop()
 
     def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
         """Show where the trials stand that have begun.
@@ -288,6 +283,13 @@ class TrialsBoard:
         elif last or self._clock() - self._line_at >= LINE_SECONDS:
             self._line_at = self._clock()
             typer.echo("  ".join([counts, self._numbers(done), *(_where(report) for report in running)]))
+
+    def say(self, text: str) -> None:
+        """Show a line about something else."""
+        if self._bars:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            typer.echo(text)
 
     def _show_bars(self, counts: str, done: int, running: Sequence[TrialReport]) -> None:
         self._bars.update(self._all, completed=done, phase=counts, numbers=self._numbers(done))

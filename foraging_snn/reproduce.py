@@ -11,8 +11,9 @@ from foraging_snn.checkpoints import TrialIdentity
 from foraging_snn.models import Parameters, Phase, engine_class, preset
 from foraging_snn.protocols import Experiment, ExperimentError, experiment, experiments
 from foraging_snn.recording import RecordingError, Trial
-from foraging_snn.running import Listener, identity_of, phases_to_run, recorded_phases, run_experiments, trial_path
+from foraging_snn.running import identity_of, phases_to_run, recorded_phases, run_experiments, trial_path
 from foraging_snn.states import SavedState
+from foraging_snn.trunk import Listener
 
 # What the figures need besides the strengths.
 RECORDING = {"recording.windows": 11, "recording.spike_window_epochs": 400, "recording.position_window_epochs": 400}

@@ -5,60 +5,30 @@ goes on, in checkpoints.py and resuming.py.
 """
 
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from foraging_snn.checkpoints import (
     Checkpoint,
-    CheckpointError,
-    Position,
     TrialCheckpoints,
     TrialIdentity,
     remove_empty_folder,
     remove_leftovers,
-    sequences_of_steps,
 )
 from foraging_snn.hdf5 import synchronise_folder
-from foraging_snn.models import MAX_SEED, Engine, EpochRecords, NetworkState, Parameters, Phase, Recorder, initial_state
+from foraging_snn.models import MAX_SEED, Engine, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
 from foraging_snn.recording import RecordingError, Trial, TrialWriter
-from foraging_snn.states import SavedState, StateError, compatible, load_state
+from foraging_snn.states import SavedState
+from foraging_snn.trunk import Keeper, Listener, Trunk
 
-PIECE_SECONDS = 0.3  # of a phase, between two looks at whether to save or to stop
-FIRST_PIECE_EPOCHS = 20  # before the speed is known
 CHECKPOINT_MINUTES = 5.0
 MAX_TRIALS = 100_000  # of a run
 
 
 class RunError(ValueError):
     """A run cannot be started; the message is one line."""
-
-
-class Stopped(KeyboardInterrupt):
-    """A trial was stopped between two epochs because its listener wanted that; its checkpoint is that of this moment."""
-
-
-class Listener:
-    """Hears of a run while it goes on. This one does nothing; override what you need."""
-
-    def experiment(self, experiment: Experiment) -> None:
-        """The file of an experiment is begun."""
-
-    def begin(self, phase: Phase, recorded: bool) -> None:
-        """A phase begins; `recorded` is False for a phase that is run only because another one needs its spike rates."""
-
-    def epochs(self, records: EpochRecords) -> None:
-        """Successive pieces of the phase."""
-
-    def resumed(self, epochs: int) -> None:
-        """The trial goes on from a checkpoint: so many epochs were computed before."""
-
-    def stop_wanted(self) -> bool:
-        """The trial is to be saved and stopped; asked every few tenths of a second if there are checkpoints."""
-        return False
 
 
 def run_trial(
@@ -172,14 +142,14 @@ def run_experiments(
     """
     first = initial_state(parameters, seed) if start is None else _started(start, seed)
     files = _Files(tuple(experiments), list(paths), parameters, seed, trial, engine.name, command_line, start)
-    trunk = _Trunk(engine, progress or Listener(), experiments[0].steps[:1] if start else (), first)
+    trunk = Trunk(engine, progress or Listener(), experiments[0].steps[:1] if start else (), first)
     if checkpoint_minutes is None:
         return _run(files, trunk, None)
     checkpoints = TrialCheckpoints(paths[0].parent, identity_of(experiments, parameters, seed, engine.name, start))
     with checkpoints.locked():
         for path in paths:
             remove_leftovers(path)
-        state = _run(files, trunk, _Keeper(checkpoints, checkpoint_minutes * 60.0))
+        state = _run(files, trunk, Keeper(checkpoints, checkpoint_minutes * 60.0))
         checkpoints.remove()
     remove_empty_folder(paths[0].parent)
     return state
@@ -249,7 +219,7 @@ class _Files:
         return recorded.complete and not differences_of_file(identity, self.experiments[k], recorded)
 
 
-def _run(files: _Files, trunk: "_Trunk", keeper: "_Keeper | None") -> NetworkState | None:
+def _run(files: _Files, trunk: "Trunk", keeper: "Keeper | None") -> NetworkState | None:
     """Go through the experiments of a trial; with a keeper, from where it was."""
     found = keeper.look_back(trunk) if keeper else None
     state = None
@@ -267,7 +237,7 @@ def _run(files: _Files, trunk: "_Trunk", keeper: "_Keeper | None") -> NetworkSta
     return state
 
 
-def _writer(files: _Files, k: int, trunk: "_Trunk", keeper: "_Keeper | None", found: Checkpoint | None) -> TrialWriter:
+def _writer(files: _Files, k: int, trunk: "Trunk", keeper: "Keeper | None", found: Checkpoint | None) -> TrialWriter:
     if keeper is None:
         return files.begin(k, trunk.first)
     if found and found.position.experiment == k:
@@ -284,252 +254,6 @@ def _writer(files: _Files, k: int, trunk: "_Trunk", keeper: "_Keeper | None", fo
     synchronise_folder(writer.path.parent)
     keeper.begin(k, writer.path)
     return writer
-
-
-class _Keeper:
-    """Saves a trial while it runs, and stops it when its listener wants that.
-
-    Parameters
-    ----------
-    checkpoints : TrialCheckpoints
-    seconds : float
-        Between two checkpoints, at most.
-
-    Attributes
-    ----------
-    identity : TrialIdentity
-    steps_done : int
-        Of the experiment under way, those that are complete and in its file.
-    fell_back : bool
-        The newest checkpoint was damaged.
-    """
-
-    def __init__(self, checkpoints: TrialCheckpoints, seconds: float):
-        self.identity = checkpoints.identity
-        self.steps_done = 0
-        self.fell_back = False
-        self._checkpoints = checkpoints
-        self._seconds = seconds
-        self._saved_at = time.monotonic()
-        self._experiments = self.identity.experiments
-        self._numbers = {steps: number for number, steps in enumerate(sequences_of_steps(self._experiments))}
-        self._k = 0
-        self._path: Path | None = None
-
-    def begin(self, k: int, path: Path | None) -> None:
-        """Experiment number `k` is under way, and this is its file if it has been begun."""
-        self._k, self._path, self.steps_done = k, path, 0
-
-    def look_back(self, trunk: "_Trunk") -> Checkpoint | None:
-        """The newest checkpoint that is whole, its states put into the trunk; None if there is none."""
-        trunk.keeper = self
-        found, damaged = self._checkpoints.newest()
-        self.fell_back = bool(damaged)
-        if found is None:
-            return None
-        if different := self.identity.differences(found.parameters, found.texts):
-            raise CheckpointError(f"{self._checkpoints.folder}: of a trial that was run differently: {'; '.join(different)}")
-        sequences = list(self._numbers)
-        for number, digest in found.states.items():
-            if (state := self._checkpoints.load_beside(number, digest)) is not None:
-                trunk.states[sequences[number]] = state
-        if found.state is not None:
-            trunk.go_on_from(sequences[found.position.sequence], found.state)
-        trunk.epochs = found.position.epochs
-        trunk.listener.resumed(found.position.epochs)
-        return found
-
-    def between_pieces(self, trunk: "_Trunk", steps: tuple[Step, ...], state: NetworkState) -> None:
-        """A piece of the last of these steps is done, or all of it."""
-        wanted = trunk.listener.stop_wanted()
-        if wanted or state.phase_epoch == 0 or time.monotonic() - self._saved_at >= self._seconds:
-            self.save(trunk, steps, state)
-        if wanted:
-            raise Stopped
-
-    def save(self, trunk: "_Trunk", steps: tuple[Step, ...] | None, state: NetworkState | None) -> None:
-        """Save the trial as it is, `state` within or after `steps`."""
-        experiment = self._experiments[self._k]
-        on_its_way = steps is not None and experiment.steps[: len(steps)] == steps
-        to_come = _sequences(self._experiments[self._k + 1 :]) + _imported(experiment.steps[self.steps_done :])
-        to_come += [] if on_its_way else [experiment.steps]
-        needed = {self._numbers[found]: trunk.states[found] for found in trunk.nearest(to_come)}
-        if trunk.writer:
-            trunk.writer.flush()
-        position = Position(self._k, self.steps_done, self._numbers[steps] if steps else 0, trunk.epochs)
-        self._checkpoints.save(position, state, needed, self._path)
-        self._saved_at = time.monotonic()
-
-
-class _Pace:
-    """How many epochs to compute in one go so that it takes about PIECE_SECONDS."""
-
-    def __init__(self) -> None:
-        self._epochs = FIRST_PIECE_EPOCHS
-
-    def piece(self, left: int) -> int:
-        """Epochs of the next piece, if so many are left of the phase."""
-        return min(left, self._epochs)
-
-    def took(self, epochs: int, seconds: float) -> None:
-        """So long a piece took so many seconds."""
-        fitting = int(epochs * PIECE_SECONDS / max(seconds, 1e-6))
-        self._epochs = max(1, min(fitting, 4 * self._epochs))
-
-
-class _Trunk:
-    """The states of a trial after each sequence of steps run so far: sequences that begin alike share their beginning.
-
-    Parameters
-    ----------
-    engine : Engine
-    listener : Listener
-    root : tuple of Step
-        What is done when the trial begins: nothing, or what a start state stands for.
-    first : NetworkState
-        After that.
-
-    Attributes
-    ----------
-    states : dict
-        By steps.
-    files : dict
-        For sequences of steps that were recorded: the file that has them.
-    """
-
-    def __init__(self, engine: Engine, listener: Listener, root: tuple[Step, ...], first: NetworkState):
-        self.engine = engine
-        self.listener = listener
-        self.root = root
-        self.first = first
-        self.states: dict[tuple[Step, ...], NetworkState] = {root: first}
-        self.files: dict[tuple[Step, ...], Path] = {}
-        self.epochs = 0
-        self.keeper: _Keeper | None = None
-        self.writer: TrialWriter | None = None
-        self._pace = _Pace()
-        self._under_way: tuple[tuple[Step, ...], NetworkState] | None = None
-        self._file_goes_on = False
-
-    def record(self, steps: tuple[Step, ...], writer: TrialWriter, steps_done: int | None = None) -> NetworkState:
-        """State after `steps`, with all their phases in a file: those recorded before are copied, the others run.
-
-        Parameters
-        ----------
-        steps : tuple of Step
-        writer : TrialWriter
-        steps_done : int, optional
-            The file has so many of the steps already.
-        """
-        self.writer, self._file_goes_on = writer, steps_done is not None
-        done = self._begin_file(steps, writer) if steps_done is None else steps[: max(steps_done, len(self.root))]
-        for n in range(len(self.root) + 1, len(done) + 1):
-            self.files[steps[:n]] = writer.path
-        for n in range(len(done) + 1, len(steps) + 1):
-            self._step_done(n - 1)
-            self.states[steps[:n]] = self._applied(steps[:n], writer)
-            self.files[steps[:n]] = writer.path
-        return self.after(steps)
-
-    def _begin_file(self, steps: tuple[Step, ...], writer: TrialWriter) -> tuple[Step, ...]:
-        """Copy what was recorded before into a new file; the steps that are done with that."""
-        candidates = (steps[:n] for n in range(len(steps), -1, -1))
-        done = next(s for s in candidates if s == self.root or (s in self.files and s in self.states))
-        if done != self.root:
-            recorded = [step for step in done[len(self.root) :] if isinstance(step, Phase)]
-            writer.copy_phases(Trial(self.files[done]), len(recorded))
-        return done
-
-    def _step_done(self, n: int) -> None:
-        if self.keeper:
-            self.keeper.steps_done = n
-
-    def adopt(self, experiment: Experiment, path: Path) -> None:
-        """The file of an experiment is complete."""
-        for n in range(len(self.root) + 1, len(experiment.steps) + 1):
-            self.files[experiment.steps[:n]] = path
-
-    def after(self, steps: tuple[Step, ...]) -> NetworkState:
-        """State after `steps`; those not yet run are run now, unrecorded."""
-        if steps not in self.states:
-            self.states[steps] = self._applied(steps, None)
-        return self.states[steps]
-
-    def go_on_from(self, steps: tuple[Step, ...], state: NetworkState) -> None:
-        """Take a state that is within the last of `steps`, or after it, for what was computed so far."""
-        if state.phase_epoch == 0:
-            self.states[steps] = state
-        else:
-            self._under_way = steps, state
-
-    def nearest(self, sequences: Iterable[tuple[Step, ...]]) -> set[tuple[Step, ...]]:
-        """The steps, apart from the root, after which these sequences will go on: nothing before them is needed any more."""
-        found = set()
-        for steps in sequences:
-            known = [steps[:n] for n in range(len(steps), -1, -1) if steps[:n] in self.states]
-            recorded = [s for s in known if s in self.files]
-            found |= {*known[:1], *recorded[:1]}
-        return found - {self.root}
-
-    def forget_all_but_what_leads_to(self, experiments: Sequence[Experiment]) -> None:
-        """Drop the states that these experiments, which are still to come, do not begin with."""
-        needed = {self.root} | {steps[:n] for steps in _sequences(experiments) for n in range(len(steps) + 1)}
-        self.states = {steps: state for steps, state in self.states.items() if steps in needed}
-        self.files = {steps: path for steps, path in self.files.items() if steps in needed}
-
-    def _applied(self, steps: tuple[Step, ...], writer: TrialWriter | None) -> NetworkState:
-        """State after the last of `steps`, which is run now or goes on."""
-        step = steps[-1]
-        if isinstance(step, ImportRates):
-            return _with_rates_of(self.after(steps[:-1]), self.after(step.steps), step.task)
-        # a state within a phase is of no use to a file that lacks the beginning of the phase
-        if self._under_way and self._under_way[0] == steps and (writer is None or self._file_goes_on):
-            state, self._under_way = self._under_way[1], None
-            recorder = writer.continue_phase(step, state) if writer else None
-        else:
-            state = self.after(steps[:-1])
-            recorder = writer.begin_phase(step, state) if writer else None
-        self.listener.begin(step, recorded=writer is not None)
-        return self._run_phase(steps, state, recorder, writer)
-
-    def _run_phase(
-        self, steps: tuple[Step, ...], state: NetworkState, recorder: Recorder | None, writer: TrialWriter | None
-    ) -> NetworkState:
-        """Run the last of `steps` to its end; in pieces if there is a keeper."""
-        phase = steps[-1]
-        while True:
-            left = phase.epochs - state.phase_epoch
-            epochs = self._pace.piece(left) if self.keeper else left
-            began = time.monotonic()
-            state, record = self.engine.run(state, phase, epochs=epochs, recorder=recorder, progress=self.listener.epochs)
-            self._pace.took(epochs, time.monotonic() - began)
-            self.epochs += epochs
-            if epochs == left:
-                break
-            if self.keeper:
-                self.keeper.between_pieces(self, steps, state)
-        if writer:
-            writer.end_phase(record, state)
-        if self.keeper:
-            self._step_done(len(steps) if writer else self.keeper.steps_done)
-            self.keeper.between_pieces(self, steps, state)
-        return state
-
-
-def _sequences(experiments: Iterable[Experiment]) -> list[tuple[Step, ...]]:
-    """The sequences of steps that experiments go through, those only for their rates included."""
-    return [*(e.steps for e in experiments), *(steps for e in experiments for steps in _imported(e.steps))]
-
-
-def _imported(steps: tuple[Step, ...]) -> list[tuple[Step, ...]]:
-    return [step.steps for step in steps if isinstance(step, ImportRates)]
-
-
-def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> NetworkState:
-    state = state.copy()
-    state.task_spikes[task - 1] = other.task_spikes[task - 1]
-    state.task_epochs[task - 1] = other.task_epochs[task - 1]
-    return state
 
 
 def _started(start: SavedState, seed: int) -> NetworkState:
@@ -569,13 +293,6 @@ def phases_to_run(*experiments: Experiment, started: bool) -> list[Phase]:
 def recorded_phases(experiment: Experiment, started: bool) -> tuple[Phase, ...]:
     """The phases in the file of a trial of an experiment; `started`: from a saved state, i.e. without the unsupervised phase."""
     return experiment.phases[1:] if started else experiment.phases
-
-
-def run_unsupervised(
-    phase: Phase, parameters: Parameters, *, seed: int, engine: Engine, progress: Listener | None = None
-) -> NetworkState:
-    """The state after the unsupervised phase of the trial `seed`: what every experiment can start from."""
-    return _Trunk(engine, progress or Listener(), (), initial_state(parameters, seed)).after((phase,))
 
 
 def trial_path(directory: str | Path, experiment: str, seed: int) -> Path:
@@ -633,57 +350,3 @@ def prepare_folders(folders: Iterable[Path]) -> None:
                 pass
         except OSError as error:
             raise RunError(f"{directory}: cannot be written to: {error.strerror}") from None
-
-
-def packaged_states() -> dict[str, Callable[[], SavedState]]:
-    """The start states that come with the package, by name; each is read when it is called."""
-    folder = resources.files("foraging_snn") / "data"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
-    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
-
-
-def _read_resource(file) -> SavedState:
-    with resources.as_file(file) as path:
-        return load_state(path)
-
-
-def read_start(name: str) -> SavedState:
-    """A saved state by the path of its file or by its name in the package.
-
-    Raises
-    ------
-    StateError
-    """
-    packaged = packaged_states()
-    if Path(name).exists():
-        return load_state(name)
-    if name.removesuffix(".h5") in packaged:
-        return packaged[name.removesuffix(".h5")]()
-    raise StateError(f"{name}: no such file, and the states in the package are: {', '.join(packaged) or 'none'}")
-
-
-def load_start(name: str, parameters: Parameters) -> SavedState:
-    """A state that trials with `parameters` can start from; see :func:`read_start`.
-
-    Raises
-    ------
-    StateError
-        No such state, not a state after the unsupervised phase, or made with other parameters.
-    """
-    start = read_start(name)
-    check_start(start, parameters, name)
-    return start
-
-
-def check_start(start: SavedState, parameters: Parameters, name: str) -> None:
-    """See that a trial with `parameters` can begin from a state.
-
-    Raises
-    ------
-    StateError
-    """
-    if start.state.phase_epoch or start.state.input_hidden_frozen:
-        raise StateError(f"{name}: not a state after the unsupervised phase, which is where a trial can start from")
-    different = compatible(start.parameters, parameters)
-    if different:
-        raise StateError(f"{name}: made with other parameters (its value, the value asked for): {'; '.join(different)}")

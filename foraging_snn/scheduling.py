@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -24,15 +25,18 @@ from typing import Protocol
 from foraging_snn.models import EpochRecords, Phase
 from foraging_snn.progress import TrialReport, TrialsBoard
 from foraging_snn.protocols import Experiment
-from foraging_snn.running import Listener, RunError
-from foraging_snn.stopping import StopRequest
+from foraging_snn.running import RunError
+from foraging_snn.stopping import SIGNALS, StopCause, StopRequest
 from foraging_snn.terminal import FORESEEN, one_line
+from foraging_snn.trunk import Listener
 
 ATTEMPTS = 3  # of a trial whose worker dies: it is tried again twice
 REPORT_SECONDS = 0.5  # between two reports of a trial, and between two looks at them
 BEAT_SECONDS = 2.0  # between two signs of life
 SILENCE_SECONDS = 60.0  # without a sign of life until a trial on a cluster takes it that nobody waits for it
 STOP, BEAT = "stop", "beat"  # files among the reports: all trials are asked to stop; sign of life of the coordinator
+REPORTS_PREFIX = ".foraging_snn_"  # of the folder of reports
+REPORT_SUFFIXES = (".json", ".log", ".attempts", ".part")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 _ONE_AT_A_TIME = threading.Lock()  # Brian2 has one device per process
@@ -105,7 +109,24 @@ class Workers(Protocol):
         """How trials notice that nobody waits for them any more."""
 
     def ends(self, tasks: Sequence[Task], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
-        """Run all; number and end of each as they come. When this returns, the first have been given out."""
+        """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
+
+    def look(self, stopping: bool) -> str:
+        """Look after the workers, a few times a second while trials run.
+
+        Parameters
+        ----------
+        stopping : bool
+            The trials have been asked to stop.
+
+        Returns
+        -------
+        str
+            A line for the user; "" if there is nothing new.
+        """
+
+    def are_lost(self) -> bool:
+        """No trial can be given to them any more, and nothing is heard of those that were."""
 
     def kill(self) -> None:
         """End everything at once."""
@@ -137,19 +158,23 @@ def run_all(
     -----
     A trial with checkpoints whose process dies goes on in another one, it is begun at most `ATTEMPTS` times in all; then its log is
     put into its directory.
-    Ctrl-C and SIGTERM stop all trials; they close their files and are returned as stopped. A second Ctrl-C ends their processes at
-    once and raises KeyboardInterrupt.
+    Ctrl-C, SIGTERM and SIGHUP stop all trials; they close their files and are returned as stopped. A second Ctrl-C ends their
+    processes at once and raises KeyboardInterrupt.
     """
     ends: dict[int, TrialEnd] = {}
-    with tempfile.TemporaryDirectory(prefix=".foraging_snn_", dir=workers.place(shared), ignore_cleanup_errors=True) as name:
+    request = request or StopRequest()
+    remove_abandoned_reports(shared)
+    with tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=workers.place(shared), ignore_cleanup_errors=True) as name:
         channel = Channel(Path(name), workers.lifeline(Path(name)))
-        request = request or StopRequest()
-        with _watched(channel, board, request), _interrupts_stop(channel, workers, request) as listen:
-            results = workers.ends(tasks, channel)
-            listen()
-            for number, end in results:
+        with _watched(channel, board, workers, request), request.listening(channel.ask_to_stop, workers.kill):
+            for number, end in workers.ends(tasks, channel):
                 ends[number] = end
-        return [_with_log(ends[number], task, channel, number) for number, task in enumerate(tasks)]
+        if workers.are_lost():
+            request.is_wanted_because(StopCause.SCHEDULER_LOST)
+            ends = {number: TrialEnd(task.seed, stopped=True) for number, task in enumerate(tasks)} | ends
+        found = [_with_log(ends[number], task, channel, number) for number, task in enumerate(tasks)]
+    remove_abandoned_reports(shared)  # by now they may be old enough
+    return found
 
 
 def _with_log(end: TrialEnd, task: Task, channel: "Channel", number: int) -> TrialEnd:
@@ -166,38 +191,8 @@ def _with_log(end: TrialEnd, task: Task, channel: "Channel", number: int) -> Tri
 
 
 @contextmanager
-def _interrupts_stop(channel: "Channel", workers: Workers, request: StopRequest) -> Iterator[Callable[[], None]]:
-    """Ignore Ctrl-C, which processes that are started meanwhile inherit; once the function given has been called, the first
-    Ctrl-C or SIGTERM asks all trials to stop, and the second ends everything."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None  # only the main thread is interrupted
-        return
-
-    def ask_to_stop(number: int, *_: object) -> None:
-        request.by_signal(number)
-        channel.ask_to_stop()
-        signal.signal(signal.SIGINT, end_everything)
-
-    def end_everything(*_: object) -> None:
-        workers.kill()
-        raise KeyboardInterrupt
-
-    def listen() -> None:
-        signal.signal(signal.SIGINT, ask_to_stop)
-        signal.signal(signal.SIGTERM, ask_to_stop)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield listen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _watched(channel: "Channel", board: TrialsBoard, request: StopRequest) -> Iterator[None]:
-    """Give signs of life and show the reports while a block runs."""
+def _watched(channel: "Channel", board: TrialsBoard, workers: Workers, request: StopRequest) -> Iterator[None]:
+    """Give signs of life, show the reports and look after the workers while a block runs."""
     ended = threading.Event()
 
     def live() -> None:
@@ -209,6 +204,8 @@ def _watched(channel: "Channel", board: TrialsBoard, request: StopRequest) -> It
             if request.is_wanted() and not channel.is_asked_to_stop:
                 channel.ask_to_stop()
             board.show(channel.reports(), stopping=channel.is_asked_to_stop)
+            if news := workers.look(channel.is_asked_to_stop):
+                board.say(news)
 
     channel.beat()
     threads = [threading.Thread(target=target, daemon=True) for target in (live, look)]
@@ -328,6 +325,24 @@ class Channel:
         return attempts
 
 
+def remove_abandoned_reports(folder: Path) -> None:
+    """Remove the folders of reports that coordinators which were killed have left in a folder.
+
+    Only those in which nothing has changed for so long that no trial waits for its coordinator any more, by the clock of the disk;
+    and only what is known to be a report.
+    """
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as new:
+        now = os.fstat(new.fileno()).st_mtime
+        for reports in folder.glob(f"{REPORTS_PREFIX}*/"):
+            files = list(reports.iterdir())
+            changed = max(path.lstat().st_mtime for path in (reports, *files))
+            known = all(path.is_file() and (path.name in (STOP, BEAT) or path.suffix in REPORT_SUFFIXES) for path in files)
+            if known and not reports.is_symlink() and now - changed > 2 * SILENCE_SECONDS:
+                for path in files:
+                    path.unlink(missing_ok=True)
+                reports.rmdir()
+
+
 def _replace(path: Path, text: str) -> None:
     scratch = path.with_name(f"{path.name}.{os.getpid()}.part")
     scratch.write_text(text)
@@ -443,8 +458,6 @@ def _run_task(task: Task, number: int, channel: Channel) -> TrialEnd:
         task.run(reporter)
         reporter.end(done=True)
     except KeyboardInterrupt:
-        if reporter.is_alone and isinstance(channel.lifeline, ParentProcess):
-            os._exit(1)  # nobody waits for the result, and joblib would keep the process for minutes
         reporter.end()
         return TrialEnd(task.seed, stopped=True)
     except FORESEEN as error:
@@ -536,6 +549,14 @@ class LocalWorkers:
         parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", pre_dispatch="all", batch_size=1)
         return parallel(delayed(run)(number) for number in range(len(tasks)))
 
+    def look(self, stopping: bool) -> str:
+        """See :class:`Workers`."""
+        return ""
+
+    def are_lost(self) -> bool:
+        """See :class:`Workers`."""
+        return False
+
     def kill(self) -> None:
         """See :class:`Workers`."""
         for process in self._processes:
@@ -553,11 +574,16 @@ class _OneProcess:
     def _new_pool():
         from joblib.externals.loky import ProcessPoolExecutor
 
-        return ProcessPoolExecutor(1, initializer=_ignore_interrupts, env=ONE_THREAD)
+        with _signals_held_back():
+            return ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ONE_THREAD)
+
+    def _submit(self, function: Callable, *arguments: object) -> Future:
+        with _signals_held_back():
+            return self._pool.submit(function, *arguments)
 
     def start(self) -> None:
         """Have the process started now, not with its first trial."""
-        self._pool.submit(os.getpid)
+        self._submit(os.getpid)
 
     def run(self, task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
         """Run a trial, again if the process dies; see :func:`run_task`."""
@@ -565,7 +591,7 @@ class _OneProcess:
 
         for _ in range(ATTEMPTS + 1):  # the last one only says that the others died
             try:
-                return self._pool.submit(run_task, task, number, channel).result()
+                return self._submit(run_task, task, number, channel).result()
             except (BrokenProcessPool, ShutdownExecutorError) as death:
                 if self._is_killed or channel.is_asked_to_stop:
                     return number, TrialEnd(task.seed, stopped=True)
@@ -584,5 +610,29 @@ class _OneProcess:
             self._pool.shutdown(wait=True)
 
 
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear what stops a run, until they can ignore it.
+
+    Batch systems and terminals send it to all processes of a group, and a trial is saved only if the coordinator asks for that.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow(coordinator: int) -> None:
+    """Leave signals to the coordinator, and end when it has ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    threading.Thread(target=_end_after, args=(coordinator,), daemon=True).start()
+
+
+def _end_after(coordinator: int) -> None:
+    while os.getppid() == coordinator:
+        time.sleep(BEAT_SECONDS)
+    with _ONE_AT_A_TIME:  # its trial notices that as well, and is saved first
+        os._exit(1)

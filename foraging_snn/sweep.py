@@ -35,7 +35,8 @@ from foraging_snn.protocols import experiment
 from foraging_snn.provenance import provenance
 from foraging_snn.recording import Trial
 from foraging_snn.reproduce import Plan, count_complete
-from foraging_snn.running import RunError, check_start
+from foraging_snn.running import RunError
+from foraging_snn.starting import check_start
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.sweep import SweepTable, Value

@@ -58,8 +58,8 @@ def files_asked_for(out: Path, format_name: str | None) -> dict[Path, Format]:
     Parameters
     ----------
     out : Path
-        A folder, which there is or whose name has no ending: all formats but text, or the one that is named. Otherwise a file: the
-        format that is named, or the one that the ending stands for.
+        A folder that there is, or a new name without ending: all formats but text, or the one that is named. Otherwise a file:
+        the format that is named, or the one that the ending stands for.
     format_name : str or None
 
     Raises
@@ -67,7 +67,7 @@ def files_asked_for(out: Path, format_name: str | None) -> dict[Path, Format]:
     RunError
         Neither a folder nor a known ending.
     """
-    if out.is_dir() or (format_name is None and not out.suffix):
+    if out.is_dir() or (format_name is None and not out.suffix and not out.exists()):
         kinds = [ALL_FORMATS[format_name]] if format_name else FORMATS.values()
         return {out / f"{FILE_NAME}{kind.suffix}": kind for kind in kinds}
     if format_name:

@@ -17,13 +17,16 @@ from pretend_engine import PretendEngine
 from trial_contents import contents, differences
 
 from foraging_snn import checkpoints as module
-from foraging_snn import running
+from foraging_snn import claims, recording, resuming
 from foraging_snn.checkpoints import CheckpointError, TrialCheckpoints, locked, sequences_of_steps
+from foraging_snn.cli import main
 from foraging_snn.models import engine_class, preset
 from foraging_snn.protocols import experiments
+from foraging_snn.provenance import provenance, version_and_commit
 from foraging_snn.recording import RecordingError, Trial, TrialWriter
-from foraging_snn.resuming import ResumeError, look_at_trial, output_folder
-from foraging_snn.running import Listener, Stopped, identity_of, run_experiments, trial_path
+from foraging_snn.resuming import ResumeError, complete_files, look_at_trial, notes_of_versions, output_folder
+from foraging_snn.running import RunError, identity_of, run_experiments, trial_path
+from foraging_snn.trunk import Listener, Pace, Stopped
 
 ALWAYS = 1e-9  # minutes between checkpoints: one after every piece
 SEED = 3
@@ -120,7 +123,7 @@ def pretended(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """Pieces whose ends are not those of aeons, whatever the speed of this machine."""
-    monkeypatch.setattr(running._Pace, "piece", lambda pace, left: min(left, 130))
+    monkeypatch.setattr(Pace, "piece", lambda pace, left: min(left, 130))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +131,7 @@ def stopped(pretended, tmp_path_factory):
     trials, _ = pretended
     folder = tmp_path_factory.mktemp("stopped")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(running._Pace, "piece", lambda pace, left: min(left, 130))
+        patch.setattr(Pace, "piece", lambda pace, left: min(left, 130))
         trials.run(folder, StopsIn("sequential", "T2", 260))
     return folder
 
@@ -490,6 +493,85 @@ def test_without_resume_a_trial_under_way_is_refused_and_the_way_on_named(preten
     assert len(generations(trials, cut_off)) == 2
 
 
+def test_complete_files_need_nothing_of_their_folder(pretended, tmp_path):
+    trials, whole = pretended
+    pair = [(trials.identity, trials.paths(whole))]
+    complete = complete_files(pair)
+    assert complete == set(trials.paths(whole))
+    with output_folder(tmp_path / "not made", [(trials.identity, list(complete))], True, complete) as outlooks:
+        assert [outlook.is_complete for outlook in outlooks] == [True]
+    assert not (tmp_path / "not made").exists()
+    changed = SMALL.with_changes({"reward.asleep": 0.25})
+    other = identity_of(Trials(changed, PretendEngine(changed), trials.names).rows, changed, SEED, "pretend", None)
+    assert complete_files([(other, trials.paths(whole))]) == set()
+
+
+# ------------------------------------------------------------------------------------------------------------ other versions
+
+
+def of_version(monkeypatch, version, commit):
+    """From now on this is another foraging_snn."""
+
+    def provenance_then(engine, command_line):
+        return provenance(engine, command_line) | {"package": version, "git_commit": commit}
+
+    for place in (recording, resuming):
+        monkeypatch.setattr(place, "provenance", provenance_then)
+    return version_and_commit(provenance_then("", ""))
+
+
+def test_a_file_tells_which_versions_computed_it(pretended, tmp_path, monkeypatch):
+    trials, whole = pretended
+    first = of_version(monkeypatch, "0.0.1", "abc")
+    with pytest.raises(Stopped):
+        trials.run(tmp_path / "cut", StopsIn("sequential", "T2", 130))
+    outlook = look_at_trial(trials.identity, trials.paths(tmp_path / "cut"))
+    assert notes_of_versions([outlook]) == []
+    second = of_version(monkeypatch, "0.0.1", "def")
+    outlook = look_at_trial(trials.identity, trials.paths(tmp_path / "cut"))
+    assert notes_of_versions([outlook, outlook]) == [
+        "2 trials begun by foraging_snn 0.0.1 (abc), gone on with by 0.0.1 (def); the files name both"
+    ]
+    with pytest.raises(Stopped):
+        trials.run(tmp_path / "cut", StopsIn("sequential", "T2", 130))  # further ones
+    third = of_version(monkeypatch, "0.0.2", "")
+    trials.run(tmp_path / "cut")
+    task1, sequential, naive = (Trial(path) for path in trials.paths(tmp_path / "cut"))
+    assert (first, second, third) == ("0.0.1 (abc)", "0.0.1 (def)", "0.0.2")
+    assert task1.versions == (first,)
+    assert "other_versions" not in task1.provenance
+    assert sequential.versions == (first, second, third)
+    assert sequential.provenance["other_versions"] == "0.0.1 (def), 0.0.2"
+    assert naive.versions == (third, first, second)  # its unsupervised phase was taken from the file before it
+    of_provenance = {f"provenance@{name}" for name in ("package", "git_commit", "other_versions")}
+    for path, expected in zip(trials.paths(tmp_path / "cut"), trials.paths(whole), strict=True):
+        assert set(differences(path, expected)) <= of_provenance
+
+
+def test_resuming_with_another_version_is_said_in_one_line(tmp_path, capfd):
+    command = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=0.25", "--out", str(tmp_path)]
+    with pytest.MonkeyPatch.context() as earlier:
+        first = of_version(earlier, "0.0.1", "abc")
+        assert main([*command, "--max-hours", "1e-9"]) == 3
+    capfd.readouterr()
+    assert main([*command, "--resume"]) == 0
+    now = version_and_commit(provenance("", ""))
+    note = f"foraging-snn: 1 trial begun by foraging_snn {first}, gone on with by {now}; the files name both\n"
+    assert capfd.readouterr().err == note
+    assert Trial(tmp_path / "task1_seed0000.h5").versions == (first, now)
+    assert main([*command, "--resume"]) == 0  # complete: nothing is gone on with
+    assert capfd.readouterr().err == ""
+
+
+def test_the_version_that_began_a_torn_file_is_that_of_its_copy(pretended, cut_off, monkeypatch):
+    trials, _ = pretended
+    torn = trials.paths(cut_off)[1]
+    os.truncate(torn, torn.stat().st_size // 2)
+    trials.paths(cut_off)[0].unlink()
+    outlook = look_at_trial(trials.identity, trials.paths(cut_off))
+    assert outlook.begun_by == {version_and_commit(provenance("", ""))}
+
+
 # ------------------------------------------------------------------------------------------------------------------- locks
 
 
@@ -503,8 +585,10 @@ with locked(Path(sys.argv[1]), "here"):
 """
 
 
-def test_two_processes_do_not_write_into_one_folder(pretended, tmp_path):
+def test_a_process_that_locks_the_whole_folder_keeps_others_out(pretended, tmp_path, monkeypatch):
+    """As earlier versions did as long as they ran; now that takes no longer than to see who else is there."""
     trials, _ = pretended
+    monkeypatch.setattr(claims, "FOLDER_PATIENCE_SECONDS", 0.2)
     command = [sys.executable, "-c", HOLDS_A_LOCK, str(tmp_path / module.LOCK_NAME)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout.readline() == "locked\n"
@@ -514,8 +598,25 @@ def test_two_processes_do_not_write_into_one_folder(pretended, tmp_path):
         holder.kill()  # the file stays, the lock does not
     assert (tmp_path / module.LOCK_NAME).exists()
     with open_folder(trials, tmp_path, resume=False):
-        assert str(os.getpid()) in (tmp_path / module.LOCK_NAME).read_text()
-    assert not (tmp_path / module.LOCK_NAME).exists()
+        assert not (tmp_path / module.LOCK_NAME).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_that_goes_from_hand_to_hand_is_waited_for(tmp_path, monkeypatch):
+    path, take, holders = tmp_path / "lock", module._take, iter(range(10))
+
+    def taken_by_ten_others_before(path):
+        holder = next(holders, None)
+        return take(path) if holder is None else path.write_text(f"process {holder} on here") and None
+
+    monkeypatch.setattr(module, "_take", taken_by_ten_others_before)
+    monkeypatch.setattr(module, "LOCK_POLL_SECONDS", 0.1)
+    with locked(path, "here", patience_seconds=0.5):  # ten times that poll is longer
+        assert str(os.getpid()) in path.read_text()
+    monkeypatch.setattr(module, "_take", lambda path: None)
+    path.write_text("process 9 on here")
+    with pytest.raises(CheckpointError, match="here: in use by process 9 on here; two runs"), locked(path, "here", 0.1):
+        pass
 
 
 def test_two_processes_do_not_run_one_trial(pretended, cut_off, monkeypatch):
@@ -567,7 +668,7 @@ def test_a_folder_that_cannot_be_written_to(pretended, cut_off):
         trials.run(cut_off)
     assert str(refusal.value).startswith(f"{folder}: a checkpoint cannot be written: ")
     assert "\n" not in str(refusal.value)
-    refusal = pytest.raises(CheckpointError, match=f"^{cut_off}: cannot be written to: ")
+    refusal = pytest.raises(RunError, match=f"^{cut_off}: cannot be written to: ")
     with read_only(cut_off), refusal, open_folder(trials, cut_off, resume=True):
         pass
     trials.run(cut_off)

@@ -461,15 +461,34 @@ def test_times_must_be_above_zero(refused, tmp_path, option, value):
     assert files_in(tmp_path) == []
 
 
-def test_ctrl_c_in_the_unsupervised_command_writes_nothing(tmp_path, start_file):
-    began = time.monotonic()
-    path = tmp_path / "state.h5"
-    command = [*PROGRAM, "unsupervised", "--engine", "brian2", "--preset", "tiny", "--set", "phases.scale=100", "--out", str(path)]
-    code, err = interrupted(command, lambda: time.monotonic() - began > 8)
+def test_a_start_state_cut_off_by_ctrl_c_goes_on_to_the_same_state(tmp_path, done, capfd):
+    (tmp_path / "whole").mkdir()
+    length = ["unsupervised", "--preset", "tiny", "--set", "phases.unsupervised_aeons=2000"]
+    command = [*length, "--checkpoint-minutes", "0.001", "--out", str(tmp_path / "cut" / "state.h5")]
+    checkpoints = tmp_path / "cut" / "checkpoints"
+    code, err = interrupted([*PROGRAM, *command], lambda: any(checkpoints.glob("*/0*/checkpoint.h5")))
     assert code == 130
-    assert err.startswith("foraging-snn: interrupted")
-    assert err.count("\n") == 1
-    assert files_in(tmp_path) == []
+    way_on = shlex.join(["foraging-snn", *command, "--resume"])
+    assert err == f"foraging-snn: interrupted; {tmp_path}/cut/state.h5 was not written; go on with: {way_on}\n"
+    assert main(command) == 2
+    assert "seed 0 has been begun and is not overwritten" in capfd.readouterr().err
+    done(*command, "--resume")
+    done(*length, "--out", tmp_path / "whole" / "state.h5")
+    whole, cut = (load_state(tmp_path / folder / "state.h5") for folder in ("whole", "cut"))
+    assert (cut.state.epoch, cut.sha256) == (200_000, whole.sha256)
+    assert files_in(tmp_path / "cut") == ["state.h5"]
+    assert "complete already" in done(*command, "--resume")
+
+
+@pytest.mark.parametrize(
+    "command", ["run task1", "reproduce", "sweep task1", "unsupervised", "table .", "figures .", "animate a.h5", "demo"]
+)
+def test_an_empty_name_is_not_the_current_folder(command, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    assert main([*command.split(), "--out", ""]) == 2
+    reason = "Invalid value for '--out': it is empty, allowed is a name, or . for the current folder"
+    assert capfd.readouterr() == ("", f"foraging-snn: {reason}; see `foraging-snn {command.split()[0]} --help`\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_disk_that_fills_up(tmp_path):

@@ -1,16 +1,23 @@
 """The demo: what it claims follows from the particles eaten, and it says what is short."""
 
+import os
+import shutil
+import signal
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from pretend_engine import PretendEngine
 
 from foraging_snn import terminal
+from foraging_snn.cli import main
 from foraging_snn.demo import SHOWS, START, Share, claims, pooled, run_demo
 from foraging_snn.models import ENGINES, EngineError, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.recording import TestResult, Trial
-from foraging_snn.running import RunError, load_start, packaged_states, phases_to_run, run_unsupervised
+from foraging_snn.running import RunError, phases_to_run
+from foraging_snn.starting import load_start, packaged_states, run_unsupervised
 from foraging_snn.states import save_state
 
 TINY = preset("tiny")
@@ -127,10 +134,43 @@ def test_an_earlier_demo_is_not_overwritten(run, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["demo.png"]
 
 
-def test_if_one_trial_fails_the_other_is_stopped(run, tmp_path):
+def test_without_room_nothing_is_begun(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=20_000))
+    with pytest.raises(RunError, match="needed for 2 files, 20 kB free"):
+        run(seed=7)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("number", "words", "code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)])
+def test_a_stopped_demo_says_in_one_line_what_is_left(tmp_path, monkeypatch, capfd, number, words, code):
+    class Stopping(PretendEngine):
+        def _advance(self, epochs, spikes):
+            if self._now.seed == 7 and self._phase.name == "T1" and self._now.phase_epoch > 0:
+                os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            return super()._advance(epochs, spikes)
+
+    monkeypatch.setattr(terminal, "engine_class", lambda name: Stopping)
+    monkeypatch.setitem(SHOWS, "event", replace(SHOWS["event"], lengths=SHOWS["event"].lengths | LENGTHS))
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    out = tmp_path / "out"
+    assert main(["demo", "--seed", "7", "--out", str(out)]) == code
+    err = capfd.readouterr().err
+    assert err.startswith(f"foraging-snn: {words}; {out}/sequential_seed0007.h5 ")
+    assert err.count("\n") == 1
+    for seed in (7, 8):
+        assert f"{out}/sequential_seed000{seed}.h5 is readable up to here and marked incomplete" in err
+        assert not Trial(out / f"sequential_seed000{seed}.h5").complete
+        assert f"{out}/sleep_seed000{seed}.h5 was not written" in err
+    assert sorted(path.name for path in out.iterdir()) == ["sequential_seed0007.h5", "sequential_seed0008.h5"]
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("failing", [7, 8])
+def test_if_one_trial_fails_the_other_is_stopped(run, tmp_path, failing):
     class FailingOnce(PretendEngine):
         def _advance(self, epochs, spikes):
-            if self._now.seed == 7 and self._now.phase_epoch > 0:
+            if self._now.seed == failing and self._now.phase_epoch > 0:
                 raise EngineError("it broke")
             time.sleep(0.02)
             return super()._advance(epochs, spikes)

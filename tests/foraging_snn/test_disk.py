@@ -148,7 +148,7 @@ def test_too_little_room_is_said_with_what_to_do(tmp_path, free_bytes):
     parameters = preset("full")
     files = {tmp_path / "new" / f"{k}.h5": experiment("sleep", parameters).phases for k in range(3)}
     with pytest.raises(RunError) as caught:
-        check_space(tmp_path / "new", files, parameters)
+        check_space(tmp_path / "new", [(files, parameters)])
     start = f"{tmp_path}/new: about "
     assert str(caught.value).startswith(start)
     needed, rest = str(caught.value).removeprefix(start).split(" MB needed for 3 files, ")
@@ -164,12 +164,12 @@ def test_a_file_that_is_partly_there_needs_the_rest(tmp_path, free_bytes):
     beside = disk.checkpoint_bytes(parameters, n)
     free_bytes(n + beside)
     with pytest.raises(RunError, match="for 2 files"):
-        check_space(tmp_path, files, parameters)
+        check_space(tmp_path, [(files, parameters)])
     with open(tmp_path / "a.h5", "wb") as file:
         file.truncate(n)
-    check_space(tmp_path, files, parameters)
+    check_space(tmp_path, [(files, parameters)])
     with pytest.raises(RunError):
-        check_space(tmp_path, files, parameters, jobs=2)
+        check_space(tmp_path, [(files, parameters)], jobs=2)
 
 
 def test_runs_with_parameters_of_their_own_need_room_together(tmp_path, free_bytes):
@@ -177,9 +177,33 @@ def test_runs_with_parameters_of_their_own_need_room_together(tmp_path, free_byt
     runs = [({tmp_path / f"{p.preset}.h5": experiment("task1", p).phases}, p) for p in (full, tiny)]
     sizes = [trial_bytes(p, experiment("task1", p).phases) for p in (full, tiny)]
     free_bytes(sum(sizes) + disk.checkpoint_bytes(full, sizes[0]) - 1)
-    check_space(tmp_path, *runs[0])
+    check_space(tmp_path, runs[:1])
     with pytest.raises(RunError, match="for 2 files"):
-        disk.check_space_of_all(tmp_path, runs)
+        check_space(tmp_path, runs)
+
+
+def test_checkpoints_that_are_there_already_need_no_room(tmp_path, free_bytes):
+    parameters = preset("full")
+    files = {tmp_path / f"{k}.h5": experiment("task1", parameters).phases for k in range(3)}
+    n = trial_bytes(parameters, files[tmp_path / "0.h5"])
+    beside = disk.checkpoint_bytes(parameters, n)
+    folders = [tmp_path / "checkpoints" / str(k) for k in range(3)]
+    for k, folder in enumerate(folders):
+        (folder / "000001").mkdir(parents=True)
+        with open(folder / "000001" / "trial.h5", "wb") as file:
+            file.truncate((k + 1) * n)
+    free_bytes(3 * n + 2 * beside - (1 + 2) * n)  # which two trials come first is not known
+    check_space(tmp_path, [(files, parameters)], 2, folders)
+    with pytest.raises(RunError):
+        check_space(tmp_path, [(files, parameters)], 2, folders[:1])
+    free_bytes(3 * n + 2 * beside - (1 + 2) * n - 1)
+    with pytest.raises(RunError):
+        check_space(tmp_path, [(files, parameters)], 2, folders)
+
+
+def test_nothing_to_come_needs_no_room(tmp_path, free_bytes):
+    free_bytes(0)
+    check_space(tmp_path, [({}, preset("full"))], 0)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +218,7 @@ def test_the_largest_table_is_the_one_to_lower(tmp_path, free_bytes, changes, ad
     free_bytes(0)
     parameters = preset("full").with_changes(changes)
     with pytest.raises(RunError) as caught:
-        check_space(tmp_path, {tmp_path / "a.h5": experiment("sleep", parameters).phases}, parameters)
+        check_space(tmp_path, [({tmp_path / "a.h5": experiment("sleep", parameters).phases}, parameters)])
     assert str(caught.value).endswith(f" needed for 1 file, 0 bytes free; less is needed with {advice}")
 
 
@@ -214,6 +238,37 @@ def test_a_command_without_room_leaves_no_trace(tmp_path, capfd, free_bytes, com
     assert os.listdir(tmp_path) == []
 
 
+SHORT = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=0.25"]
+
+
+def test_only_trials_that_are_not_complete_need_room(tmp_path, capfd, free_bytes):
+    command = [*SHORT, "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    free_bytes(0)
+    capfd.readouterr()
+    assert main([*command, "--resume"]) == 0
+    out, err = capfd.readouterr()
+    assert ("trial 1/1  complete already" in out, "Task 1" in out, err) == (True, True, "")
+    one = refused(capfd, *SHORT, "--seed", "1", "--out", tmp_path / "out", "--resume")
+    two = refused(capfd, *command, "--trials", "2", "--resume")
+    assert one == two
+    assert " needed for 1 file, 0 bytes free" in two
+
+
+@pytest.mark.parametrize("more", [[], ["--jobs", "2"]])
+def test_complete_trials_on_a_full_disk_are_shown(small_disk, capfd, more):
+    command = [*SHORT, "--trials", "2", *more, "--out", str(small_disk / "out")]
+    assert main(command) == 0
+    printed = capfd.readouterr().out.partition("\n\n")[2] if not more else capfd.readouterr().out[-200:]
+    fill(small_disk)
+    assert main([*command, "--resume"]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert out.endswith(printed)
+    assert "complete already" in out
+    assert sorted(os.listdir(small_disk / "out")) == ["task1_seed0000.h5", "task1_seed0001.h5"]
+
+
 def test_a_start_state_saves_the_room_of_the_unsupervised_phase():
     parameters = preset("full")
     chosen = experiment("task1", parameters)
@@ -227,7 +282,7 @@ def test_a_start_state_saves_the_room_of_the_unsupervised_phase():
 @pytest.mark.parametrize("command", [["run", "task1"], ["reproduce", "--experiments", "task1", "--trials", "1"]])
 def test_snapshots_is_the_number_in_each_phase_that_is_no_test(tmp_path, capfd, monkeypatch, command):
     seen = []
-    monkeypatch.setattr("foraging_snn.cli.check_space", lambda *arguments: seen.append(arguments[2]) or stop())
+    monkeypatch.setattr("foraging_snn.cli.check_space", lambda out, runs, *_: seen.append(runs[0][1]) or stop())
 
     def stop():
         raise RunError("seen")

@@ -6,24 +6,21 @@ import numpy as np
 import pytest
 from pretend_engine import PretendEngine
 
-from foraging_snn import running
 from foraging_snn.models import EngineError, initial_state, preset
 from foraging_snn.protocols import experiments
-from foraging_snn.recording import RecordingError, Trial
+from foraging_snn.recording import RecordingError, Trial, TrialWriter
 from foraging_snn.running import (
-    Listener,
     RunError,
-    load_start,
-    packaged_states,
     phases_to_run,
     prepare_output,
     run_experiments,
     run_trial,
-    run_unsupervised,
     trial_path,
     trial_seeds,
 )
-from foraging_snn.states import StateError, load_state, save_state
+from foraging_snn.starting import run_unsupervised
+from foraging_snn.states import load_state, save_state
+from foraging_snn.trunk import Listener, Trunk
 
 TINY = preset("tiny")
 CATALOGUE = experiments(TINY)
@@ -207,10 +204,10 @@ def test_a_branch_for_rates_is_that_of_the_experiment_beside_it(run_together, ru
 
 def test_states_are_kept_no_longer_than_they_are_needed(tmp_path, engine):
     rows = [CATALOGUE[name] for name in ("task1", "task2", "sequential", "naive-sleep")]
-    trunk = running._Trunk(engine, Listener(), (), initial_state(TINY, 1))
+    trunk = Trunk(engine, Listener(), (), initial_state(TINY, 1))
     kept = []
     for k, row in enumerate(rows):
-        writer = running.TrialWriter(
+        writer = TrialWriter(
             tmp_path / f"{k}.h5", parameters=TINY, experiment=row, seed=1, trial=0, engine="pretend", command_line=""
         )
         with writer:
@@ -294,33 +291,3 @@ def test_nothing_that_exists_is_taken_for_output(tmp_path):
 def test_a_folder_that_cannot_be_made_is_named():
     with pytest.raises(RunError, match="^/proc/results: cannot be written to: "):
         prepare_output([Path("/proc/results/trial.h5")])
-
-
-def test_a_start_state_is_found_by_file_and_by_name_in_the_package(start, tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "start.h5").rename(tmp_path / "data" / "packaged.h5")
-    monkeypatch.setattr(running.resources, "files", lambda package: tmp_path)
-    assert list(packaged_states()) == ["packaged"]
-    for name in ("packaged", "packaged.h5", str(tmp_path / "data" / "packaged.h5")):
-        assert load_start(name, TINY).sha256 == start.sha256
-    with pytest.raises(StateError, match="^nothing: no such file, and the states in the package are: packaged$"):
-        load_start("nothing", TINY)
-
-
-def test_a_start_state_made_with_other_parameters_is_refused(start, tmp_path):
-    with pytest.raises(StateError, match=r"world\.size: 50, 40$"):
-        load_start(str(tmp_path / "start.h5"), TINY.with_changes({"world.size": 40}))
-    longer = TINY.with_changes({"phases.test_aeons": 7, "reward.asleep": 0.1})
-    assert load_start(str(tmp_path / "start.h5"), longer).sha256 == start.sha256
-
-
-def test_a_state_after_training_is_not_a_start_state(run, tmp_path):
-    _, state = run("task1")
-    save_state(tmp_path / "trained.h5", state, TINY)
-    with pytest.raises(StateError, match="trained.h5: not a state after the unsupervised phase"):
-        load_start(str(tmp_path / "trained.h5"), TINY)
-
-
-def test_the_package_holds_start_states_that_can_be_read():
-    for read in packaged_states().values():
-        running.check_start(read(), read().parameters, "packaged")

@@ -1,10 +1,12 @@
 """Many trials in many processes: the files do not depend on where they run, and a process that dies takes nothing else with it."""
 
 import os
-import socket
+import pty
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from itertools import count
 
 import pytest
@@ -13,13 +15,24 @@ from trial_contents import contents, differences
 
 import foraging_snn.scheduling as scheduling
 from foraging_snn.cli import main
-from foraging_snn.cluster import ClusterWorkers
 from foraging_snn.progress import TrialsBoard
+from foraging_snn.recording import RecordingError, Trial
+from foraging_snn.reproduce import count_complete
 from foraging_snn.running import RunError, prepare_output
-from foraging_snn.scheduling import ATTEMPTS, BEAT_SECONDS, Channel, Heartbeat, LocalWorkers, ParentProcess, TrialEnd, run_all
+from foraging_snn.scheduling import (
+    ATTEMPTS,
+    BEAT_SECONDS,
+    SILENCE_SECONDS,
+    Channel,
+    Heartbeat,
+    LocalWorkers,
+    ParentProcess,
+    TrialEnd,
+    remove_abandoned_reports,
+    run_all,
+)
 
 SEEDS = range(1, 5)
-ROOT = __file__.rpartition("/tests/")[0]
 
 
 def run(plan, workers, **options):
@@ -111,6 +124,129 @@ def test_run_takes_several_jobs(tmp_path, capfd):
         assert differences(tmp_path / "1" / name, tmp_path / "2" / name) == ["provenance@command_line"]
 
 
+# --------------------------------------------------------------------------------------------------- stopped, all processes at once
+
+PROGRAM = [sys.executable, "-m", "foraging_snn"]
+RUN = ["run", "task1", "--preset", "tiny", "--set", "phases.training_aeons=1500", "--trials", "2"]
+RUN += ["--start-from", "after-unsupervised", "--out"]
+
+
+def wait_until_both_compute(folder, meanwhile=lambda: None):
+    deadline = time.monotonic() + 200  # compiling included
+    while sum(has_begun(path) for path in folder.glob("*.h5")) < 2:
+        assert time.monotonic() < deadline
+        meanwhile()
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+def has_begun(path):
+    try:
+        return bool(Trial(path).phases)
+    except RecordingError:
+        return False
+
+
+def assert_saved_at_the_end(folder):
+    """A killed process leaves a checkpoint of the beginning of the phase, and a file that was not closed."""
+    files = [Trial(path) for path in sorted(folder.glob("*.h5"))]
+    copies = [max(path.glob("*/trial.h5")) for path in sorted(folder.glob("checkpoints/*_seed*/"))]
+    saved = [[phase.epochs_done for phase in Trial(path).phases] for path in copies]
+    assert len(saved) == 2
+    assert all(0 < epochs < 150_000 for (epochs,) in saved)
+    assert saved == [[phase.epochs_done for phase in trial.phases] for trial in files]
+    assert all(trial.ended for trial in files)
+
+
+@pytest.fixture
+def started():
+    """Start a command in a process group of its own."""
+    processes = []
+
+    def start(*command):
+        pipe = subprocess.PIPE
+        processes.append(subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True))
+        return processes[0]
+
+    yield start
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_sigterm_to_all_processes_saves_all_trials(started, tmp_path):
+    """As batch systems send it."""
+    process = started(*PROGRAM, *RUN, str(tmp_path / "cut"), "--jobs", "2")
+    wait_until_both_compute(tmp_path / "cut")
+    os.killpg(process.pid, signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert err.startswith("foraging-snn: terminated; 0 of 2 files are complete; ")
+    assert err.count("\n") == 1
+    assert_saved_at_the_end(tmp_path / "cut")
+
+    assert main([*RUN, str(tmp_path / "cut"), "--resume"]) == 0
+    assert main([*RUN, str(tmp_path / "whole")]) == 0
+    for path in sorted((tmp_path / "whole").glob("*.h5")):
+        assert differences(path, tmp_path / "cut" / path.name) == ["provenance@command_line"]  # they lie in two folders
+
+
+def test_time_given_by_another_program_that_is_over_saves_all_trials(started, tmp_path):
+    """`timeout` sends SIGTERM to its command and to the group: the command hears it twice."""
+    process = started("timeout", "3600", *PROGRAM, *RUN, str(tmp_path), "--jobs", "2")
+    wait_until_both_compute(tmp_path)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert_saved_at_the_end(tmp_path)
+
+
+def test_a_terminal_that_is_closed_saves_all_trials(tmp_path):
+    number, terminal = pty.fork()
+    if number == 0:
+        os.execv(PROGRAM[0], [*PROGRAM, *RUN, str(tmp_path), "--jobs", "2"])
+    os.set_blocking(terminal, False)
+
+    def read_the_screen():
+        with suppress(BlockingIOError):
+            os.read(terminal, 1_000_000)
+
+    try:
+        wait_until_both_compute(tmp_path, read_the_screen)
+    finally:
+        os.close(terminal)
+        _, status = os.waitpid(number, 0)
+    assert os.waitstatus_to_exitcode(status) == 129
+    assert_saved_at_the_end(tmp_path)
+
+
+COORDINATOR = """
+import os, sys, time
+from pathlib import Path
+from pretend_tasks import pretended_plan, pretended_trials
+from foraging_snn.progress import TrialsBoard
+from foraging_snn.scheduling import LocalWorkers, run_all
+plan = pretended_plan(Path(sys.argv[1]), range(1, 3))
+first, second = pretended_trials(plan, seconds=0.001)[0], pretended_trials(plan, seconds=1.0)[1]
+with LocalWorkers(2) as workers:
+    run_all([first, second], workers, TrialsBoard(2, [plan.epochs] * 2), plan.directory)
+"""
+
+
+def test_processes_of_a_coordinator_that_was_killed_end_idle_or_not(started, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    process = started(sys.executable, "-c", COORDINATOR, str(tmp_path))
+    first, second = (tmp_path / f"sequential_seed000{seed}.h5" for seed in (1, 2))
+    deadline = time.monotonic() + 100
+    while not (count_complete([first]) and list(tmp_path.glob("*_seed0002.h5"))):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.communicate(timeout=60)  # raises if any of them still holds the output
+    assert not second.exists()
+
+
 # ------------------------------------------------------------------------------------------------------------ signs of life
 
 
@@ -148,86 +284,36 @@ def test_a_trial_that_was_begun_elsewhere_stops(tmp_path):
     assert reporter.stop_wanted()
 
 
-# ------------------------------------------------------------------------------------------------------- on a Dask cluster
-
-
 @pytest.fixture
-def cluster(tmp_path):
-    """Address of a real scheduler with two workers, processes of their own."""
-    pytest.importorskip("distributed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([ROOT, f"{ROOT}/tests"])}
-    worker = [address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", str(tmp_path / "dask")]
-    scheduler = ["--host", "127.0.0.1", "--port", address.rpartition(":")[2], "--no-dashboard"]
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "dask", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
-        )
-        for command in (["scheduler", *scheduler], ["worker", *worker], ["worker", *worker])
-    ]
-    yield address, processes
-    for process in processes:
-        process.kill()
-        process.wait()
+def left_behind(tmp_path):
+    """A folder of reports whose coordinator was killed so many seconds ago."""
+
+    def leave(seconds, *names, folder=".foraging_snn_abc"):
+        reports = tmp_path / folder
+        reports.mkdir()
+        for path in (
+            *(reports / name for name in ("beat", "stop", "0.json", "0.log", "0.attempts", "beat.1.part", *names)),
+            reports,
+        ):
+            if path != reports:
+                path.touch()
+            os.utime(path, (time.time() - seconds,) * 2)
+        return reports
+
+    return leave
 
 
-def connected(address, n_workers=2, seconds=120):
-    """The workers, once so many have come."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            workers = ClusterWorkers(address)
-        except RunError:  # it is starting
-            continue
-        if workers.jobs >= n_workers:
-            return workers
-        workers.__exit__()
-        time.sleep(0.5)
-    raise AssertionError("the cluster did not start")
-
-
-@pytest.mark.slow
-def test_trials_on_a_cluster_one_worker_of_which_dies_give_the_same_files(undisturbed, tmp_path, cluster):
-    address, processes = cluster
-    plan = pretended_plan(tmp_path / "out", SEEDS)
-    with connected(address) as workers:
-        ends = run(plan, workers, seconds=0.01, deaths={2: 1})
-    assert ends == [TrialEnd(seed) for seed in SEEDS]
-    assert sum(process.poll() is not None for process in processes) == 1
-    assert_same_files(plan, undisturbed)
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(path.name for path in plan.all_paths)
-
-
-@pytest.mark.slow
-def test_the_command_line_runs_trials_on_a_cluster(tmp_path, cluster, capfd):
-    connected(cluster[0]).__exit__()
-    options = ["reproduce", "--preset", "tiny", "--set", "phases.scale=0.25", "--trials", "2", "--experiments", "task1"]
-    options += ["--start-from", "after-unsupervised"]
-    for name, where in (("there", ["--scheduler", cluster[0]]), ("here", [])):
-        assert main([*options, *where, "--out", str(tmp_path / name)]) == 0
-    assert capfd.readouterr().err == ""
-    for seed in (1, 2):
-        name = f"task1_seed000{seed}.h5"
-        assert differences(tmp_path / "here" / name, tmp_path / "there" / name) == ["provenance@command_line"]
-
-
-def test_a_scheduler_that_is_not_there_is_told_in_one_line_and_leaves_no_trace(tmp_path, capfd, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("foraging_snn.cluster.CONNECT_SECONDS", 1)
-    address = "tcp://127.0.0.1:1"
-    assert main(["reproduce", "--preset", "tiny", "--scheduler", address, "--out", str(tmp_path / "new")]) == 2
-    out, err = capfd.readouterr()
-    assert out == ""
-    assert err.startswith(f"foraging-snn: --scheduler: {address}: not reached within 1 s: ")
-    assert err.count("\n") == 1
+def test_reports_of_a_coordinator_that_was_killed_are_removed(left_behind, tmp_path):
+    left_behind(2 * SILENCE_SECONDS + 10.0)
+    remove_abandoned_reports(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scheduler_without_dask_is_told_in_one_line(tmp_path, capfd, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    assert main(["run", "task1", "--preset", "tiny", "--scheduler", "tcp://x:1", "--out", str(tmp_path / "new")]) == 2
-    out, err = capfd.readouterr()
-    assert err.startswith("foraging-snn: --scheduler: needs Dask: pip install foraging-snn[dask] (")
-    assert err.count("\n") == 1
+def test_reports_that_may_be_in_use_or_hold_something_else_are_kept(left_behind, tmp_path):
+    kept = [left_behind(SILENCE_SECONDS), left_behind(1e6, "mine.txt", folder=".foraging_snn_1"), left_behind(1e6, folder="mine")]
+    alive = left_behind(1e6, folder=".foraging_snn_2")
+    (alive / "beat").write_text("1")
+    (tmp_path / ".foraging_snn_3").symlink_to(kept[2])
+    before = sorted(tmp_path.rglob("*"))
+    remove_abandoned_reports(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -5,11 +5,15 @@ import signal
 
 import pytest
 
+from foraging_snn import stopping
 from foraging_snn.stopping import StopCause, StopRequest
 
+CAUSES = [(signal.SIGINT, StopCause.CTRL_C), (signal.SIGTERM, StopCause.TERMINATED), (signal.SIGHUP, StopCause.HUNG_UP)]
 
-@pytest.mark.parametrize(("number", "cause"), [(signal.SIGINT, StopCause.CTRL_C), (signal.SIGTERM, StopCause.TERMINATED)])
-def test_a_signal_is_a_request(number, cause):
+
+@pytest.mark.parametrize(("number", "cause"), CAUSES)
+def test_a_signal_is_a_request(number, cause, monkeypatch):
+    monkeypatch.setattr(stopping, "_leave_terminal", lambda: None)  # that of the tests
     request, before = StopRequest(), signal.getsignal(number)
     with request.listening():
         assert not request.is_wanted()
@@ -27,6 +31,24 @@ def test_a_second_ctrl_c_interrupts_at_once():
         os.kill(os.getpid(), signal.SIGTERM)  # those who manage processes are not impatient
         os.kill(os.getpid(), signal.SIGINT)
     assert request.cause is StopCause.TERMINATED
+
+
+def test_a_run_under_nohup_goes_on():
+    request, before = StopRequest(), signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with request.listening():
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not request.is_wanted()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_those_who_listen_are_called():
+    calls = []
+    with StopRequest().listening(lambda: calls.append("asked"), lambda: calls.append("at once")), pytest.raises(KeyboardInterrupt):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert calls == ["asked", "at once"]
 
 
 def test_time_that_is_over_is_a_request(monkeypatch):

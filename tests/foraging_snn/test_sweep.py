@@ -166,6 +166,10 @@ def test_two_parameters_are_drawn_as_maps():
     assert [axes.get_title() for axes in maps] == ["Task 1", "Task 2"]
     assert maps[0].images[0].get_array().shape == (2, 3)
     assert (maps[0].get_xlabel(), maps[0].get_ylabel()) == ("a", "b")
+    assert {text.get_text() for text in maps[0].texts} == {"0.50\n± 0.00"}
+    many = draw(made_up(("a", "b"), (range(7), [0.1, 0.2])))
+    assert {text.get_text() for text in many.axes[0].texts} == {"0.50"}  # no room for sd
+    assert many.get_supxlabel().startswith("Mean over trials.")
 
 
 def test_three_parameters_have_a_panel_each():

@@ -140,6 +140,14 @@ def test_a_file_of_somebody_else_is_kept(table, folder, tmp_path):
     assert (tmp_path / "notes.md").read_text() == "my notes"
 
 
+def test_a_file_without_an_ending_is_not_taken_for_a_folder(table, folder, tmp_path):
+    (tmp_path / "notes").write_text("my notes")
+    allowed = "a folder, or a file that ends in .txt, .md, .csv, .json"
+    line = f"foraging-snn: --out: {tmp_path}/notes given, allowed is {allowed}\n"
+    assert table(folder, "--out", tmp_path / "notes") == (2, "", line)
+    assert (tmp_path / "notes").read_text() == "my notes"
+
+
 def test_a_trial_is_not_overwritten_by_a_table(table, folder):
     path = folder / "sleep_seed0005.h5"
     before = path.read_bytes()
