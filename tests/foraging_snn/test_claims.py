@@ -134,6 +134,7 @@ def test_of_processes_told_to_write_one_trial_one_does(tmp_path, one_run):
     assert_as_in_one_run(out, one_run, [5])
 
 
+@pytest.mark.slow
 def test_an_array_that_was_cut_off_goes_on_whatever_is_begun_twice(tmp_path, one_run):
     out, seeds = tmp_path / "new", range(1, 4)
     stopped = commands_at_once([array_task(seed, out, "--max-hours", "1e-9") for seed in seeds], tmp_path / "first")
@@ -159,6 +160,7 @@ def test_experiments_of_the_same_seed_share_a_folder(tmp_path, one_run):
     assert names_in(tmp_path / "new") == ["task1_seed0002.h5", "task2_seed0002.h5"]
 
 
+@pytest.mark.slow
 def test_a_command_that_is_killed_is_gone_on_with_by_the_next(tmp_path, capfd):
     out = tmp_path / "out"
     command = ["run", "task1", "--preset", "tiny", "--set", "phases.unsupervised_aeons=2000", "--out", str(out)]

@@ -265,6 +265,7 @@ def under_way(folder):
     return [path for path in folder.glob("*.h5") if computes(path)]
 
 
+@pytest.mark.slow
 def test_workers_that_have_all_gone_are_told_and_awaited(undisturbed, tmp_path, scheduler, start_worker, monkeypatch, capfd):
     monkeypatch.setattr(cluster, "NO_WORKER_SECONDS", 2.0)
     first = start_worker()
@@ -291,6 +292,7 @@ def test_workers_that_have_all_gone_are_told_and_awaited(undisturbed, tmp_path, 
     assert_same_files(plan, undisturbed)
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_run_whose_workers_have_all_gone(tmp_path, scheduler, start_worker, monkeypatch):
     monkeypatch.setattr(cluster, "NO_WORKER_SECONDS", 1.0)
     start_worker()
@@ -319,6 +321,7 @@ def pretended(monkeypatch):
     monkeypatch.setattr(cli, "ready_engines", lambda *_: nullcontext())
 
 
+@pytest.mark.slow
 def test_sigterm_saves_the_trials(tmp_path, scheduler, start_worker, capfd, pretended):
     start_worker(), start_worker()
     wait_for_workers(scheduler.address, 2)
@@ -340,6 +343,7 @@ def test_sigterm_saves_the_trials(tmp_path, scheduler, start_worker, capfd, pret
     assert_nothing_is_lost(out)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_dies_ends_the_run_in_one_line(tmp_path, new_cluster, capfd, pretended):
     for _ in range(2):
         new_cluster.add_worker()
@@ -366,6 +370,7 @@ def test_a_scheduler_that_dies_ends_the_run_in_one_line(tmp_path, new_cluster, c
     assert sorted(path.name for path in out.iterdir()) == ["checkpoints", "task1_seed0000.h5", "task1_seed0001.h5"]
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_closed_properly_is_noticed_too(tmp_path, new_cluster):
     new_cluster.add_worker()
     wait_for_workers(new_cluster.address, 1)

@@ -259,7 +259,7 @@ def make_another(file, name, value):
 def make_larger(file, name, factor):
     """As many rows more, which are not in the file."""
     old = file[name]
-    kind, shape = old.dtype, (max(1, old.shape[0]) * factor, *old.shape[1:])
+    kind, shape = old.dtype, (max([1, *old.shape[:1]]) * factor, *old.shape[1:])
     del file[name]
     file.create_dataset(name, shape, kind, chunks=(1, *shape[1:]), compression="gzip")
 

@@ -284,7 +284,7 @@ def processes_of_group(group):
     return living
 
 
-@pytest.mark.parametrize("whom", ["all", "first"])
+@pytest.mark.parametrize("whom", ["all", pytest.param("first", marks=pytest.mark.slow)])
 def test_ctrl_c_stops_all_processes_and_leaves_readable_files(long_run, tmp_path, whom):
     """From the keyboard the whole group hears it, from `kill` only the first process does."""
     process = long_run("--set", "phases.unsupervised_aeons=100000")
@@ -310,6 +310,7 @@ def wait_for(condition, seconds=10):
     return condition()
 
 
+@pytest.mark.slow
 def test_processes_without_the_one_that_started_them_end(long_run):
     process = long_run("--set", "phases.unsupervised_aeons=100000")
     assert len(processes_of_group(process.pid)) >= 3
@@ -317,6 +318,7 @@ def test_processes_without_the_one_that_started_them_end(long_run):
     assert wait_for(lambda: processes_of_group(process.pid) == [], 60)
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_takes_nothing_with_it(long_run, tmp_path):
     process = long_run("--set", "phases.unsupervised_aeons=100")
     worker = next(n for n in processes_of_group(process.pid) if n != process.pid and is_at_work(n, tmp_path))

@@ -175,6 +175,7 @@ def started():
         process.communicate()
 
 
+@pytest.mark.slow
 def test_sigterm_to_all_processes_saves_all_trials(started, tmp_path):
     """As batch systems send it."""
     process = started(*PROGRAM, *RUN, str(tmp_path / "cut"), "--jobs", "2")
@@ -192,6 +193,7 @@ def test_sigterm_to_all_processes_saves_all_trials(started, tmp_path):
         assert differences(path, tmp_path / "cut" / path.name) == ["provenance@command_line"]  # they lie in two folders
 
 
+@pytest.mark.slow
 def test_time_given_by_another_program_that_is_over_saves_all_trials(started, tmp_path):
     """`timeout` sends SIGTERM to its command and to the group: the command hears it twice."""
     process = started("timeout", "3600", *PROGRAM, *RUN, str(tmp_path), "--jobs", "2")
@@ -202,6 +204,7 @@ def test_time_given_by_another_program_that_is_over_saves_all_trials(started, tm
     assert_saved_at_the_end(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_saves_all_trials(tmp_path):
     number, terminal = pty.fork()
     if number == 0:
