@@ -11,6 +11,7 @@ import io
 import os
 import shutil
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -110,7 +111,7 @@ def _take(path: Path) -> int | None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except (FileNotFoundError, FileExistsError):  # its folder is being removed by another process, unless it is no folder at all
-        if os.path.lexists(path.parent) and not path.parent.is_dir():
+        if _is_no_folder(path.parent):
             raise
         return None
     try:
@@ -127,6 +128,15 @@ def _take(path: Path) -> int | None:
             os.close(descriptor)
             raise
     return descriptor
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Something else has this name. Looked at once: a folder may go or come meanwhile."""
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not path.is_dir() if stat.S_ISLNK(kind) else not stat.S_ISDIR(kind)
 
 
 def this_process() -> str:

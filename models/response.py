@@ -5,6 +5,7 @@ by stepping the map itself: the pulses at which a spike time changes, to the las
 epoch, interpolated. Cells are not quite at rest when the pulse comes (see models/event.py); to first order that is a shift of P.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -121,8 +122,9 @@ def linear_propagator(c: CellConstants, steps: int) -> np.ndarray:
     return np.linalg.matrix_power(one_step, steps)[:2]
 
 
+@lru_cache(maxsize=16)  # a third of a second each, and the engines of a process mostly have the same cells
 def response_table(c: CellConstants, steps: int, largest: float) -> ResponseTable:
-    """Tabulate the response to pulses up to `largest`, from steps of the map itself."""
+    """Tabulate the response to pulses up to `largest`, from steps of the map itself. Not to be written to."""
     threshold = _threshold(c, steps, largest)
     bulk = BULK * threshold
     V_bulk, u_bulk = _bulk_polynomials(c, steps, bulk)
