@@ -1289,12 +1289,19 @@ def _read_phase(attributes: h5py.AttributeManager, index: int) -> RecordedPhase:
         read_number(attributes, "first_epoch", 0, MAX_SEED),
         epochs,
         read_number(attributes, "epochs_done", 0, epochs),
-        float(attributes["freeze_fraction"]),
+        _float(attributes, "freeze_fraction"),
         bool(read_number(attributes, "dropout", 0, 1)),
         bool(read_number(attributes, "complete", 0, 1)),
     )
     _ = phase.phase  # checks what it is made of
     return phase
+
+
+def _float(attributes: h5py.AttributeManager, name: str) -> float:
+    value = np.asarray(attributes[name])
+    if value.shape != () or value.dtype.kind != "f":
+        raise ValueError(f"attribute {name} is not a number")
+    return float(value)
 
 
 def _whole_numbers(attributes: h5py.AttributeManager, name: str) -> list[int]:

@@ -431,6 +431,13 @@ def test_filters_of_other_programs_are_not_loaded(a_trial):
     assert refused_trial(a_trial) == "'wiring/inhibition' is compressed by another program than HDF5"
 
 
+@pytest.mark.parametrize("value", [[0.1], "a tenth", 1])
+def test_a_share_that_is_no_number_is_refused(a_trial, value):
+    with open_to_change(a_trial) as file:
+        file["phases/000"].attrs["freeze_fraction"] = value
+    assert refused_trial(a_trial) == "attribute freeze_fraction is not a number"
+
+
 @pytest.mark.parametrize("rows", [10**8, 10**15])
 def test_rows_that_are_not_in_the_file_are_not_made_room_for(a_trial, rows):
     with open_to_change(a_trial) as file:
