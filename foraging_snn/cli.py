@@ -405,9 +405,14 @@ def _prepared(
     lacking = [({path: held for path, held in files.items() if path not in complete}, p) for files, p in runs]
     check_space(out, lacking, min(jobs, len(to_come)), to_come)
     outlooks = context.with_resource(output_folder(out, trials, resume, complete, table))
-    for note in (*(note for outlook in outlooks for note in outlook.notes), *notes_of_versions(outlooks)):
-        typer.echo(f"{PROGRAM}: {printable(note)}", err=True)
+    _print_notes([*(note for outlook in outlooks for note in outlook.notes), *notes_of_versions(outlooks)])
     return [outlook.is_complete for outlook in outlooks]
+
+
+def _print_notes(notes: list[str]) -> None:
+    """One line each, on standard error."""
+    for note in notes:
+        typer.echo(f"{PROGRAM}: {printable(note)}", err=True)
 
 
 def _print_results_of(trials: list[Trial]) -> None:
@@ -606,8 +611,7 @@ def unsupervised(
     plan = StartStatePlan(out, parameters, seed, engine, _command(context))
     check_space_of_state(out, parameters)
     outlook = prepare_start_state(plan, resume)
-    for note in outlook.notes:
-        typer.echo(f"{PROGRAM}: {note}", err=True)
+    _print_notes(outlook.notes)
     typer.echo(f"unsupervised phase; {plan.phase.epochs:,} epochs, seed {seed}, engine {engine}")
     print_conditions(run_conditions(parameters, [plan.phase], None))
     if outlook.is_complete:

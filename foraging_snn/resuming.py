@@ -13,7 +13,7 @@ from foraging_snn.checkpoints import Checkpoint, TrialCheckpoints, TrialIdentity
 from foraging_snn.claims import claimed, trials_of
 from foraging_snn.provenance import provenance, version_and_commit
 from foraging_snn.recording import RecordingError, Trial
-from foraging_snn.running import RunError, differences_of_file, prepare_folders, prepare_output
+from foraging_snn.running import RunError, differences_of_file, is_complete_file, prepare_folders, prepare_output
 from foraging_snn.starting import StartStatePlan
 from foraging_snn.states import StateError, load_state
 
@@ -64,13 +64,12 @@ def complete_files(trials: Trials) -> set[Path]:
     trials : sequence of (TrialIdentity, paths)
         As they would be run now.
     """
-    found = set()
-    for identity, paths in trials:
-        for experiment, path in zip(identity.experiments, paths, strict=True):
-            recorded = _read_if_sound(path)
-            if recorded and recorded.complete and not differences_of_file(identity, experiment, recorded):
-                found.add(path)
-    return found
+    return {
+        path
+        for identity, paths in trials
+        for experiment, path in zip(identity.experiments, paths, strict=True)
+        if is_complete_file(identity, experiment, path)
+    }
 
 
 @contextmanager

@@ -174,6 +174,15 @@ def differences_of_file(identity: TrialIdentity, experiment: Experiment, recorde
     return lines
 
 
+def is_complete_file(identity: TrialIdentity, experiment: Experiment, path: Path) -> bool:
+    """The file is there, and is what the trial would write now for the experiment, come to its end."""
+    try:
+        recorded = Trial(path)
+    except RecordingError:
+        return False
+    return recorded.complete and not differences_of_file(identity, experiment, recorded)
+
+
 @dataclass(frozen=True)
 class _Files:
     """The files of a trial: one per experiment."""
@@ -210,14 +219,6 @@ class _Files:
         """The file of the experiment under way, as its checkpoint has it."""
         return TrialWriter.continuing(self.paths[k], parameters=self.parameters, seed=self.seed, started_from=self.start)
 
-    def is_complete(self, k: int, identity: TrialIdentity) -> bool:
-        """The file is there, and is that of this trial come to its end."""
-        try:
-            recorded = Trial(self.paths[k])
-        except RecordingError:
-            return False
-        return recorded.complete and not differences_of_file(identity, self.experiments[k], recorded)
-
 
 def _run(files: _Files, trunk: "Trunk", keeper: "Keeper | None") -> NetworkState | None:
     """Go through the experiments of a trial; with a keeper, from where it was."""
@@ -225,7 +226,7 @@ def _run(files: _Files, trunk: "Trunk", keeper: "Keeper | None") -> NetworkState
     state = None
     for k, experiment in enumerate(files.experiments):
         trunk.listener.experiment(experiment)
-        if keeper and files.is_complete(k, keeper.identity):
+        if keeper and is_complete_file(keeper.identity, experiment, files.paths[k]):
             trunk.adopt(experiment, files.paths[k])
         else:
             with _writer(files, k, trunk, keeper, found) as writer:

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from pretend_engine import PretendEngine
 from pretend_trials import SMALL
+from trial_contents import contents
 
+from foraging_snn.progress import TrialsBoard
 from foraging_snn.reproduce import Plan, PlannedTrial, chosen_experiments
-from foraging_snn.running import run_experiments
+from foraging_snn.running import prepare_output, run_experiments
+from foraging_snn.scheduling import run_all
 
 
 class SlowEngine(PretendEngine):
@@ -71,3 +74,18 @@ def pretended_plan(directory, seeds, checkpoint_minutes=1.0, names="task1,sequen
 def pretended_trials(plan, seconds=0.0, deaths=None):
     """Its trials; `deaths` by seed."""
     return [PretendedTrial(plan, seed, seconds=seconds, deaths=(deaths or {}).get(seed, 0)) for seed in plan.seeds]
+
+
+def run_pretended(plan, workers, request=None, **options):
+    """Run the trials of a plan; how they ended."""
+    prepare_output(plan.all_paths)
+    trials = pretended_trials(plan, **options)
+    return run_all(trials, workers, TrialsBoard(2, [plan.epochs] * len(trials)), plan.directory, request)
+
+
+def assert_same_contents(paths, others):
+    """Of files in their order."""
+    for path, other in zip(paths, others, strict=True):
+        here, there = contents(path), contents(other)
+        assert len(here) > 30
+        assert here == there

@@ -12,16 +12,16 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from pretend_tasks import pretended_plan, pretended_trials
-from trial_contents import contents, differences
+from pretend_tasks import assert_same_contents, pretended_plan, run_pretended
+from trial_contents import differences
 
 from foraging_snn import cli, cluster, reproduce
 from foraging_snn.cli import main
 from foraging_snn.cluster import ClusterWorkers
 from foraging_snn.progress import TrialsBoard
 from foraging_snn.recording import RecordingError, Trial
-from foraging_snn.running import RunError, prepare_output
-from foraging_snn.scheduling import LocalWorkers, TrialEnd, run_all
+from foraging_snn.running import RunError
+from foraging_snn.scheduling import TrialEnd
 from foraging_snn.stopping import StopCause, StopRequest
 
 pytest.importorskip("distributed")
@@ -123,26 +123,8 @@ def in_the_background(function):
     return thread
 
 
-def run(plan, workers, request=None, **options):
-    prepare_output(plan.all_paths)
-    trials = pretended_trials(plan, **options)
-    return run_all(trials, workers, TrialsBoard(2, [plan.epochs] * len(trials)), plan.directory, request)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The files of four trials, run one after the other."""
-    plan = pretended_plan(tmp_path_factory.mktemp("undisturbed"), SEEDS)
-    with LocalWorkers() as workers:
-        assert run(plan, workers) == [TrialEnd(seed) for seed in SEEDS]
-    return plan
-
-
 def assert_same_files(plan, other):
-    for path, other_path in zip(plan.all_paths, other.all_paths[: len(plan.all_paths)], strict=True):
-        here, there = contents(path), contents(other_path)
-        assert len(here) > 30
-        assert here == there
+    assert_same_contents(plan.all_paths, other.all_paths[: len(plan.all_paths)])
     assert sorted(path.name for path in plan.directory.iterdir()) == sorted(path.name for path in plan.all_paths)
 
 
@@ -155,7 +137,7 @@ def test_trials_one_worker_of_which_dies_give_the_same_files(undisturbed, tmp_pa
     plan = pretended_plan(tmp_path / "out", SEEDS)
     with ClusterWorkers(scheduler.address) as workers:
         assert workers.jobs == 2
-        ends = run(plan, workers, seconds=0.01, deaths={2: 1})
+        ends = run_pretended(plan, workers, seconds=0.01, deaths={2: 1})
     assert ends == [TrialEnd(seed) for seed in SEEDS]
     assert sum(process.poll() is not None for process in processes) == 1
     assert_same_files(plan, undisturbed)
@@ -282,7 +264,7 @@ def test_workers_that_have_all_gone_are_told_and_awaited(undisturbed, tmp_path, 
 
     helper = in_the_background(replace_the_worker)
     with ClusterWorkers(scheduler.address) as workers:
-        ends = run(plan, workers, deaths={1: 1})
+        ends = run_pretended(plan, workers, deaths={1: 1})
     helper.join()
     assert ends == [TrialEnd(seed) for seed in plan.seeds]
     assert said == [
@@ -301,7 +283,7 @@ def test_ctrl_c_stops_a_run_whose_workers_have_all_gone(tmp_path, scheduler, sta
     monkeypatch.setattr(TrialsBoard, "say", lambda board, text: os.kill(os.getpid(), signal.SIGINT))
     request = StopRequest()
     with ClusterWorkers(scheduler.address) as workers:
-        ends = run(plan, workers, request, deaths={1: 1})
+        ends = run_pretended(plan, workers, request, deaths={1: 1})
     assert ends == [TrialEnd(seed, stopped=True) for seed in plan.seeds]
     assert request.cause is StopCause.CTRL_C
     assert sorted(path.name for path in plan.directory.iterdir()) == ["checkpoints", *(p.name for p in plan.paths(1)[::-1])]
@@ -383,7 +365,7 @@ def test_a_scheduler_that_is_closed_properly_is_noticed_too(tmp_path, new_cluste
 
     helper = in_the_background(close)
     with ClusterWorkers(new_cluster.address) as workers:
-        ends = run(plan, workers, request, seconds=0.5)
+        ends = run_pretended(plan, workers, request, seconds=0.5)
     helper.join()
     assert ends == [TrialEnd(seed, stopped=True) for seed in plan.seeds]
     assert request.cause is StopCause.SCHEDULER_LOST

@@ -10,15 +10,14 @@ from contextlib import suppress
 from itertools import count
 
 import pytest
-from pretend_tasks import pretended_plan, pretended_trials
+from pretend_tasks import assert_same_contents, pretended_plan, pretended_trials, run_pretended
 from trial_contents import contents, differences
 
 import foraging_snn.scheduling as scheduling
 from foraging_snn.cli import main
-from foraging_snn.progress import TrialsBoard
 from foraging_snn.recording import RecordingError, Trial
 from foraging_snn.reproduce import count_complete
-from foraging_snn.running import RunError, prepare_output
+from foraging_snn.running import RunError
 from foraging_snn.scheduling import (
     ATTEMPTS,
     BEAT_SECONDS,
@@ -29,32 +28,9 @@ from foraging_snn.scheduling import (
     ParentProcess,
     TrialEnd,
     remove_abandoned_reports,
-    run_all,
 )
 
 SEEDS = range(1, 5)
-
-
-def run(plan, workers, **options):
-    prepare_output(plan.all_paths)
-    trials = pretended_trials(plan, **options)
-    return run_all(trials, workers, TrialsBoard(2, [plan.epochs] * len(trials)), plan.directory)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The files of four trials, run one after the other."""
-    plan = pretended_plan(tmp_path_factory.mktemp("undisturbed"), SEEDS)
-    with LocalWorkers() as workers:
-        assert run(plan, workers) == [TrialEnd(seed) for seed in SEEDS]
-    return plan
-
-
-def assert_same_files(plan, other):
-    for path, other_path in zip(plan.all_paths, other.all_paths, strict=True):
-        here, there = contents(path), contents(other_path)
-        assert len(here) > 30
-        assert here == there
 
 
 # ----------------------------------------------------------------------------------------------------------- on this machine
@@ -63,9 +39,9 @@ def assert_same_files(plan, other):
 def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_files(undisturbed, tmp_path, capsys):
     plan = pretended_plan(tmp_path, SEEDS)
     with LocalWorkers(2) as workers:
-        ends = run(plan, workers, deaths={2: 1})
+        ends = run_pretended(plan, workers, deaths={2: 1})
     assert ends == [TrialEnd(seed) for seed in SEEDS]
-    assert_same_files(plan, undisturbed)
+    assert_same_contents(plan.all_paths, undisturbed.all_paths)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in plan.all_paths)
     assert "8/8 experiments, 4/4 trials  14400/14400 epochs" in capsys.readouterr().out
 
@@ -73,7 +49,7 @@ def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_f
 def test_a_trial_that_always_kills_its_process_is_given_up_with_its_log_and_the_others_go_on(undisturbed, tmp_path):
     plan = pretended_plan(tmp_path, range(1, 3))
     with LocalWorkers(2) as workers:
-        first, second = run(plan, workers, deaths={1: 9})
+        first, second = run_pretended(plan, workers, deaths={1: 9})
     assert second == TrialEnd(2)
     assert first.died
     log = tmp_path / "seed0001.log"
@@ -89,7 +65,7 @@ def test_a_trial_that_always_kills_its_process_is_given_up_with_its_log_and_the_
 def test_without_checkpoints_a_trial_whose_process_dies_is_not_begun_again(tmp_path):
     plan = pretended_plan(tmp_path, range(1, 3), checkpoint_minutes=None)
     with LocalWorkers(2) as workers:
-        first, second = run(plan, workers, deaths={1: 1})
+        first, second = run_pretended(plan, workers, deaths={1: 1})
     assert second == TrialEnd(2)
     assert first.died
     assert first.error.startswith("its process was killed: process ")
