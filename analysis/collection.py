@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from foraging_snn.recording import AnalysisError, RecordingError, Trial
+from foraging_snn.files.recording import AnalysisError, RecordingError, Trial
 
 
 class CollectionError(AnalysisError):

@@ -20,10 +20,10 @@ from typing import Annotated
 import typer
 from joblib import Parallel, delayed
 
+from foraging_snn.commands.terminal import add_row, new_table, print_table
+from foraging_snn.files.states import load_state, save_state
 from foraging_snn.models import Activity, Block, Engine, NetworkState, Parameters, Phase, engine_class, initial_state, preset
-from foraging_snn.starting import packaged_states, read_start
-from foraging_snn.states import load_state, save_state
-from foraging_snn.terminal import add_row, new_table, print_table
+from foraging_snn.running.starting import packaged_states, read_start
 
 ENGINES = {
     "Brian2 runtime, NumPy": ("brian2-runtime", {"codegen": "numpy"}),

@@ -16,7 +16,7 @@ def undisturbed(tmp_path_factory):
     """The files of four pretended trials, seeds 1 to 4, run one after the other in this process."""
     from pretend_tasks import pretended_plan, run_pretended  # only for the tests that ask for it
 
-    from foraging_snn.scheduling import LocalWorkers, TrialEnd
+    from foraging_snn.running.scheduling import LocalWorkers, TrialEnd
 
     plan = pretended_plan(tmp_path_factory.mktemp("undisturbed"), range(1, 5))
     with LocalWorkers() as workers:

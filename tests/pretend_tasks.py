@@ -9,10 +9,10 @@ from pretend_engine import PretendEngine
 from pretend_trials import SMALL
 from trial_contents import contents
 
-from foraging_snn.progress import TrialsBoard
-from foraging_snn.reproduce import Plan, PlannedTrial, chosen_experiments
-from foraging_snn.running import prepare_output, run_experiments
-from foraging_snn.scheduling import run_all
+from foraging_snn.commands.progress import TrialsBoard
+from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments
+from foraging_snn.running.scheduling import run_all
+from foraging_snn.running.trial import prepare_output, run_experiments
 
 
 class SlowEngine(PretendEngine):

@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from foraging_snn.recording import PARTICLE_NAMES, Trial
+from foraging_snn.files.recording import PARTICLE_NAMES, Trial
 
 from ..collection import Collection
 from ..receptive_fields import (

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.recording import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS, Trial
+from foraging_snn.files.recording import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS, Trial
 
 from . import style
 

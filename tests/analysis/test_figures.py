@@ -8,7 +8,7 @@ from pretend_trials import SMALL, write_trials
 
 from foraging_snn.analysis.collection import Collection, MissingTrials
 from foraging_snn.analysis.figures import FIGURES, figure_module, style
-from foraging_snn.cli import main
+from foraging_snn.commands.cli import main
 from foraging_snn.environments import Outcome
 
 NAMES = ("task1", "task2", "sequential", "interleaved", "sleep", "naive-sleep", "task1-sleep", "uniform-sleep")

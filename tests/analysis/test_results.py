@@ -9,12 +9,12 @@ from pretend_engine import PretendEngine
 from foraging_snn.analysis.collection import CollectionError
 from foraging_snn.analysis.comparisons import QUESTIONS
 from foraging_snn.analysis.results import TestRow, results
+from foraging_snn.files.recording import Trial
+from foraging_snn.files.states import load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments
-from foraging_snn.recording import Trial
-from foraging_snn.running import run_trial
-from foraging_snn.starting import run_unsupervised
-from foraging_snn.states import load_state, save_state
+from foraging_snn.running.starting import run_unsupervised
+from foraging_snn.running.trial import run_trial
 
 TINY = preset("tiny")
 

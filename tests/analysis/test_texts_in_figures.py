@@ -13,7 +13,7 @@ from foraging_snn.analysis.collection import Collection, CollectionError
 from foraging_snn.analysis.figures import figure_module, style, sweep
 from foraging_snn.analysis.figures.drawing import FORMATS
 from foraging_snn.analysis.sweep import SweepRow, SweepTable
-from foraging_snn.demo import save_figure
+from foraging_snn.commands.demo import save_figure
 
 NAMES = ("sequential", "interleaved", "sleep", "sequential-sleep", "sequential-interleaved")
 FAMILIES = {"performance": "s5", "weights": "fig4", "fields": "fig5", "trajectories": "fig7", "replay": "replay"}

@@ -14,8 +14,8 @@ from pretend_trials import write_trials
 from foraging_snn.analysis.collection import Collection, CollectionError, MissingTrials
 from foraging_snn.analysis.figures import _fig4_weights, fig6, fig7, style
 from foraging_snn.analysis.figures._weight_states import are_one_network, learning_states
+from foraging_snn.files.recording import Trial
 from foraging_snn.models import preset
-from foraging_snn.recording import Trial
 
 TINY = preset("tiny").with_changes({"recording.snapshots_per_phase": 10})
 EXAMPLE = Path(__file__).parents[2] / "examples" / "project_trajectory.py"

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from foraging_snn.comparison import compare_epochs, phases_to_compare
+from foraging_snn.commands.comparison import compare_epochs, phases_to_compare
 from foraging_snn.models import Activity, Block, EngineError, Phase, engine_class, initial_state, preset
 from foraging_snn.models.response import CellConstants, respond, response_table
 

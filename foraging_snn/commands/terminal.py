@@ -1,0 +1,266 @@
+"""How results, files and errors look on the screen. What is in the cells of result tables, analysis/tables.py
+says; what a run shows, progress.py.
+"""
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.states import SavedState
+from foraging_snn.models import Engine, Parameters, engine_class, preset
+from foraging_snn.running.errors import FORESEEN, one_line
+from foraging_snn.running.stopping import StopCause, StopRequest
+from foraging_snn.running.trial import RunError
+
+if TYPE_CHECKING:
+    from foraging_snn.analysis.results import Results
+    from foraging_snn.analysis.sweep import SweepTable
+
+AT_THE_START = "(start)"
+IS_COMPLETE = "is complete"
+PIPE_WIDTH = 200  # columns where there is no terminal to fit into
+
+
+def new_table(*columns: str) -> Table:
+    """A table with these column headings; one that begins with ">" is set flush right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return table
+
+
+def add_row(table: Table, *cells: object, style: str | None = None) -> None:
+    """Add a row; the cells are taken as they are, brackets included."""
+    table.add_row(*(Text(str(cell)) for cell in cells), style=style)
+
+
+def print_table(table: Table) -> None:
+    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    Console(width=width).print(table)
+
+
+def print_conditions(conditions: Iterable[str]) -> None:
+    """One line each."""
+    for condition in conditions:
+        typer.echo(f"  {printable(condition)}")
+
+
+def print_results(found: "Results") -> None:
+    """Performance in the tests of all experiments, comparisons, what the reader has to know, conditions."""
+    _print_tests(found)
+    _print_comparisons(found)
+    _print_caption(found)
+
+
+def _print_tests(found: "Results") -> None:
+    from foraging_snn.analysis.tables import TEST_COLUMNS, test_cells
+
+    rows = {experiment.experiment: [test_cells(row) for row in experiment.rows] for experiment in found.experiments}
+    lines = [TEST_COLUMNS, *(row for group in rows.values() for row in group)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for experiment in found.experiments:
+        typer.echo(f"{experiment.experiment}: {experiment.label}")
+        table = new_table(*TEST_COLUMNS)
+        for column, width in zip(table.columns, widths, strict=True):
+            column.min_width = width  # so that the tables of all experiments stand in line
+        for row in rows[experiment.experiment]:
+            add_row(table, *row)
+        if table.rows:
+            print_table(table)
+        else:
+            typer.echo("  no test of the whole network")
+        typer.echo()
+
+
+def _print_comparisons(found: "Results") -> None:
+    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, comparison_cells
+
+    if not found.comparisons:
+        return
+    typer.echo("Differences of performance")
+    table = new_table(*COMPARISON_COLUMNS)
+    for comparison in found.comparisons:
+        add_row(table, *comparison_cells(comparison))
+    print_table(table)
+    typer.echo()
+
+
+def _print_caption(found: "Results") -> None:
+    from foraging_snn.analysis.tables import caption
+
+    for line in caption(found):
+        typer.echo(line)
+    print_conditions(found.conditions)
+
+
+def print_sweep(table: "SweepTable") -> None:
+    """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials."""
+    typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
+    shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
+    for values in dict.fromkeys(row.values for row in table.rows):
+        at = dict(zip(table.names, values, strict=True))
+        spreads = [table.spread(task, at) for task in (1, 2)]
+        means = (f"{s.mean:.2f}" + (f" ± {s.sd:.2f}" if s.sd == s.sd else "") for s in spreads)
+        add_row(shown, *map(plain, values), spreads[0].trials, *means)
+    print_table(shown)
+    typer.echo()
+
+
+def results_as_text(found: "Results") -> str:
+    """What :func:`print_results` prints where there is no terminal."""
+    text = io.StringIO()
+    with redirect_stdout(text):
+        print_results(found)
+    return text.getvalue()
+
+
+def plain(value: object) -> str:
+    """A parameter's value as in TOML."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def printable(text: str) -> str:
+    """Text with what a terminal would obey rather than show, such as control characters from a file, written as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def show_trial(trial: Trial) -> None:
+    """Everything about a trial but its arrays."""
+    end = f"ended {trial.ended}" if trial.ended else "not ended properly, or still running"
+    _print_facts(
+        {
+            "file": trial.path,
+            "experiment": f"{trial.experiment}: {trial.label}",
+            "complete": "yes" if trial.complete else "NO: the trial did not reach its end",
+            "time": f"started {trial.started}, {end} (UTC)",
+            "seed": f"{trial.seed} (trial {trial.trial} of its run)",
+            "started from": trial.started_from,
+            **{f"  {name}": value for name, value in trial.started_from_provenance.items()},
+            **trial.provenance,
+        }
+    )
+    _print_parameters(trial.parameters)
+    table = new_table("phase", "activities", ">first epoch", ">epochs", ">done", "complete")
+    for phase in trial.phases:
+        activities = ", ".join(activity.value for activity in phase.activities)
+        done = "yes" if phase.complete else "NO"
+        add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
+    print_table(table)
+    table = new_table("after", "test", ">rewarded", ">punished", ">performance", "complete")
+    for test in trial.test_results():
+        cells = (test.after or AT_THE_START, f"Task {test.task}", test.rewarded, test.punished, f"{test.performance:.3f}")
+        add_row(table, *cells, "yes" if test.complete else "NO")
+    if table.rows:
+        print_table(table)
+
+
+def show_state(path: Path, saved: SavedState) -> None:
+    """Everything about a saved state but its arrays."""
+    _print_facts(
+        {
+            "file": path,
+            "saved state": saved.note,
+            "sha256": saved.sha256,
+            "seed": saved.state.seed,
+            "epochs": f"{saved.state.epoch:,} completed",
+            **{name: value for name, value in saved.provenance.items() if value},
+        }
+    )
+    _print_parameters(saved.parameters)
+
+
+def _print_facts(facts: dict[str, object]) -> None:
+    width = max(len(name) for name in facts) + 2
+    for name, value in facts.items():
+        if value not in (None, ""):
+            typer.echo(f"{printable(name):<{width}}{printable(str(value))}")
+
+
+def _print_parameters(parameters: Parameters) -> None:
+    named = {row.name: row.value for row in preset(parameters.preset).rows()}
+    typer.echo(f"\nparameters: preset {parameters.preset}")
+    for row in parameters.rows():
+        if row.value != named[row.name]:
+            typer.echo(f"  {row.name} = {plain(row.value)} (preset: {plain(named[row.name])})")
+    typer.echo()
+
+
+@contextmanager
+def ready_engines(name: str, parameters: Parameters, n: int = 1) -> Iterator[list[Engine]]:
+    """So many engines, ready to run; says that this can take a while."""
+    message = f"preparing the engine {name} (compiles when these parameters are new to it, about half a minute)"
+    console = Console()
+    with ExitStack() as open_engines:
+        if console.is_terminal:
+            waiting = console.status(message)
+        else:
+            typer.echo(message)
+            waiting = nullcontext()
+        with waiting:
+            engines = [open_engines.enter_context(engine_class(name)(parameters)) for _ in range(n)]
+        yield engines
+
+
+class Interrupted(Exception):
+    """A run was stopped before its end; the message says what is left of its files.
+
+    Attributes
+    ----------
+    exit_code : int
+    """
+
+    def __init__(self, message: str, cause: StopCause = StopCause.CTRL_C, go_on_with: str = ""):
+        super().__init__(f"{cause.words}; {message}{f'; go on with: {go_on_with}' if go_on_with else ''}")
+        self.exit_code = cause.exit_code
+
+
+@contextmanager
+def saying_what_is_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
+    """Add to an error, or to a stop, what has become of the files that were being written, and the command that goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        cause = (request and request.cause) or StopCause.CTRL_C
+        raise Interrupted(_what_is_left(paths), cause, go_on_with) from None
+    except FORESEEN as error:
+        raise RunError(f"{one_line(error)}; {_what_is_left(paths)}") from None
+
+
+@contextmanager
+def saying_how_many_are_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
+    """The same for files too many to be named one by one."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        written = [path for path in paths if path.exists()]
+        cut_off = [str(path) for path in written if _condition(path) != IS_COMPLETE]
+        kept = f"{len(written) - len(cut_off)} of {len(paths)} files are complete"
+        left = f"; readable up to here and marked incomplete: {', '.join(cut_off)}" if cut_off else ""
+        cause = (request and request.cause) or StopCause.CTRL_C
+        raise Interrupted(f"{kept}{left}", cause, go_on_with) from None
+
+
+def _what_is_left(paths: Sequence[Path]) -> str:
+    return "; ".join(f"{path} {_condition(path)}" for path in paths)
+
+
+def _condition(path: Path) -> str:
+    if not path.exists():
+        return "was not written"
+    try:
+        complete = Trial(path).complete
+    except RecordingError:
+        return "cannot be read"
+    return IS_COMPLETE if complete else "is readable up to here and marked incomplete"

@@ -1,0 +1,131 @@
+"""The world of a recorded trial, epoch by epoch. Files do not hold it; it follows from the seed and from what the agent ate.
+
+Nothing is simulated here: the agent moves as recorded, and the rules and draws of environments/ say what the world is then.
+"""
+
+import numpy as np
+
+from foraging_snn.environments import (
+    N_PARTICLE_TYPES,
+    PARTICLE_NAMES,
+    ParticleType,
+    Stream,
+    draw_world,
+    eat,
+    empty_world,
+    particles_per_type,
+    present_types,
+    stream_key,
+)
+from foraging_snn.files.recording import Positions, RecordingError, Trial
+from foraging_snn.models import Activity, Parameters
+
+
+def followed(trial: Trial, phase_index: int) -> list[range]:
+    """Stretches of a phase, in epochs from 0, over which its world can be followed.
+
+    Each begins with an epoch at which a world is drawn, the first of the phase or of a block, and goes on as long as the agent's
+    positions were recorded; blocks that begin meanwhile have a world of their own.
+
+    Parameters
+    ----------
+    trial : Trial
+    phase_index : int
+
+    Returns
+    -------
+    list of range
+        Empty if no recorded window holds such an epoch, or none was recorded at all.
+    """
+    block_at = trial.phases[phase_index].phase.block_at
+    windows = trial.position_windows(phase_index)
+    starts = (next((epoch for epoch in window if block_at(epoch)[1]), window.stop) for window in windows)
+    stretches = (range(start, window.stop) for start, window in zip(starts, windows, strict=True))
+    return [stretch for stretch in stretches if stretch]
+
+
+def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
+    """The world in successive epochs of a phase.
+
+    Parameters
+    ----------
+    trial : Trial
+    phase_index : int
+    epochs : range
+        Epochs of the phase, from 0, one by one; they must lie in one of the stretches of :func:`followed`.
+
+    Returns
+    -------
+    (n, size, size) int8
+        The grid after the move of each epoch: what was eaten is gone, what grew instead is there. Indexed [epoch, y, x]; 0 empty,
+        1 ... 4 a particle. Asleep, there is none.
+
+    Raises
+    ------
+    RecordingError
+        The world is not known in these epochs; or the agent ate what was not there, or did not eat what was: then the file is not
+        what its seed and parameters make.
+    """
+    recorded = trial.phases[phase_index]
+    stretch = next((s for s in followed(trial, phase_index) if s.start <= epochs.start and epochs.stop <= s.stop), None)
+    if stretch is None or epochs.step != 1 or not epochs:
+        raise RecordingError(
+            f"{trial.path}: the world of phase {phase_index} ({recorded.name}) is not known in its epochs {epochs.start} to "
+            f"{epochs.stop - 1}: positions were not recorded since it was drawn"
+        )
+    grid = empty_world(trial.parameters.world.size)
+    grids = np.empty((len(epochs), *grid.shape), np.int8)
+    way = way_in(trial, phase_index, range(stretch.start, epochs.stop))
+    for row, phase_epoch in enumerate(range(stretch.start, epochs.stop)):
+        activity, begins = recorded.phase.block_at(phase_epoch)
+        if begins:
+            _draw(grid, activity, trial.parameters, stream_key(trial.seed, Stream.WORLD, way.epoch[row]))
+        _eat_as_recorded(grid, way, row, trial)
+        if phase_epoch >= epochs.start:
+            grids[phase_epoch - epochs.start] = grid
+    return grids
+
+
+def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
+    """The agent in successive epochs of a phase.
+
+    Parameters
+    ----------
+    trial : Trial
+    phase_index : int
+    epochs : range
+        Epochs of the phase, from 0, one by one, in one window of recorded positions.
+
+    Raises
+    ------
+    RecordingError
+        The file does not hold them, or what it holds cannot be: squares outside the world, particles of no type.
+    """
+    positions = trial.positions(phase_index)
+    wanted = trial.phases[phase_index].first_epoch + np.arange(epochs.start, epochs.stop)
+    rows = np.searchsorted(positions.epoch, wanted)
+    if not len(positions.epoch) or not np.array_equal(positions.epoch[np.minimum(rows, len(positions.epoch) - 1)], wanted):
+        raise RecordingError(f"{trial.path}: damaged or truncated: positions of phase {phase_index} are missing")
+    way = Positions(**{name: values[rows] for name, values in vars(positions).items()})
+    size = trial.parameters.world.size
+    for name, values, end in (("x", way.x, size), ("y", way.y, size), ("eaten", way.eaten, N_PARTICLE_TYPES + 1)):
+        if values.min() < 0 or values.max() >= end:
+            raise RecordingError(f"{trial.path}: damaged: positions/{name} has values outside 0 ... {end - 1}")
+    return way
+
+
+def _draw(grid: np.ndarray, activity: Activity, parameters: Parameters, key: np.uint64) -> None:
+    types, world = activity.particle_types, parameters.world
+    draw_world(grid, present_types(*types), particles_per_type(world.size, world.density, len(types)) if types else 0, key)
+
+
+def _eat_as_recorded(grid: np.ndarray, way: Positions, row: int, trial: Trial) -> None:
+    if not way.awake[row]:
+        return
+    x, y, epoch, recorded = (int(values[row]) for values in (way.x, way.y, way.epoch, way.eaten))
+    if eat(grid, x, y, stream_key(trial.seed, Stream.NEW_PARTICLE, epoch)) != recorded:
+        what = f"a {PARTICLE_NAMES[ParticleType(recorded)]} particle" if recorded else "nothing"
+        raise RecordingError(
+            f"{trial.path}: damaged, or made by other rules: in epoch {epoch} the agent ate {what}, which is not what its seed and "
+            f"way put on square ({x}, {y})"
+        )

@@ -1,0 +1,1 @@
+"""Files: HDF5 with care, trials, states, where results come from."""

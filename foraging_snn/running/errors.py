@@ -1,0 +1,28 @@
+"""Failures that can be foreseen: they end in one line, not in a traceback."""
+
+from foraging_snn.files.recording import AnalysisError, RecordingError
+from foraging_snn.files.states import StateError
+from foraging_snn.models import EngineError, ParameterError, WiringError
+from foraging_snn.protocols import ExperimentError
+from foraging_snn.running.checkpoints import CheckpointError
+from foraging_snn.running.trial import RunError
+
+FORESEEN = (
+    ParameterError,
+    ExperimentError,
+    EngineError,
+    RecordingError,
+    CheckpointError,
+    StateError,
+    WiringError,
+    RunError,
+    AnalysisError,
+    OSError,
+)
+
+
+def one_line(error: BaseException) -> str:
+    """Message of an error, the file included where the operating system names one."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split("\n")) or type(error).__name__

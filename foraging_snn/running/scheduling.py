@@ -1,0 +1,676 @@
+"""Many trials at a time, in processes of this machine or on a Dask cluster: given out, watched, stopped, and tried again when
+the process of one dies.
+
+What a trial does is in reproduce.py and running.py; how it looks on the screen, in progress.py; what is special about Dask, in
+cluster.py.
+"""
+
+import json
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
+
+from foraging_snn.models import EpochRecords, Phase
+from foraging_snn.protocols import Experiment
+from foraging_snn.running.errors import FORESEEN, one_line
+from foraging_snn.running.stopping import SIGNALS, StopCause, StopRequest
+from foraging_snn.running.trial import RunError
+from foraging_snn.running.trunk import Listener
+
+ATTEMPTS = 3  # of a trial whose worker dies: it is tried again twice
+REPORT_SECONDS = 0.5  # between two reports of a trial, and between two looks at them
+BEAT_SECONDS = 2.0  # between two signs of life
+SILENCE_SECONDS = 60.0  # without a sign of life until a trial on a cluster takes it that nobody waits for it
+STOP, BEAT = "stop", "beat"  # files among the reports: all trials are asked to stop; sign of life of the coordinator
+REPORTS_PREFIX = ".foraging_snn_"  # of the folder of reports
+REPORT_SUFFIXES = (".json", ".log", ".attempts", ".part")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+_ONE_AT_A_TIME = threading.Lock()  # Brian2 has one device per process
+
+
+class Task(Protocol):
+    """A trial that can be given to another process; it is pickled on its way there.
+
+    Attributes
+    ----------
+    seed : int
+    name : str
+        Short; on the screen.
+    directory : Path
+        Where the log of a trial that failed is put.
+    n_experiments : int
+    has_checkpoints : bool
+        It goes on from where it was if it is begun again. Without, it cannot be: its unfinished file is in the way.
+    """
+
+    seed: int
+    name: str
+    directory: Path
+    n_experiments: int
+    has_checkpoints: bool
+
+    def run(self, listener: Listener) -> None:
+        """Do it."""
+
+    def is_done(self) -> bool:
+        """All its files are complete."""
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended.
+
+    Attributes
+    ----------
+    seed : int
+    error : str
+        One line; "" if it ended well or was stopped.
+    stopped : bool
+        Before its end, because it was asked to.
+    died : bool
+        The error is that its process died.
+    """
+
+    seed: int
+    error: str = ""
+    stopped: bool = False
+    died: bool = False
+
+
+class Workers(Protocol):
+    """Where trials run; a context manager.
+
+    Attributes
+    ----------
+    jobs : int
+        Trials at the same time.
+    """
+
+    jobs: int
+
+    def place(self, shared: Path) -> Path | None:
+        """Folder in which a folder for reports can be made that all workers see; None: the one for temporary files."""
+
+    def lifeline(self, folder: Path) -> "ParentProcess | Heartbeat":
+        """How trials notice that nobody waits for them any more."""
+
+    def ends(self, tasks: Sequence[Task], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
+        """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
+
+    def look(self, stopping: bool) -> str:
+        """Look after the workers, a few times a second while trials run.
+
+        Parameters
+        ----------
+        stopping : bool
+            The trials have been asked to stop.
+
+        Returns
+        -------
+        str
+            A line for the user; "" if there is nothing new.
+        """
+
+    def are_lost(self) -> bool:
+        """No trial can be given to them any more, and nothing is heard of those that were."""
+
+    def kill(self) -> None:
+        """End everything at once."""
+
+
+@dataclass
+class TrialReport:
+    """Where one of many trials stands.
+
+    Attributes
+    ----------
+    number : int
+        Among all, from 0.
+    name : str
+        On the screen, e.g. "seed 3".
+    experiment, phase : str
+        That run now; "" before the first.
+    experiments_done : int
+        Files that are complete.
+    epochs : int
+        Completed.
+    running : bool
+        It has not ended yet, well or not.
+    """
+
+    number: int
+    name: str
+    experiment: str = ""
+    phase: str = ""
+    experiments_done: int = 0
+    epochs: int = 0
+    running: bool = True
+
+
+class Board(Protocol):
+    """Shows where trials stand."""
+
+    def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
+        """Show the latest reports of those that have begun; whether they were asked to stop, whether these are the last."""
+
+    def say(self, text: str) -> None:
+        """Show a line about something else."""
+
+
+def run_all(
+    tasks: Sequence[Task], workers: Workers, board: Board, shared: Path, request: StopRequest | None = None
+) -> list[TrialEnd]:
+    """Run trials.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    workers : Workers
+        They do not change what is in the files.
+    board : Board
+        One for these tasks.
+    shared : Path
+        A folder, there already, that all workers see.
+    request : StopRequest, optional
+        Notes what stops the trials, and can want that itself.
+
+    Returns
+    -------
+    list of TrialEnd
+        One per task, in their order. A trial that fails does not keep the others from going on.
+
+    Notes
+    -----
+    A trial with checkpoints whose process dies goes on in another one, it is begun at most `ATTEMPTS` times in all; then its log is
+    put into its directory.
+    Ctrl-C, SIGTERM and SIGHUP stop all trials; they close their files and are returned as stopped. A second Ctrl-C ends their
+    processes at once and raises KeyboardInterrupt.
+    """
+    ends: dict[int, TrialEnd] = {}
+    request = request or StopRequest()
+    remove_abandoned_reports(shared)
+    with tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=workers.place(shared), ignore_cleanup_errors=True) as name:
+        channel = Channel(Path(name), workers.lifeline(Path(name)))
+        with _watched(channel, board, workers, request), request.listening(channel.ask_to_stop, workers.kill):
+            for number, end in workers.ends(tasks, channel):
+                ends[number] = end
+        if workers.are_lost():
+            request.is_wanted_because(StopCause.SCHEDULER_LOST)
+            ends = {number: TrialEnd(task.seed, stopped=True) for number, task in enumerate(tasks)} | ends
+        found = [_with_log(ends[number], task, channel, number) for number, task in enumerate(tasks)]
+    remove_abandoned_reports(shared)  # by now they may be old enough
+    return found
+
+
+def _with_log(end: TrialEnd, task: Task, channel: "Channel", number: int) -> TrialEnd:
+    """The end of a trial, and where its log was put if its process died."""
+    if not end.died:
+        return end
+    path = task.directory / f"seed{task.seed:04d}.log"
+    try:
+        with path.open("a", encoding="utf-8") as log:
+            log.write(channel.log(number))
+    except OSError as error:
+        return TrialEnd(end.seed, f"{end.error}; log not written: {one_line(error)}", died=True)
+    return TrialEnd(end.seed, f"{end.error}; log: {path}", died=True)
+
+
+@contextmanager
+def _watched(channel: "Channel", board: Board, workers: Workers, request: StopRequest) -> Iterator[None]:
+    """Give signs of life, show the reports and look after the workers while a block runs."""
+    ended = threading.Event()
+
+    def live() -> None:
+        while not ended.wait(BEAT_SECONDS):
+            channel.beat()
+
+    def look() -> None:
+        while not ended.wait(REPORT_SECONDS):
+            if request.is_wanted() and not channel.is_asked_to_stop:
+                channel.ask_to_stop()
+            board.show(channel.reports(), stopping=channel.is_asked_to_stop)
+            if news := workers.look(channel.is_asked_to_stop):
+                board.say(news)
+
+    channel.beat()
+    threads = [threading.Thread(target=target, daemon=True) for target in (live, look)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+        board.show(channel.reports(), stopping=False, last=True)
+
+
+# ----------------------------------------------------------------------------------------------- between coordinator and trials
+
+
+@dataclass(frozen=True)
+class ParentProcess:
+    """Somebody waits for a trial as long as the process that gave it out is this one, or the one that started this one."""
+
+    number: int
+
+    def is_cut(self) -> bool:
+        """Nobody waits."""
+        return self.number not in (os.getpid(), os.getppid())
+
+
+@dataclass
+class Heartbeat:
+    """Somebody waits for a trial as long as a file goes on changing.
+
+    Times are measured here alone: the clocks of two machines differ. A pause of this process counts little, because then the
+    coordinator may have been paused with it.
+    """
+
+    file: Path
+    silent_seconds: float = SILENCE_SECONDS
+
+    def __post_init__(self) -> None:
+        self._last, self._looked_at, self._silence = b"", time.monotonic(), 0.0
+
+    def is_cut(self) -> bool:
+        """Nobody waits."""
+        now = time.monotonic()
+        if now - self._looked_at < BEAT_SECONDS:
+            return self._silence > self.silent_seconds
+        try:
+            beat = self.file.read_bytes()
+        except FileNotFoundError:  # it has cleaned up behind itself
+            return not self.file.parent.is_dir()
+        except OSError:
+            beat = self._last
+        self._silence = 0.0 if beat != self._last else self._silence + min(now - self._looked_at, 2 * BEAT_SECONDS)
+        self._last, self._looked_at = beat, now
+        return self._silence > self.silent_seconds
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A folder in which the coordinator and its trials, in whatever processes, leave messages for each other.
+
+    Attributes
+    ----------
+    folder : Path
+    lifeline : ParentProcess or Heartbeat
+        How a trial notices that nobody waits for it any more.
+    """
+
+    folder: Path
+    lifeline: ParentProcess | Heartbeat
+
+    @property
+    def is_asked_to_stop(self) -> bool:
+        """All trials are to stop."""
+        return (self.folder / STOP).exists()
+
+    def ask_to_stop(self) -> None:
+        """Ask all trials to stop."""
+        (self.folder / STOP).touch()
+
+    def beat(self) -> None:
+        """Give a sign of life."""
+        with suppress(OSError):
+            _replace(self.folder / BEAT, str(time.monotonic_ns()))
+
+    def reports(self) -> list[TrialReport]:
+        """The latest report of every trial that has begun, by number."""
+        found = []
+        for path in self.folder.glob("*.json"):
+            with suppress(OSError, ValueError):  # replaced this moment, on a disk of another machine
+                found.append(TrialReport(**json.loads(path.read_text())))
+        return sorted(found, key=lambda report: report.number)
+
+    def log(self, number: int) -> str:
+        """What was noted of a trial."""
+        path = self.folder / f"{number}.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def note(self, number: int, text: str) -> None:
+        """Add a line to the log of a trial."""
+        with suppress(OSError), (self.folder / f"{number}.log").open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {text}\n")
+
+    def attempts(self, number: int) -> list[str]:
+        """Where a trial was begun, once per beginning."""
+        path = self.folder / f"{number}.attempts"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def begin_attempt(self, number: int) -> int:
+        """Note that a trial begins here; how many times that was noted, this one included."""
+        where = f"process {os.getpid()} on {socket.gethostname()}"
+        with (self.folder / f"{number}.attempts").open("a") as file:
+            file.write(f"{where}\n")
+        attempts = len(self.attempts(number))
+        self.note(number, f"attempt {attempts}, {where}")
+        return attempts
+
+
+def remove_abandoned_reports(folder: Path) -> None:
+    """Remove the folders of reports that coordinators which were killed have left in a folder.
+
+    Only those in which nothing has changed for so long that no trial waits for its coordinator any more, by the clock of the disk;
+    and only what is known to be a report.
+    """
+    with suppress(OSError), tempfile.TemporaryFile(dir=folder) as new:
+        now = os.fstat(new.fileno()).st_mtime
+        for reports in folder.glob(f"{REPORTS_PREFIX}*/"):
+            files = list(reports.iterdir())
+            changed = max(path.lstat().st_mtime for path in (reports, *files))
+            known = all(path.is_file() and (path.name in (STOP, BEAT) or path.suffix in REPORT_SUFFIXES) for path in files)
+            if known and not reports.is_symlink() and now - changed > 2 * SILENCE_SECONDS:
+                for path in files:
+                    path.unlink(missing_ok=True)
+                reports.rmdir()
+
+
+def _replace(path: Path, text: str) -> None:
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.part")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
+@dataclass
+class Reporter(Listener):
+    """Writes how far a trial is into a channel, and stops it when that is asked for.
+
+    Parameters
+    ----------
+    channel : Channel
+    number : int
+        Of the trial, among all.
+    task : Task
+    attempt : int
+        Which beginning of it, from 1.
+    """
+
+    channel: Channel
+    number: int
+    task: Task
+    attempt: int = 1
+    report: TrialReport = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.report = TrialReport(self.number, self.task.name)
+        self._begun = 0
+        self._written_at = 0.0
+
+    @property
+    def is_alone(self) -> bool:
+        """Nobody waits for this trial any more."""
+        return self.channel.lifeline.is_cut()
+
+    def stop_wanted(self) -> bool:
+        """See :class:`Listener`."""
+        # begun elsewhere: it was taken for dead here
+        return self.is_alone or self.channel.is_asked_to_stop or len(self.channel.attempts(self.number)) > self.attempt
+
+    def resumed(self, epochs: int) -> None:
+        """See :class:`Listener`."""
+        self.channel.note(self.number, f"goes on after {epochs} epochs")
+        self.report.epochs = epochs
+        self._write()
+
+    def experiment(self, experiment: Experiment) -> None:
+        """See :class:`Listener`."""
+        self.report.experiment, self.report.experiments_done = experiment.name, self._begun
+        self._begun += 1
+        self._write()
+
+    def begin(self, phase: Phase, recorded: bool) -> None:
+        """See :class:`Listener`."""
+        self.report.phase = phase.name
+        self.channel.note(self.number, f"{self.report.experiment}: {phase.name}")
+        self._write()
+
+    def epochs(self, records: EpochRecords) -> None:
+        """See :class:`Listener`."""
+        self.report.epochs += len(records)
+        if time.monotonic() - self._written_at > REPORT_SECONDS:
+            self._write()
+        if not self.task.has_checkpoints and self.stop_wanted():  # otherwise it is asked when it can be saved
+            raise KeyboardInterrupt
+
+    def end(self, done: bool = False) -> None:
+        """The trial has ended, well or not."""
+        self.report.running = False
+        if done:
+            self.report.experiments_done = self.task.n_experiments
+        self._write()
+
+    def _write(self) -> None:
+        self._written_at = time.monotonic()
+        with suppress(OSError):  # nobody listens any more, or the disk is full, which is met elsewhere
+            _replace(self.channel.folder / f"{self.number}.json", json.dumps(asdict(self.report)))
+
+
+# ------------------------------------------------------------------------------------------------- in the process of a trial
+
+
+def run_task(task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+    """Run a trial that was given to this process.
+
+    Parameters
+    ----------
+    task : Task
+    number : int
+        Among all.
+    channel : Channel
+
+    Returns
+    -------
+    (int, TrialEnd)
+        The number, and how it ended; nothing is raised but what ends the process.
+    """
+    with _ONE_AT_A_TIME:
+        return number, _run_task(task, number, channel)
+
+
+def _run_task(task: Task, number: int, channel: Channel) -> TrialEnd:
+    if not channel.folder.is_dir():
+        return TrialEnd(task.seed, f"{channel.folder}: not seen on {socket.gethostname()}; {SHARED_FOLDER_NEEDED}")
+    before = channel.attempts(number)
+    if len(before) >= (ATTEMPTS if task.has_checkpoints else 1):
+        return died(task, number, channel)
+    reporter = Reporter(channel, number, task, channel.begin_attempt(number))
+    try:
+        if reporter.stop_wanted():
+            raise KeyboardInterrupt
+        task.run(reporter)
+        reporter.end(done=True)
+    except KeyboardInterrupt:
+        reporter.end()
+        return TrialEnd(task.seed, stopped=True)
+    except FORESEEN as error:
+        reporter.end()
+        return TrialEnd(task.seed, one_line(error))
+    except Exception as error:  # a defect in one trial must not take the others with it
+        reporter.end()
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return TrialEnd(task.seed, f"{type(error).__name__}: {one_line(error)} ({Path(where.filename).name}, line {where.lineno})")
+    return TrialEnd(task.seed)
+
+
+SHARED_FOLDER_NEEDED = "workers on other machines need the output folder on a file system that all of them share"
+
+
+def died(task: Task, number: int, channel: Channel, reason: str = "") -> TrialEnd:
+    """The end of a trial whose processes died, as often as it is tried, or were lost for another reason."""
+    if task.is_done():
+        return TrialEnd(task.seed)
+    attempts = channel.attempts(number)
+    if not reason and not attempts:
+        reason = "no process could be started for it"
+    times = f"{len(attempts)} times, at last " if len(attempts) > 1 else ""
+    reason = reason or f"its process was killed: {times}{attempts[-1]}; is there enough memory?"
+    channel.note(number, reason)
+    return TrialEnd(task.seed, reason, died=True)
+
+
+# ------------------------------------------------------------------------------------------------------------- on this machine
+
+
+class LocalWorkers:
+    """Processes of this machine, one trial in each; or this process, one trial after the other.
+
+    Parameters
+    ----------
+    jobs : int
+        Trials at the same time; 1: in this process.
+
+    Raises
+    ------
+    RunError
+        `jobs` out of range.
+    """
+
+    def __init__(self, jobs: int = 1):
+        if jobs < 1:
+            raise RunError(f"jobs: {jobs} given, allowed is at least 1")
+        self.jobs = jobs
+        self._processes: list[_OneProcess] = []
+
+    def __enter__(self) -> "LocalWorkers":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for process in self._processes:
+            process.end()
+        self._processes = []
+
+    def place(self, shared: Path) -> None:
+        """See :class:`Workers`."""
+
+    def lifeline(self, folder: Path) -> ParentProcess:
+        """See :class:`Workers`."""
+        return ParentProcess(os.getpid())
+
+    def ends(self, tasks: Sequence[Task], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+        """See :class:`Workers`."""
+        from joblib import Parallel, delayed
+
+        jobs = min(self.jobs, len(tasks))
+        if jobs <= 1:
+            return (run_task(task, number, channel) for number, task in enumerate(tasks))
+        # A pool of several processes is lost as a whole when one is killed. With a pool each, the others go on.
+        self._processes = [_OneProcess() for _ in range(jobs)]
+        for process in self._processes:
+            process.start()
+        free: SimpleQueue[_OneProcess] = SimpleQueue()
+        for process in self._processes:
+            free.put(process)
+
+        def run(number: int) -> tuple[int, TrialEnd]:
+            process = free.get()
+            try:
+                return process.run(tasks[number], number, channel)
+            finally:
+                free.put(process)
+
+        parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+        return parallel(delayed(run)(number) for number in range(len(tasks)))
+
+    def look(self, stopping: bool) -> str:
+        """See :class:`Workers`."""
+        return ""
+
+    def are_lost(self) -> bool:
+        """See :class:`Workers`."""
+        return False
+
+    def kill(self) -> None:
+        """See :class:`Workers`."""
+        for process in self._processes:
+            process.kill()
+
+
+class _OneProcess:
+    """A process that runs trials, one after the other, and is replaced when it dies."""
+
+    def __init__(self) -> None:
+        self._is_killed = False
+        self._pool = self._new_pool()
+
+    @staticmethod
+    def _new_pool():
+        from joblib.externals.loky import ProcessPoolExecutor
+
+        with _signals_held_back():
+            return ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ONE_THREAD)
+
+    def _submit(self, function: Callable, *arguments: object) -> Future:
+        with _signals_held_back():
+            return self._pool.submit(function, *arguments)
+
+    def start(self) -> None:
+        """Have the process started now, not with its first trial."""
+        self._submit(os.getpid)
+
+    def run(self, task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+        """Run a trial, again if the process dies; see :func:`run_task`."""
+        from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+
+        for _ in range(ATTEMPTS + 1):  # the last one only says that the others died
+            try:
+                return self._submit(run_task, task, number, channel).result()
+            except (BrokenProcessPool, ShutdownExecutorError) as death:
+                if self._is_killed or channel.is_asked_to_stop:
+                    return number, TrialEnd(task.seed, stopped=True)
+                channel.note(number, one_line(death))
+                self._pool = self._new_pool()
+        return number, died(task, number, channel)
+
+    def kill(self) -> None:
+        """End the process at once, and its trial with it."""
+        self._is_killed = True
+        self._pool.shutdown(wait=False, kill_workers=True)
+
+    def end(self) -> None:
+        """End the process; it is idle."""
+        if not self._is_killed:
+            self._pool.shutdown(wait=True)
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear what stops a run, until they can ignore it.
+
+    Batch systems and terminals send it to all processes of a group, and a trial is saved only if the coordinator asks for that.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow(coordinator: int) -> None:
+    """Leave signals to the coordinator, and end when it has ended."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    threading.Thread(target=_end_after, args=(coordinator,), daemon=True).start()
+
+
+def _end_after(coordinator: int) -> None:
+    while os.getppid() == coordinator:
+        time.sleep(BEAT_SECONDS)
+    with _ONE_AT_A_TIME:  # its trial notices that as well, and is saved first
+        os._exit(1)

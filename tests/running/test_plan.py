@@ -1,0 +1,337 @@
+"""All experiments for many trials: the files are those of `run`, however many processes; what fails or stops, stops alone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from pretend_engine import PretendEngine
+
+from foraging_snn.commands.cli import main
+from foraging_snn.commands.progress import TrialsBoard
+from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.models import EngineError, engine_class, preset
+from foraging_snn.protocols import experiments
+from foraging_snn.running import plan as reproduce
+from foraging_snn.running.plan import Plan, chosen_experiments, planned_trials, with_recording
+from foraging_snn.running.scheduling import LocalWorkers, TrialEnd, run_all
+from foraging_snn.running.trial import prepare_output, run_experiments, run_trial
+
+PROGRAM = [sys.executable, "-m", "foraging_snn"]
+TINY = preset("tiny")
+SHORT = with_recording(TINY, set()).with_changes({"phases.scale": 0.25, "recording.spike_window_epochs": 5})
+CATALOGUE = experiments(SHORT)
+OF_ITS_OWN = {"started", "ended", "command_line"}  # attributes that differ between runs
+
+
+def contents(path):
+    """Everything in a file: type, shape and bytes of the datasets, and the attributes but those of the run itself."""
+    found = {}
+
+    def keep(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = (item.dtype.str, item.shape, item[...].tobytes())
+        found[f"{name} attributes"] = {key: np.asarray(v).tolist() for key, v in item.attrs.items() if key not in OF_ITS_OWN}
+
+    with h5py.File(path) as file:
+        file.visititems(keep)
+        keep("/", file)
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- the files are those of `run`
+
+
+@pytest.fixture(scope="module")
+def event():
+    with engine_class("event")(SHORT) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, event):
+    """All experiments of the trial with seed 5."""
+    folder = tmp_path_factory.mktemp("together")
+    paths = [folder / f"{name}.h5" for name in CATALOGUE]
+    rows = list(CATALOGUE.values())
+    run_experiments(rows, SHORT, seed=5, trial=2, engine=event, paths=paths, command_line="together")
+    return folder
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_file_holds_the_same_whether_its_experiment_runs_alone_or_with_all_others(together, event, tmp_path, name):
+    alone = tmp_path / "alone.h5"
+    run_trial(CATALOGUE[name], SHORT, seed=5, trial=2, engine=event, path=alone, command_line="alone")
+    here, there = contents(together / f"{name}.h5"), contents(alone)
+    assert len(there) > 60
+    assert [key for key in there if here.get(key) != there[key]] == []
+    assert here.keys() == there.keys()
+
+
+def test_spikes_and_positions_are_kept_in_windows(together):
+    trial = Trial(together / "sleep.h5")
+    assert [phase.name for phase in trial.phases] == ["unsupervised", "T1", "test T1", "test T2", "I(S,T2)", "test T1", "test T2"]
+    for phase in trial.phases:
+        windows = trial.windows(phase.index)
+        assert (windows[0].start, windows[-1].stop) == (0, phase.epochs)
+        assert [len(window) for window in windows] == [5] * 11
+        recorded = {phase.first_epoch + epoch for window in windows for epoch in window}
+        fired = {*(trial.spikes(phase.index).step // 600)}
+        assert fired <= recorded
+        assert len(fired) > 0.8 * len(recorded)
+        assert trial.positions(phase.index).epoch.tolist() == [*range(phase.first_epoch, phase.first_epoch + phase.epochs)]
+
+
+def test_what_is_recorded_does_not_change_the_trial(event, tmp_path):
+    plain = TINY.with_changes({"phases.scale": 0.25})
+    states = [
+        run_trial(CATALOGUE["sleep"], p, seed=5, trial=0, engine=event, path=tmp_path / f"{k}.h5", command_line="")
+        for k, p in enumerate((plain, SHORT))
+    ]
+    assert states[0].differences(states[1]) == []
+
+
+# ------------------------------------------------------------------------------------------------------------ what is asked for
+
+
+def test_experiments_come_in_the_order_of_the_catalogue():
+    assert [e.name for e in chosen_experiments(" sleep,task1,sleep", TINY)] == ["task1", "sleep"]
+    assert [e.name for e in chosen_experiments(None, TINY)] == list(CATALOGUE)
+
+
+def test_what_is_recorded_can_be_changed_by_name_and_by_file():
+    recorded = with_recording(TINY, set()).recording
+    assert (recorded.windows, recorded.spike_window_epochs, recorded.position_window_epochs) == (11, 400, 400)
+    recorded = with_recording(TINY, {"recording.spike_window_epochs"}).recording
+    assert (recorded.windows, recorded.spike_window_epochs, recorded.position_window_epochs) == (11, 0, 400)
+    recorded = with_recording(TINY.with_changes({"recording.windows": 4}), set()).recording
+    assert (recorded.windows, recorded.spike_window_epochs) == (4, 400)
+
+
+# ---------------------------------------------------------------------------------------------------------------- many trials
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Two experiments for the trials with seeds 1 to 3, to be run with pretended engines."""
+    rows = chosen_experiments("task1,sequential", TINY)
+    return Plan(rows, TINY, tmp_path / "out", range(1, 4), "pretend", "a test")
+
+
+@pytest.fixture
+def pretend(monkeypatch):
+    """Let trials run with pretended engines, in this process; `failures` says what happens to a seed in T2."""
+
+    def use(failures):
+        class Failing(PretendEngine):
+            def _advance(self, epochs, spikes):
+                failure = failures.get(self._now.seed) if self._phase.name == "T2" else None
+                if isinstance(failure, Exception):
+                    raise failure
+                if failure:
+                    os.kill(os.getpid(), failure)
+                return super()._advance(epochs, spikes)
+
+        monkeypatch.setattr(reproduce, "engine_class", lambda name: Failing)
+
+    return use
+
+
+def run_quietly(plan):
+    prepare_output(plan.all_paths)
+    board = TrialsBoard(len(plan.experiments), [plan.epochs] * len(plan.seeds))
+    return run_all(planned_trials(plan), LocalWorkers(), board, plan.directory)
+
+
+def test_a_failure_ends_its_trial_alone(plan, pretend, capsys):
+    pretend({2: EngineError("it broke"), 3: ZeroDivisionError("a defect\nin two lines")})
+    first, second, third = run_quietly(plan)
+    assert (first, second) == (TrialEnd(1), TrialEnd(2, "it broke"))
+    assert re.fullmatch(r"ZeroDivisionError: a defect in two lines \(test_plan\.py, line \d+\)", third.error)
+    complete = {path.name: Trial(path).complete for path in plan.all_paths}
+    assert [name for name, is_complete in complete.items() if not is_complete] == [
+        "sequential_seed0002.h5",
+        "sequential_seed0003.h5",
+    ]
+    trials = [Trial(path) for path in plan.all_paths]
+    assert [(trial.seed, trial.trial) for trial in trials[::2]] == [(1, 0), (2, 1), (3, 2)]
+    assert capsys.readouterr().out.startswith("4/6 experiments, 1/3 trials  ")
+
+
+def test_an_interruption_stops_its_trial_and_those_to_come(plan, pretend):
+    pretend({2: signal.SIGINT})
+    before = signal.getsignal(signal.SIGINT)
+    assert run_quietly(plan) == [TrialEnd(1), TrialEnd(2, stopped=True), TrialEnd(3, stopped=True)]
+    assert signal.getsignal(signal.SIGINT) is before
+    phase = Trial(plan.paths(2)[1]).phases[-1]
+    assert (phase.name, phase.complete, phase.epochs_done) == ("T2", False, 40)  # up to the next report
+    assert not any(path.exists() for path in plan.paths(3))
+
+
+def test_files_do_not_depend_on_the_number_of_processes(tmp_path, capfd):
+    options = ["--preset", "tiny", "--set", "phases.scale=0.25", "--trials", "3", "--experiments", "task1,naive-sleep"]
+    for jobs in ("1", "2"):
+        assert main(["reproduce", *options, "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    names = [f"{name}_seed000{seed}.h5" for name in ("naive-sleep", "task1") for seed in (1, 2, 3)]
+    for jobs in ("1", "2"):
+        assert sorted(path.name for path in (tmp_path / jobs).iterdir()) == names
+    for name in names:
+        assert contents(tmp_path / "1" / name) == contents(tmp_path / "2" / name)
+    lines = out.splitlines()
+    assert lines[0] == "task1, naive-sleep; 3 x 800 epochs, seeds 1 to 3, engine event"
+    assert "6/6 experiments, 3/3 trials  2400/2400 epochs" in out
+    assert lines[-3:] == [
+        f"files: {tmp_path}/2",
+        f"next:  foraging-snn table {tmp_path}/2",
+        f"       foraging-snn figures {tmp_path}/2",
+    ]
+    assert all(line.isprintable() for line in lines)
+
+
+def test_failed_trials_are_named_at_the_end(tmp_path, pretend, capfd):
+    pretend({2: EngineError("it broke")})
+    options = ["--preset", "tiny", "--trials", "3", "--experiments", "sequential", "--out", str(tmp_path)]
+    assert main(["reproduce", *options]) == 1
+    out, err = capfd.readouterr()
+    assert err == "foraging-snn: seed 2: it broke\n"
+    assert "\n1 of 3 trials failed in 0:00:0" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--experiments", "task1,slep"], r"experiment: 'slep' given, allowed are task1, .*; did you mean sleep\?"),
+        (["--experiments", ","], "experiments: ',' given, allowed are names from `foraging-snn list`, with commas between"),
+        (["--jobs", "0"], "jobs: 0 given, allowed is at least 1"),
+        (["--trials", "0"], "trials: 0 given, allowed is at least 1"),
+        (["--engine", "abacus"], "engine: 'abacus' given, allowed are .*"),
+        (["--preset", "slow"], "preset: 'slow' given, allowed are .*"),
+        (["--set", "recording.windows=0"], "recording.windows: 0 given, allowed is a whole number >= 1 and <= 10000"),
+        (["--start-from", "nothing"], "nothing: no such file, and .*"),
+    ],
+)
+def test_bad_requests_leave_no_trace(tmp_path, capfd, arguments, message):
+    assert main(["reproduce", *arguments, "--out", str(tmp_path / "new")]) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert re.fullmatch(f"foraging-snn: {message}\n", err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_exists_is_named_and_kept_and_nothing_begins(tmp_path, capfd):
+    mine = tmp_path / "sleep_seed0003.h5"
+    mine.write_bytes(b"mine")
+    assert main(["reproduce", "--preset", "tiny", "--trials", "3", "--out", str(tmp_path)]) == 2
+    assert capfd.readouterr() == ("", f"foraging-snn: {mine}: exists already and is not overwritten\n")
+    assert list(tmp_path.iterdir()) == [mine]
+    assert mine.read_bytes() == b"mine"
+
+
+# ------------------------------------------------------------------------------------------------------------------- cut off
+
+
+@pytest.fixture
+def long_run(tmp_path):
+    """Start two processes for three long trials, in a process group of their own; wait until two are under way."""
+    processes = []
+
+    def start(*options):
+        command = [*PROGRAM, "reproduce", "--preset", "tiny", "--trials", "3", "--jobs", "2", "--experiments", "task1", *options]
+        process = subprocess.Popen(
+            [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        processes.append(process)
+        deadline = time.monotonic() + 120  # compiling included
+        while len(under_way(tmp_path)) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def under_way(folder):
+    def has_begun(path):
+        try:
+            return bool(Trial(path).phases)
+        except RecordingError:
+            return False
+
+    return sorted(path for path in folder.glob("*.h5") if has_begun(path))
+
+
+def processes_of_group(group):
+    """Numbers of the living processes of a process group."""
+    living = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, process_group = status.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(process_group) == group and state != "Z":
+            living.append(int(status.parent.name))
+    return living
+
+
+@pytest.mark.parametrize("whom", ["all", pytest.param("first", marks=pytest.mark.slow)])
+def test_ctrl_c_stops_all_processes_and_leaves_readable_files(long_run, tmp_path, whom):
+    """From the keyboard the whole group hears it, from `kill` only the first process does."""
+    process = long_run("--set", "phases.unsupervised_aeons=100000")
+    (os.killpg if whom == "all" else os.kill)(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    paths = under_way(tmp_path)
+    assert [path.name for path in paths] == ["task1_seed0001.h5", "task1_seed0002.h5"]
+    left = f"readable up to here and marked incomplete: {paths[0]}, {paths[1]}"
+    assert err.startswith(f"foraging-snn: interrupted; 0 of 3 files are complete; {left}; go on with: foraging-snn reproduce ")
+    assert err.endswith(" --resume\n")
+    for trial in map(Trial, paths):
+        assert not trial.complete
+        assert trial.ended  # closed properly
+        assert trial.counts(0).counts["epochs"].sum() == trial.phases[0].epochs_done
+    assert wait_for(lambda: processes_of_group(process.pid) == [])
+
+
+def wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return condition()
+
+
+@pytest.mark.slow
+def test_processes_without_the_one_that_started_them_end(long_run):
+    process = long_run("--set", "phases.unsupervised_aeons=100000")
+    assert len(processes_of_group(process.pid)) >= 3
+    process.kill()
+    assert wait_for(lambda: processes_of_group(process.pid) == [], 60)
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_takes_nothing_with_it(long_run, tmp_path):
+    process = long_run("--set", "phases.unsupervised_aeons=100")
+    worker = next(n for n in processes_of_group(process.pid) if n != process.pid and is_at_work(n, tmp_path))
+    os.kill(worker, signal.SIGKILL)
+    out, err = process.communicate(timeout=240)
+    assert (process.returncode, err) == (0, "")
+    assert "3/3 experiments, 3/3 trials" in out
+    assert [Trial(path).complete for path in under_way(tmp_path)] == [True, True, True]
+
+
+def is_at_work(process, folder):
+    """It has a file of a trial open."""
+    try:
+        return any(str(link.resolve()).startswith(f"{folder}/") for link in Path(f"/proc/{process}/fd").iterdir())
+    except OSError:
+        return False
