@@ -13,7 +13,7 @@ from pretend_engine import PretendEngine
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.demo import SHOWS, START, Share, claims, pooled, run_demo
-from foraging_snn.files.recording import TestResult, Trial
+from foraging_snn.files.reader import TestResult, Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
 from foraging_snn.protocols import experiments
