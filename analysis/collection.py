@@ -7,6 +7,8 @@ from pathlib import Path
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import AnalysisError, Trial
 
+from .catalogue import has_phases_of_catalogue, options_of
+
 
 class CollectionError(AnalysisError):
     """The files of a folder cannot be analysed together; the message is one line."""
@@ -91,7 +93,7 @@ class Collection:
             raise self.missing(missing)
         for name in names:
             first = self._trials[name][0]  # the others have the same phases
-            if not first.has_phases_of_catalogue:
+            if not has_phases_of_catalogue(first):
                 raise CollectionError(f"{first.path}: its phases are not those of {name}")
 
     def missing(self, experiments: Sequence[str], why: str = "no trial") -> MissingTrials:
@@ -107,7 +109,7 @@ class Collection:
         trials = max(self._trials.values(), key=len)
         out = shlex.quote(str(self.directory) if not any(map(self.has, experiments)) else f"{self.directory}-2")
         command = (
-            f"foraging-snn reproduce --experiments {','.join(experiments)} {trials[0].command_options} "
+            f"foraging-snn reproduce --experiments {','.join(experiments)} {options_of(trials[0])} "
             f"--trials {len(trials)} --seed {trials[0].seed} --out {out}"
         )
         start = " (FILE: the state that all trials here start from)" if trials[0].started_from else ""

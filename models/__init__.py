@@ -4,7 +4,7 @@ from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase
-from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities, state_pattern
+from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
 
 __all__ = [
@@ -28,11 +28,11 @@ __all__ = [
     "Recorder",
     "WiringError",
     "begin_phase",
+    "check_state",
     "engine_class",
     "initial_state",
     "performance",
     "preset",
     "removal_order",
     "sleep_probabilities",
-    "state_pattern",
 ]
