@@ -228,8 +228,7 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
             pass
         if not h5py.is_hdf5(path):
             raise error(f"{path}: not an HDF5 file")
-        # without locking: also a file that a run is writing, and one on a read-only disk, can be looked at
-        file = h5py.File(path, "r", locking=False)
+        file = _opened_unlocked(path)
     except OSError as problem:
         truncated = "truncated or damaged" if problem.errno is None else "cannot be read"
         raise error(f"{path}: {truncated}: {reason(problem)}") from None
@@ -241,6 +240,16 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
         file.close()
         raise
     return file
+
+
+def _opened_unlocked(path: Path) -> h5py.File:
+    """Without locking: also a file that a run is writing, and one on a read-only disk, can be looked at."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as problem:
+        if "locking flag" not in str(problem):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with locking; HDF5 opens it only in the same way
 
 
 def check_contents(file: h5py.File) -> None:
