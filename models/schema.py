@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
+from inspect import cleandoc
 from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
@@ -202,8 +203,7 @@ def record(cls: type[T] | None = None, *, frozen: bool = False) -> Any:
         made = dataclass(frozen=frozen, repr=False)(cls)
         declared = schema_of(made)
         if declared:
-            summary = (cls.__doc__ or "").rstrip()
-            made.__doc__ = f"{summary}\n\n    Attributes\n    ----------\n{_attributes(declared)}\n    "
+            made.__doc__ = f"{cleandoc(cls.__doc__ or '')}\n\nAttributes\n----------\n{_attributes(declared)}"
         return made
 
     return decorate if cls is None else decorate(cls)
@@ -214,9 +214,9 @@ def _attributes(declared: Mapping[str, Field]) -> str:
     for name, what in declared.items():
         axes |= dict.fromkeys(what.axes)
         unit = "" if what.unit == "1" else f", {what.unit}"
-        lines += [f"    {name} : {what.type_name}{unit}", f"        {what.explanation[0].upper()}{what.explanation[1:]}."]
+        lines += [f"{name} : {what.type_name}{unit}", f"    {what.explanation[0].upper()}{what.explanation[1:]}."]
     if axes:
-        lines += ["", "    Axes", "    ----", *(f"    {axis} : {AXES[axis].meaning}" for axis in axes)]
+        lines += ["", "Axes", "----", *(f"{axis} : {AXES[axis].meaning}" for axis in axes)]
     return "\n".join(lines)
 
 

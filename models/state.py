@@ -4,6 +4,7 @@ A run is a fold of phases over this object: nothing else remembers anything. A c
 """
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
@@ -155,7 +156,7 @@ class NetworkState:
         """An independent copy; branching two experiments from one training is using it twice."""
         return NetworkState(**{name: _copied(value) for name, value in self.items()})
 
-    def items(self) -> list[tuple[str, object]]:
+    def items(self) -> list[tuple[str, Any]]:
         """Names and values of all fields, in order."""
         return [(name, getattr(self, name)) for name in schema_of(NetworkState)]
 
@@ -164,11 +165,11 @@ class NetworkState:
         return [name for name, value in self.items() if not _identical(value, getattr(other, name))]
 
 
-def _copied(value: object) -> object:
+def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _identical(a: object, b: object) -> bool:
+def _identical(a: Any, b: Any) -> bool:
     if not isinstance(a, np.ndarray):
         return a == b
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
