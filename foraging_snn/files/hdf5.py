@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EINVAL, ENOSPC, ENOSYS, ENOTSUP
@@ -203,11 +204,20 @@ class GrowingFile:
 def damage_reported(path: Path, error: type[Exception]) -> Iterator[None]:
     """Turn whatever a damaged file leads to into one line that names the file."""
     try:
-        yield
+        with _warnings_not_raised():
+            yield
     except error:
         raise
     except DAMAGE as damage:
         raise error(f"{path}: damaged or truncated: {reason(damage)}") from None
+
+
+@contextmanager
+def _warnings_not_raised() -> Iterator[None]:
+    """Where warnings are errors (PYTHONWARNINGS=error), show them meanwhile: what a library warns of is no damage of a file."""
+    with warnings.catch_warnings():
+        warnings.filters[:] = [("default" if action == "error" else action, *which) for action, *which in warnings.filters]
+        yield
 
 
 def open_for_reading(path: Path, name: str, version: int, error: type[Exception]) -> h5py.File:

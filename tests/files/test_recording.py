@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime, timedelta
 from errno import ENOTSUP
 from pathlib import Path
@@ -889,6 +890,33 @@ def test_a_trial_holds_no_file_open(path):
 def test_a_file_that_the_same_process_has_open_can_be_read(path):
     with h5py.File(path), Trial(path) as trial:
         assert trial.phase("T1").index == 1
+
+
+def warning_reader(attributes, index, read=reader.read_phase):
+    """As a library reads that has deprecated something; some make another error of a warning that is raised."""
+    try:
+        warnings.warn("not in the next version", DeprecationWarning, stacklevel=2)
+    except DeprecationWarning as warning:
+        raise RuntimeError("visitation failed") from warning
+    return read(attributes, index)
+
+
+def test_a_warning_is_no_damage_where_warnings_are_errors(path, monkeypatch):
+    monkeypatch.setattr(reader, "read_phase", warning_reader)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        assert Trial(path).phase("T1").index == 1
+        with pytest.raises(DeprecationWarning):  # outside they are errors as before
+            warnings.warn("not here", DeprecationWarning, stacklevel=1)
+    assert [str(warning.message) for warning in shown] == ["not in the next version"]
+
+
+def test_a_whole_file_is_read_where_warnings_are_errors(path):
+    code = f"read_everything({str(path)!r})"
+    with in_another_process(
+        code, env=os.environ | {"PYTHONWARNINGS": "error::DeprecationWarning:h5py,error::UserWarning"}
+    ) as process:
+        assert process.wait() == 0, process.stderr.read()
 
 
 @pytest.fixture(scope="module")
