@@ -17,10 +17,10 @@ from foraging_snn.protocols import Experiment
 PARAMETERS = preset("tiny").with_changes({"recording.positions": True, "world.size": 20, "world.density": 0.14})
 PHASES = (
     Phase("unsupervised", (Block(Activity.UNSUPERVISED, 60),), 60),
-    Phase("T1", (Block(Activity.TRAIN_TASK_1, 60),), 60),
-    Phase("I(T1,T2)", (Block(Activity.TRAIN_TASK_1, 15), Block(Activity.TRAIN_TASK_2, 25)), 90),
-    Phase("I(S,T2)", (Block(Activity.TRAIN_TASK_2, 20), Block(Activity.SLEEP, 10)), 70),
-    Phase("test T1", (Block(Activity.TEST_TASK_1, 50),), 50),
+    Phase("T1", (Block(Activity.train("T1"), 60),), 60),
+    Phase("I(T1,T2)", (Block(Activity.train("T1"), 15), Block(Activity.train("T2"), 25)), 90),
+    Phase("I(S,T2)", (Block(Activity.train("T2"), 20), Block(Activity.SLEEP, 10)), 70),
+    Phase("test T1", (Block(Activity.test("T1"), 50),), 50),
 )
 
 

@@ -29,8 +29,8 @@ SMALL = preset("tiny").with_changes(
     {"network.hidden_cells": 20, "world.size": 12, "world.field": 5, "recording.snapshots_per_phase": 2}
 )
 EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30})
-TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2, Activity.SLEEP))
-TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.TEST_TASK_1, Activity.TEST_TASK_2))
+TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.train("T1"), Activity.train("T2"), Activity.SLEEP))
+TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.test("T1"), Activity.test("T2")))
 UNSUPERVISED = Phase("unsupervised", (Block(Activity.UNSUPERVISED, 100),), 200)
 T1 = Phase("T1", (TRAIN_1,), 250)
 
@@ -539,7 +539,7 @@ def test_performance_in_one_task_of_an_interleaved_phase(tmp_path):
     curve = trial.performance_curve(0, task=1)
     assert (curve.aeon.tolist(), curve.performance.tolist()) == ([0, 2, 4], [0.25, 0.5, 0.75])
     assert trial.performance_curve(0, task=2).performance.tolist() == [1.0, 1.0]
-    trial = ate(tmp_path / "uneven.h5", (Phase("I", (Block(Activity.TRAIN_TASK_1, 250), SLEEP), 500),), meals)
+    trial = ate(tmp_path / "uneven.h5", (Phase("I", (Block(Activity.train("T1"), 250), SLEEP), 500),), meals)
     assert trial.performance_curve(0, task=1).aeon.tolist() == [0, 1, 4]  # 2 and 3 are in part asleep
     assert trial.performance_curve(0, task=2).aeon.tolist() == []
 

@@ -9,10 +9,10 @@ from foraging_snn.models import Activity, Block, Engine, FullRecorder, Phase, en
 BLOCK = 100
 NAMES = {
     "unsupervised": Activity.UNSUPERVISED,
-    "train1": Activity.TRAIN_TASK_1,
-    "train2": Activity.TRAIN_TASK_2,
-    "test1": Activity.TEST_TASK_1,
-    "test2": Activity.TEST_TASK_2,
+    "train1": Activity.train("T1"),
+    "train2": Activity.train("T2"),
+    "test1": Activity.test("T1"),
+    "test2": Activity.test("T2"),
     "sleep": Activity.SLEEP,
     "uniform-sleep": Activity.UNIFORM_SLEEP,
 }

@@ -102,10 +102,10 @@ def _walk(seed, first_epoch, moves_per_world, size, present, per_type, rewarded,
     "activity, size, density, hunger_per_percent, seed",
     [
         (Activity.UNSUPERVISED, 50, 0.1, 2, 1),  # hunger only grows: from 20 000 epochs on all moves are random
-        (Activity.TRAIN_TASK_1, 50, 0.1, 2, 2),
-        (Activity.TEST_TASK_2, 50, 0.1, 1, 2**63 - 1),
-        (Activity.TRAIN_TASK_2, 12, 0.15, 3, 4),
-        (Activity.TRAIN_TASK_1, 200, 0.02, 7, 5),
+        (Activity.train("T1"), 50, 0.1, 2, 2),
+        (Activity.test("T2"), 50, 0.1, 1, 2**63 - 1),
+        (Activity.train("T2"), 12, 0.15, 3, 4),
+        (Activity.train("T1"), 200, 0.02, 7, 5),
         (Activity.SLEEP, 12, 0.1, 2, 6),  # an empty world
     ],
 )

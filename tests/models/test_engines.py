@@ -39,13 +39,13 @@ BLOCKS = {"brian2": (7, 5), "brian2-runtime": (2, 1)}
 EXACT_ENGINES = ("brian2", "brian2-runtime")
 KINDS = {
     "unsupervised": ((Activity.UNSUPERVISED,), {}),
-    "training": ((Activity.TRAIN_TASK_1,), {}),
-    "frozen": ((Activity.TRAIN_TASK_2,), {"freeze_fraction": 0.1}),
-    "interleaved": ((Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2), {}),
-    "sleep": ((Activity.TRAIN_TASK_2, Activity.SLEEP), {}),
-    "uniform sleep": ((Activity.TRAIN_TASK_1, Activity.UNIFORM_SLEEP), {}),
-    "test": ((Activity.TEST_TASK_2,), {}),
-    "dropout": ((Activity.TEST_TASK_1,), {"dropout": True}),
+    "training": ((Activity.train("T1"),), {}),
+    "frozen": ((Activity.train("T2"),), {"freeze_fraction": 0.1}),
+    "interleaved": ((Activity.train("T1"), Activity.train("T2")), {}),
+    "sleep": ((Activity.train("T2"), Activity.SLEEP), {}),
+    "uniform sleep": ((Activity.train("T1"), Activity.UNIFORM_SLEEP), {}),
+    "test": ((Activity.test("T2"),), {}),
+    "dropout": ((Activity.test("T1"),), {"dropout": True}),
 }
 
 
@@ -347,10 +347,10 @@ def compare_with_oracle(engine, rules, seed, epochs, block):
     """Every activity with a set of rules, engine beside oracle."""
     names = {
         Activity.UNSUPERVISED: "unsupervised",
-        Activity.TRAIN_TASK_1: "train1",
-        Activity.TRAIN_TASK_2: "train2",
-        Activity.TEST_TASK_1: "test1",
-        Activity.TEST_TASK_2: "test2",
+        Activity.train("T1"): "train1",
+        Activity.train("T2"): "train2",
+        Activity.test("T1"): "test1",
+        Activity.test("T2"): "test2",
         Activity.SLEEP: "sleep",
         Activity.UNIFORM_SLEEP: "uniform-sleep",
     }
@@ -441,10 +441,10 @@ def test_both_engines_agree_on_states_that_rarely_occur(compiled, runtime, train
 S_OF = {Outcome.NOTHING: -0.0001, Outcome.REWARDED: 1.0, Outcome.PUNISHED: -0.001, Outcome.OTHER: -0.0001}
 OUTCOMES = {  # of eating nothing, and a horizontal, vertical, positive diagonal and negative diagonal particle
     Activity.UNSUPERVISED: (Outcome.NOTHING, *[Outcome.OTHER] * 4),
-    Activity.TRAIN_TASK_1: (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
-    Activity.TRAIN_TASK_2: (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
-    Activity.TEST_TASK_1: (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
-    Activity.TEST_TASK_2: (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
+    Activity.train("T1"): (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
+    Activity.train("T2"): (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
+    Activity.test("T1"): (Outcome.NOTHING, Outcome.REWARDED, Outcome.OTHER, Outcome.OTHER, Outcome.PUNISHED),
+    Activity.test("T2"): (Outcome.NOTHING, Outcome.OTHER, Outcome.REWARDED, Outcome.PUNISHED, Outcome.OTHER),
     Activity.SLEEP: (Outcome.NOTHING,) * 5,
 }
 
@@ -459,7 +459,7 @@ def test_what_is_eaten_decides_reward_and_hunger(engine, activity, particle):
     state.hidden_output_trace_synapse, state.hidden_output_trace_value = np.zeros(1, np.int32), np.array([0.4])
     state.hidden_output_trace_step = np.array([8 * 600 - 1])
     state.trace_average[0, 0] = (s_k**2 / 0.009 - 0.001 * s_k) / 0.999
-    state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
+    state.input_hidden_frozen = activity != Activity.UNSUPERVISED
     second = {1: (25, 26), 2: (26, 25), 3: (26, 26), 4: (24, 26)}  # [y, x]
     if particle:
         state.grid[25, 25] = state.grid[second[particle]] = particle
@@ -565,7 +565,7 @@ def test_a_state_further_into_a_phase_than_the_phase_is_long_is_refused(engine, 
     for length in (2, 3):
         message = f"^phase training: the state is 3 epochs into a phase, this one has {length}$"
         with pytest.raises(EngineError, match=message):
-            engine.run(state, Phase("training", (Block(Activity.TRAIN_TASK_1, 100),), length))
+            engine.run(state, Phase("training", (Block(Activity.train("T1"), 100),), length))
 
 
 def test_a_snapshot_at_the_end_of_a_phase_is_not_the_state_that_is_returned(engine, trained):

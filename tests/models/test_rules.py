@@ -415,7 +415,7 @@ def test_regulation_is_that_of_the_oracle(cells, target_rate, step, at_target):
 
 
 @pytest.mark.parametrize(
-    "activity, moves", [(Activity.UNSUPERVISED, True), (Activity.TRAIN_TASK_1, True), (Activity.TEST_TASK_1, False)]
+    "activity, moves", [(Activity.UNSUPERVISED, True), (Activity.train("T1"), True), (Activity.test("T1"), False)]
 )
 def test_homeostasis_and_its_rates_stand_still_in_tests(activity, moves):
     state = begin_phase(initial_state(DEFAULT, seed=1), Phase("phase", (Block(activity, 100),), 100))
@@ -428,7 +428,7 @@ def test_homeostasis_and_its_rates_stand_still_in_tests(activity, moves):
     assert state.hidden_rate[:3].tolist() == ([1e-4, 1e-4, (1 - 1e-4) * 0.5] if moves else [0.0, 0.0, 0.5])
     expected = np.where(state.output_rate > 0.5, 1 + 1e-5, 1 - 1e-5) if moves else np.ones(8)
     np.testing.assert_array_equal(state.resistance, expected)
-    unsupervised = activity is Activity.UNSUPERVISED
+    unsupervised = activity == Activity.UNSUPERVISED
     assert ((state.hidden_input_target != before.hidden_input_target) == unsupervised).all()
     if unsupervised:  # too high a rate lowers the input target, too low a rate raises it
         ratio = state.hidden_input_target / before.hidden_input_target
@@ -495,7 +495,7 @@ def experienced():
     return state
 
 
-ACTIVITIES = (Activity.UNSUPERVISED, Activity.TRAIN_TASK_1, Activity.TEST_TASK_2)
+ACTIVITIES = (Activity.UNSUPERVISED, Activity.train("T1"), Activity.test("T2"))
 
 
 @pytest.mark.parametrize("activity", ACTIVITIES)
@@ -523,12 +523,12 @@ def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_a
     "activities, reset",
     [
         ((Activity.UNSUPERVISED,), ()),
-        ((Activity.TRAIN_TASK_1,), (0,)),
-        ((Activity.TRAIN_TASK_2,), (1,)),
-        ((Activity.TEST_TASK_1,), ()),
-        ((Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2), (0, 1)),
-        ((Activity.TRAIN_TASK_2, Activity.SLEEP), (1,)),
-        ((Activity.TRAIN_TASK_1, Activity.UNIFORM_SLEEP), (0,)),
+        ((Activity.train("T1"),), (0,)),
+        ((Activity.train("T2"),), (1,)),
+        ((Activity.test("T1"),), ()),
+        ((Activity.train("T1"), Activity.train("T2")), (0, 1)),
+        ((Activity.train("T2"), Activity.SLEEP), (1,)),
+        ((Activity.train("T1"), Activity.UNIFORM_SLEEP), (0,)),
     ],
 )
 def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced, activities, reset):
@@ -544,7 +544,7 @@ def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced
 
 @pytest.mark.parametrize("fraction, number", [(0.0, 0), (0.001, 1), (0.01, 8), (0.05, 40), (0.1, 79), (0.5, 392), (0.9999, 784)])
 def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, fraction, number):
-    begun = begin_phase(experienced, phase_of(Activity.TRAIN_TASK_2, freeze_fraction=fraction))
+    begun = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=fraction))
     assert (begun.frozen.sum(axis=0) == number).all()
     for o in range(8):
         column, frozen = experienced.hidden_output[:, o], begun.frozen[:, o]
@@ -560,14 +560,14 @@ def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, f
 
 
 def test_of_equally_strong_inputs_those_of_the_first_hidden_cells_are_frozen():
-    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.TRAIN_TASK_2, freeze_fraction=0.01))
+    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.train("T2"), freeze_fraction=0.01))
     np.testing.assert_array_equal(np.flatnonzero(begun.frozen.any(axis=1)), np.arange(8))
     assert begun.frozen[:8].all()
 
 
 def test_what_was_frozen_stays_frozen(experienced):
-    first = begin_phase(experienced, phase_of(Activity.TRAIN_TASK_2, freeze_fraction=0.01))
+    first = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=0.01))
     first.hidden_output = first.hidden_output[::-1].copy()
-    second = begin_phase(first, phase_of(Activity.TRAIN_TASK_1, freeze_fraction=0.01))
+    second = begin_phase(first, phase_of(Activity.train("T1"), freeze_fraction=0.01))
     np.testing.assert_array_equal(second.frozen, first.frozen | oracle.strongest_inputs(first.hidden_output, 0.01))
     assert second.frozen.sum() > 8 * 8
