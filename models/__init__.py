@@ -1,6 +1,6 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
+from .engine import ABILITIES, AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase, all_activities
@@ -9,6 +9,7 @@ from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_o
 from .wiring import WiringError
 
 __all__ = [
+    "ABILITIES",
     "AEON_COUNTS",
     "ENGINES",
     "MAX_SEED",

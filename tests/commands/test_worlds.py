@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foraging_snn.commands.worlds import follow_world, followed, way_in
-from foraging_snn.environments import TASK_1, TASK_2, ParticleType
+from foraging_snn.environments import TASKS, ParticleType
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.writer import TrialWriter
@@ -78,8 +78,8 @@ def test_the_agent_ate_in_every_phase_that_is_compared(lived):
 
 def test_worlds_hold_what_their_blocks_are_about(lived):
     mixed, asleep = (follow_world(Trial(lived[0]), index, range(PHASES[index].epochs)) for index in (2, 3))
-    for grid, task in ((mixed[14], TASK_1), (mixed[15], TASK_2), (mixed[40], TASK_1), (asleep[19], TASK_2)):
-        assert set(np.unique(grid)) == {0, task.rewarded, task.punished}
+    for grid, task in ((mixed[14], "T1"), (mixed[15], "T2"), (mixed[40], "T1"), (asleep[19], "T2")):
+        assert set(np.unique(grid)) == {0, *TASKS[task].types}
     assert not asleep[20:30].any()
 
 

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foraging_snn.environments import Stream, stream_key
+from foraging_snn.environments import TASKS, Stream, Task, stream_key
 from foraging_snn.models import (
     N_OUTPUT,
     Activity,
     Block,
     Phase,
+    all_activities,
     begin_phase,
     initial_state,
     preset,
@@ -458,11 +459,21 @@ def test_sleep_probabilities_are_the_mean_over_the_tasks_trained(random, epochs,
     state = initial_state(DEFAULT, seed=1)
     state.task_spikes = random.integers(0, 20, (2, 784))
     state.task_epochs = np.array(epochs)
-    r = sleep_probabilities(state, uniform)
+    r = sleep_probabilities(state, np.ones(2), uniform)
     np.testing.assert_allclose(r, oracle.sleep_probabilities(state.task_spikes, state.task_epochs, uniform), rtol=1e-14)
     rates = [state.task_spikes[k] / epochs[k] for k in range(2) if epochs[k]]
     expected = sum(rates) / len(rates) if rates else np.zeros(784)
     np.testing.assert_allclose(r, np.full(784, expected.mean()) if uniform else expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.0, 1.0), (0.5, 2.0, 0.25), (0.0, 0.0, 3.0), (0.0, 1.0, 0.0)])
+def test_sleep_probabilities_are_weighted_over_the_tasks_that_were_trained(random, weights):
+    state = initial_state(DEFAULT, seed=1)
+    state.task_spikes, state.task_epochs = random.integers(0, 20, (3, 784)), np.array([7, 0, 4])
+    r = sleep_probabilities(state, np.array(weights), uniform=False)
+    total = weights[0] + weights[2]  # the second was not trained
+    expected = weights[0] * state.task_spikes[0] / 7 + weights[2] * state.task_spikes[2] / 4
+    np.testing.assert_allclose(r, expected / total if total else np.zeros(784), rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed, n_hidden", [(0, 1), (1, 784), (2**63 - 1, 100)])
@@ -511,7 +522,7 @@ def test_a_phase_begins_on_a_copy(experienced, activity):
 def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_and_drops_their_traces(experienced):
     begun = begin_phase(experienced, phase_of(Activity.UNSUPERVISED))
     assert begun.differences(experienced) == ["phase_epoch"]
-    for activity in set(Activity) - {Activity.UNSUPERVISED}:
+    for activity in set(all_activities()) - {Activity.UNSUPERVISED}:
         begun = begin_phase(experienced, phase_of(activity))
         assert begun.input_hidden_frozen is True
         assert [len(getattr(begun, f"input_hidden_trace_{part}")) for part in ("synapse", "value", "step")] == [0, 0, 0]
@@ -540,6 +551,14 @@ def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced
         else:
             assert begun.task_epochs[task] == experienced.task_epochs[task]
             np.testing.assert_array_equal(begun.task_spikes[task], experienced.task_spikes[task])
+
+
+def test_a_state_from_before_the_table_of_tasks_grew_gets_counts_of_0_for_the_new_task(experienced, monkeypatch):
+    monkeypatch.setitem(TASKS, "T3", Task("T3", rewarded=(2,), punished=(1,)))
+    begun = begin_phase(experienced, phase_of(Activity.train("T3")))
+    assert begun.task_epochs.tolist() == [40, 60, 0]
+    np.testing.assert_array_equal(begun.task_spikes, np.vstack((experienced.task_spikes, np.zeros((1, 784), np.int64))))
+    assert begun.task_spikes.dtype == begun.task_epochs.dtype == np.int64
 
 
 @pytest.mark.parametrize("fraction, number", [(0.0, 0), (0.001, 1), (0.01, 8), (0.05, 40), (0.1, 79), (0.5, 392), (0.9999, 784)])
