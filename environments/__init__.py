@@ -8,19 +8,7 @@ import gymnasium
 from .draws import Stream, integer, stream_key, uniform, uniforms
 from .gym_env import ForagingEnv
 from .particles import N_PARTICLE_TYPES, PARTICLE_NAMES, PARTICLE_OFFSETS, ParticleType, present_types
-from .tasks import (
-    NO_TYPE,
-    REWARD_OTHERWISE,
-    REWARD_PUNISHED,
-    REWARD_REWARDED,
-    TASK_1,
-    TASK_2,
-    TASKS,
-    Outcome,
-    Task,
-    outcome_of,
-    reward_of,
-)
+from .tasks import REWARD_OTHERWISE, REWARD_PUNISHED, REWARD_REWARDED, TASKS, Outcome, Task, find_task, outcomes, reward_of
 from .world import (
     MAX_ATTEMPTS,
     MAX_DENSITY,
@@ -49,7 +37,6 @@ __all__ = [
     "ENVIRONMENT_ID",
     "MAX_ATTEMPTS",
     "MAX_DENSITY",
-    "NO_TYPE",
     "N_DIRECTIONS",
     "N_MOVES",
     "N_PARTICLE_TYPES",
@@ -60,8 +47,6 @@ __all__ = [
     "REWARD_REWARDED",
     "STAY",
     "TASKS",
-    "TASK_1",
-    "TASK_2",
     "ForagingEnv",
     "Outcome",
     "ParticleType",
@@ -73,9 +58,10 @@ __all__ = [
     "draw_world",
     "eat",
     "empty_world",
+    "find_task",
     "integer",
     "move_agent",
-    "outcome_of",
+    "outcomes",
     "particles_per_type",
     "place_particle",
     "present_types",

@@ -125,7 +125,7 @@ def draw_world(grid, present, per_type, key):
     Parameters
     ----------
     grid : numpy.ndarray of int8, shape (size, size)
-    present : numpy.ndarray of bool, shape (5,)
+    present : numpy.ndarray of bool, shape (n_types + 1,)
         Which types are drawn, indexed by type.
     per_type : int
         Particles of each type.
@@ -139,7 +139,7 @@ def draw_world(grid, present, per_type, key):
     """
     grid[:] = 0
     attempt = 0
-    for particle_type in range(1, N_PARTICLE_TYPES + 1):
+    for particle_type in range(1, len(present)):
         if not present[particle_type]:
             continue
         for _ in range(per_type):

@@ -1,13 +1,15 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
+from .engine import ABILITIES, AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase
+from .phases import Activity, Block, Phase, all_activities
+from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
 
 __all__ = [
+    "ABILITIES",
     "AEON_COUNTS",
     "ENGINES",
     "MAX_SEED",
@@ -26,7 +28,9 @@ __all__ = [
     "Phase",
     "PhaseRecord",
     "Recorder",
+    "Rows",
     "WiringError",
+    "all_activities",
     "begin_phase",
     "check_state",
     "engine_class",
@@ -34,5 +38,6 @@ __all__ = [
     "performance",
     "preset",
     "removal_order",
+    "rows_of",
     "sleep_probabilities",
 ]

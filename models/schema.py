@@ -22,10 +22,14 @@ SCHEMA = "schema"  # key in the metadata of a dataclass field
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of arrays: what is numbered along it, and how many there are; None if that is not given by the parameters."""
+    """An axis of arrays: what is numbered along it, and how many there are; None if that is not given by the parameters.
+
+    Along an axis that `grows`, what was made earlier has fewer.
+    """
 
     meaning: str
     size: Callable[[Parameters], int] | None = None
+    grows: bool = False
 
 
 AXES: dict[str, Axis] = {
@@ -37,7 +41,7 @@ AXES: dict[str, Axis] = {
         "input-to-hidden synapses, by input cell, then hidden cell", lambda p: p.n_hidden * p.network.inputs_per_hidden_cell
     ),
     "hidden_output_synapse": Axis("hidden-to-output synapses, h * 8 + o", lambda p: p.n_hidden * N_OUTPUT),
-    "task": Axis("Task 1 and 2", lambda p: len(TASKS)),
+    "task": Axis("tasks, in the order of their table", lambda p: len(TASKS), grows=True),
     "type": Axis("particle types", lambda p: N_PARTICLE_TYPES),
     "grid_y": Axis("rows of the world, upwards", lambda p: p.world.size),
     "grid_x": Axis("columns of the world", lambda p: p.world.size),
@@ -134,7 +138,9 @@ class Field:
 
     def has_shape(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> bool:
         """Whether an array of this shape can be one of these."""
-        return len(shape) == len(self.axes) and all(sizes.get(axis, n) == n for axis, n in zip(self.axes, shape, strict=True))
+        return len(shape) == len(self.axes) and all(
+            n == sizes.get(axis, n) or (AXES[axis].grows and 0 < n < sizes[axis]) for axis, n in zip(self.axes, shape, strict=True)
+        )
 
     def shape_problem(self, name: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> str:
         """One line if an array cannot have this shape, "" if it can."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES, STAY
-from foraging_snn.environments.draws import Stream, stream_key, uniforms
+from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES, STAY, TASKS, Stream, stream_key, uniforms
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import array, axis_sizes, number, problem, record, schema_of, zeros
@@ -134,9 +133,17 @@ class NetworkState:
         ascending=True,
     )
     task_spikes: np.ndarray = array(
-        np.int64, "task", "hidden", unit="spikes", meaning="spikes in the most recent training on Task 1 and 2", low=0
+        np.int64,
+        "task",
+        "hidden",
+        unit="spikes",
+        meaning="spikes in the most recent training on Task 1 and 2",
+        note="and on each further task",
+        low=0,
     )
-    task_epochs: np.ndarray = array(np.int64, "task", unit="epochs", meaning="epochs of that training", low=0)
+    task_epochs: np.ndarray = array(
+        np.int64, "task", unit="epochs", meaning="epochs of that training", note="0: never trained", low=0
+    )
     grid: np.ndarray = array(
         np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high=N_PARTICLE_TYPES
     )
@@ -216,7 +223,9 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
 
 def misfit(state: NetworkState, parameters: Parameters) -> str:
     """Why a state cannot be one of a network with these parameters, "" if it can: the first array of another shape."""
-    sizes = axis_sizes(parameters)
+    sizes, n_tasks = axis_sizes(parameters), len(state.task_epochs)
+    if n_tasks > len(TASKS) or (n_tasks < len(TASKS) and state.phase_epoch > 0):
+        return f"it counts spikes of {n_tasks} tasks, the table of tasks holds {len(TASKS)}"
     for name, what in schema_of(NetworkState).items():
         if what.is_array and not what.has_shape(found := getattr(state, name).shape, sizes):
             return f"{name} has the shape {found}, with the engine's parameters it must be {what.shape(sizes)}"
@@ -249,7 +258,8 @@ def _wiring_problem(state: NetworkState, parameters: Parameters) -> str:
 def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
     """The state with which `phase` begins: freezing applied, spike counts of the tasks it trains set to zero.
 
-    The world is drawn by the engine, at every block. `state` itself is left as it is.
+    A state from before the table of tasks grew gets counts of 0 for the new ones. The world is drawn by the engine, at every block.
+    `state` itself is left as it is.
     """
     state = state.copy()
     state.phase_epoch = 0
@@ -258,10 +268,13 @@ def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
         for name in ("synapse", "value", "step"):
             field = f"input_hidden_trace_{name}"
             setattr(state, field, getattr(state, field)[:0])
+    missing = len(TASKS) - len(state.task_epochs)
+    state.task_spikes = np.pad(state.task_spikes, ((0, missing), (0, 0)))
+    state.task_epochs = np.pad(state.task_epochs, (0, missing))
     for activity in phase.activities:
         if activity.trained_task:
-            state.task_spikes[activity.trained_task.number - 1] = 0
-            state.task_epochs[activity.trained_task.number - 1] = 0
+            state.task_spikes[activity.trained_task.slot] = 0
+            state.task_epochs[activity.trained_task.slot] = 0
     if phase.freeze_fraction > 0.0:
         _freeze_strongest(state, phase.freeze_fraction)
     return state
@@ -283,14 +296,15 @@ def removal_order(seed: int, n_hidden: int) -> np.ndarray:
     return np.argsort(uniforms(stream_key(seed, Stream.DROPOUT_ORDER, 0), 0, n_hidden), kind="stable")
 
 
-def sleep_probabilities(state: NetworkState, uniform: bool) -> np.ndarray:
+def sleep_probabilities(state: NetworkState, rate_weights: np.ndarray, uniform: bool) -> np.ndarray:
     """Probability per epoch of sleep that a hidden cell is activated, (n_hidden,).
 
-    The mean over the tasks trained so far of its spikes per epoch in the most recent training on that task; `uniform`: the
-    layer mean of that for every cell.
+    The mean over the tasks trained so far of its spikes per epoch in the most recent training on that task, weighted with
+    `rate_weights` (n_tasks,); `uniform`: the layer mean of that for every cell. 0 where no task with a weight was trained.
     """
     trained = state.task_epochs > 0
-    if not trained.any():
+    weights = rate_weights[trained, None]
+    if not weights.sum() > 0.0:
         return np.zeros(state.task_spikes.shape[1])
-    rates = (state.task_spikes[trained] / state.task_epochs[trained, None]).mean(axis=0)
+    rates = (weights * (state.task_spikes[trained] / state.task_epochs[trained, None])).sum(axis=0) / weights.sum()
     return np.full_like(rates, rates.mean()) if uniform else rates

@@ -80,6 +80,6 @@ def _untrained(trial: Trial) -> np.ndarray:
 def _name(kind: int) -> str:
     """Name of a particle type and what it is in the tasks."""
     roles = [
-        f"Task {task.number} {role}" for task in TASKS.values() for role in ("rewarded", "punished") if getattr(task, role) == kind
+        f"Task {task.number} {role}" for task in TASKS.values() for role in ("rewarded", "punished") if kind in getattr(task, role)
     ]
     return "\n".join([PARTICLE_NAMES[kind], *roles])

@@ -155,7 +155,7 @@ def show_trial(trial: Trial) -> None:
     _print_parameters(trial.parameters)
     table = new_table("phase", "activities", ">first epoch", ">epochs", ">done", "complete")
     for phase in trial.phases:
-        activities = ", ".join(activity.value for activity in phase.activities)
+        activities = ", ".join(activity.name for activity in phase.activities)
         done = "yes" if phase.complete else "NO"
         add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
     print_table(table)

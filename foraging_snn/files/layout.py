@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from foraging_snn.models import AEON_COUNTS, Activity, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord
+from foraging_snn.models import AEON_COUNTS, Activity, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, all_activities
 from foraging_snn.models.schema import Field, schema_of
 
 FORMAT_NAME = "foraging_snn trial"
@@ -18,16 +18,16 @@ FORMAT_VERSION = 1
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
-ACTIVITIES = (  # an activity is written as its position here
+ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
+PAPER_ACTIVITIES = (  # an activity is written as its position here; all others follow, see numbered_activities()
     Activity.UNSUPERVISED,
-    Activity.TRAIN_TASK_1,
-    Activity.TRAIN_TASK_2,
-    Activity.TEST_TASK_1,
-    Activity.TEST_TASK_2,
+    Activity.train("T1"),
+    Activity.train("T2"),
+    Activity.test("T1"),
+    Activity.test("T2"),
     Activity.SLEEP,
     Activity.UNIFORM_SLEEP,
 )
-ACTIVITY_NAMES = ", ".join(f"{number} {activity.value}" for number, activity in enumerate(ACTIVITIES))
 
 _STATE, _RECORDS = schema_of(NetworkState), schema_of(EpochRecords)
 
@@ -82,6 +82,16 @@ TABLES: dict[str, dict[str, Field]] = {
 
 class RecordingError(RuntimeError):
     """The file of a trial cannot be written or read; the message is one line that names it."""
+
+
+def numbered_activities() -> list[Activity]:
+    """All activities, each at the number that stands for it in a file written now."""
+    return [*PAPER_ACTIVITIES, *(activity for activity in all_activities() if activity not in PAPER_ACTIVITIES)]
+
+
+def activity_legend() -> str:
+    """What the numbers of activities mean in a file written now."""
+    return ", ".join(f"{number} {activity.name}" for number, activity in enumerate(numbered_activities()))
 
 
 def recorded_tables(parameters: Parameters) -> Iterable[str]:
