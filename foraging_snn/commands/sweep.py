@@ -1,6 +1,6 @@
 """Sweeps: an experiment for all combinations of some values of some parameters, and the table and figure of what came of it.
 
-How trials are run is in scheduling.py; what is in the table, in analysis/sweep.py.
+How trials are run is in scheduling.py; what is in the table, in analysis/sweep_table.py.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ from foraging_snn.running.starting import check_start
 from foraging_snn.running.trial import RunError
 
 if TYPE_CHECKING:
-    from foraging_snn.analysis.sweep import SweepTable, Value
+    from foraging_snn.analysis.sweep_table import SweepTable, Value
 
 FORMAT_NAME, FORMAT_VERSION = "foraging_snn sweep", 1
 TABLE = "table"
@@ -212,7 +212,7 @@ def table_of(points: Sequence[SweepPoint], planned: Sequence[Plan]) -> "SweepTab
     SweepError
         There is none.
     """
-    from foraging_snn.analysis.sweep import tidy
+    from foraging_snn.analysis.sweep_table import tidy
 
     groups = []
     for point, plan in zip(points, planned, strict=True):
@@ -235,7 +235,7 @@ def check_results_can_be_written(directory: Path, may_replace: bool) -> None:
     ------
     SweepError
     """
-    from foraging_snn.analysis.sweep import FIXED_COLUMNS
+    from foraging_snn.analysis.sweep_table import FIXED_COLUMNS
 
     for name in (CSV_NAME, HDF5_NAME, *FIGURE_NAMES):
         path = directory / name
@@ -267,8 +267,8 @@ def write_results(table: "SweepTable", directory: Path, command_line: str) -> li
     """
     from foraging_snn.analysis.figures import style
     from foraging_snn.analysis.figures.drawing import DPI
-    from foraging_snn.analysis.figures.sweep import draw
-    from foraging_snn.analysis.sweep import csv_text
+    from foraging_snn.analysis.figures.sweep_overview import draw
+    from foraging_snn.analysis.sweep_table import csv_text
 
     paths = [directory / name for name in (CSV_NAME, HDF5_NAME, *FIGURE_NAMES)]
     write_whole_file(paths[0], csv_text(table).encode())
@@ -303,7 +303,7 @@ def _hdf5_image(table: "SweepTable", command_line: str) -> bytes:
 
 
 def _columns() -> list[str]:
-    from foraging_snn.analysis.sweep import SweepRow
+    from foraging_snn.analysis.sweep_table import SweepRow
 
     return [field.name for field in fields(SweepRow) if field.name != "values"]
 
@@ -316,7 +316,7 @@ def read_table(path: str | Path) -> "SweepTable":
     SweepError
         No such file, not one of a sweep, or damaged.
     """
-    from foraging_snn.analysis.sweep import SweepRow, SweepTable
+    from foraging_snn.analysis.sweep_table import SweepRow, SweepTable
 
     path = Path(path)
     with open_for_reading(path, FORMAT_NAME, FORMAT_VERSION, SweepError) as file, damage_reported(path, SweepError):

@@ -25,7 +25,7 @@ from foraging_snn.running.trial import RunError
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.results import Results
-    from foraging_snn.analysis.sweep import SweepTable
+    from foraging_snn.analysis.sweep_table import SweepTable
 
 AT_THE_START = "(start)"
 IS_COMPLETE = "is complete"

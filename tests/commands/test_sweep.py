@@ -9,8 +9,8 @@ import pytest
 from pretend_engine import PretendEngine
 from pretend_trials import SMALL, write_trials
 
-from foraging_snn.analysis.figures.sweep import draw
-from foraging_snn.analysis.sweep import FIXED_COLUMNS, SweepRow, SweepTable, csv_text, tidy
+from foraging_snn.analysis.figures.sweep_overview import draw
+from foraging_snn.analysis.sweep_table import FIXED_COLUMNS, SweepRow, SweepTable, csv_text, tidy
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.sweep import SweepError, grid, read_table, values_asked_for
