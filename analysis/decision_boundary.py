@@ -1,4 +1,4 @@
-"""The decision boundary of a support vector machine between Task 1 and Task 2 states of the strengths, and how far states lie from it.
+"""The decision boundary of a support vector machine between Task 1 and Task 2 states, and how far states lie from it.
 
 Pure functions of state vectors, see weight_space.py. Two ways of holding states out: other snapshots of the networks that the
 machine was trained on, as the paper does it, and networks that it has never seen.
