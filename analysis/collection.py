@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from foraging_snn.files.conditions import condition_lines
 from foraging_snn.files.recording import AnalysisError, RecordingError, Trial
 
 
@@ -183,13 +184,8 @@ def conditions_of(trials: Sequence[Trial]) -> tuple[str, ...]:
     if not trials:
         return ()
     first = trials[0]
-    parts = [f"preset {first.parameters.preset}"]
-    if shortened := _unique(line for trial in trials for line in trial.shortened):
-        parts.append(f"shortened: {', '.join(shortened)} aeons")
-    if first.changed:
-        parts.append(f"changed: {', '.join(first.changed)}")
-    if first.started_from:
-        parts.append(f"no unsupervised phase; all trials start with one network: {first.started_from}")
+    shortened = _unique(line for trial in trials for line in trial.shortened)
+    parts = [*condition_lines(first.parameters, shortened, first.started_from)]
     parts.append(f"engine {', '.join(_unique(trial.engine for trial in trials))}")
     if commits := _unique(_short(trial.provenance.get("git_commit", "")) for trial in trials):
         parts.append(f"commit {', '.join(commits)}")
