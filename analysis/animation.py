@@ -19,7 +19,9 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.files.recording import N_OUTPUT, N_PARTICLE_TYPES, PARTICLE_OFFSETS, AnalysisError
+from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.files.reader import AnalysisError
+from foraging_snn.models import N_OUTPUT
 
 from .figures import style
 from .receptive_fields import directions

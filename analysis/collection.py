@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from foraging_snn.files.conditions import condition_lines
-from foraging_snn.files.recording import AnalysisError, RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import AnalysisError, Trial
 
 
 class CollectionError(AnalysisError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import RecordedPhase, Trial
+from foraging_snn.files.reader import RecordedPhase, Trial
 
 CURVE_POINTS = 120  # of all phases in a figure together: as many as a page is wide enough for
 

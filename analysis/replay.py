@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from foraging_snn.files.recording import N_OUTPUT, Parameters
+from foraging_snn.models import N_OUTPUT, Parameters
 
 N_SPLITS = 50
 N_PERMUTATIONS = 200

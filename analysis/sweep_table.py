@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from .collection import conditions_of
 from .performance import Spread, over_trials

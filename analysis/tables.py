@@ -23,7 +23,7 @@ from foraging_snn.analysis.statistics import (
     Interval,
     PermutationTest,
 )
-from foraging_snn.files.recording import AnalysisError, Trial
+from foraging_snn.files.reader import AnalysisError, Trial
 
 AT_THE_START = "(start)"
 MARKS = {"above": "↑", "within": "", "below": "↓", None: ""}  # of where our mean lies beside the paper's

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from ..performance import (
     CURVE_POINTS,

@@ -10,7 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from foraging_snn.files.recording import PARTICLE_NAMES, Trial
+from foraging_snn.environments import PARTICLE_NAMES
+from foraging_snn.files.reader import Trial
 
 from ..collection import Collection
 from ..receptive_fields import (

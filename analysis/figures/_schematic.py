@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.files.recording import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS, Trial
+from foraging_snn.environments import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS
+from foraging_snn.files.reader import Trial
 
 from . import style
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from ..effects import proportion
 from . import style

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foraging_snn.files.recording import RecordingError
+from foraging_snn.files.layout import RecordingError
 
 from ..collection import Collection, CollectionError
 from . import FIGURES, figure_module, style

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import RecordedPhase, Trial
+from foraging_snn.files.reader import RecordedPhase, Trial
 
 from ..collection import Collection, CollectionError
 from ..replay import EpochActivity, TaskScores, epoch_activity, resemblance, task_overlap, task_scores

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import PARTICLE_NAMES, TASKS, Trial
+from foraging_snn.environments import PARTICLE_NAMES, TASKS
+from foraging_snn.files.reader import Trial
 
 from ..collection import Collection
 from ..responsiveness import particle_responsiveness

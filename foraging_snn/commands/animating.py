@@ -18,7 +18,8 @@ from foraging_snn.analysis.figures import style
 from foraging_snn.commands.worlds import follow_world, followed, way_in
 from foraging_snn.environments import PARTICLE_NAMES, ParticleType
 from foraging_snn.environments.rendering import SQUARE_COLOURS
-from foraging_snn.files.recording import RecordedPhase, RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import RecordedPhase, Trial
 from foraging_snn.running.trial import RunError, prepare_output
 
 MOST_SCENES = 3

@@ -21,7 +21,7 @@ from foraging_snn.analysis.results import results
 from foraging_snn.commands.progress import Board, duration
 from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table, ready_engines, saying_what_is_left
 from foraging_snn.files.conditions import run_conditions
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, EpochRecords, Parameters, Phase, engine_class
 from foraging_snn.protocols import Experiment, experiments

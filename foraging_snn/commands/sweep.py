@@ -30,7 +30,7 @@ from foraging_snn.files.hdf5 import (
     write_whole_file,
 )
 from foraging_snn.files.provenance import provenance
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import toml_text
 from foraging_snn.protocols import experiment

@@ -8,7 +8,8 @@ import typer
 from foraging_snn.analysis.results import results
 from foraging_snn.analysis.tables import FILE_NAME, FORMATS, Format, write_files
 from foraging_snn.commands.terminal import results_as_text
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.running.trial import RunError
 

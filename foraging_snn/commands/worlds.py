@@ -17,7 +17,8 @@ from foraging_snn.environments import (
     present_types,
     stream_key,
 )
-from foraging_snn.files.recording import Positions, RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Positions, Trial
 from foraging_snn.models import Activity, Parameters
 
 

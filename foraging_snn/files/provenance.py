@@ -1,4 +1,4 @@
-"""Where a file comes from: versions, commit, machine, command line. What is written into a file is said in recording.py."""
+"""Where a file comes from: versions, commit, machine, command line. What is written into a file is said in layout.py."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""States on disk: a :class:`NetworkState` with its parameters, bit for bit. What a trial records on its way is in recording.py."""
+"""States on disk: a :class:`NetworkState` with its parameters, bit for bit. What a trial records on its way is in layout.py."""
 
 import hashlib
 import io

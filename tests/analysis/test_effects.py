@@ -4,7 +4,7 @@ import pytest
 
 from foraging_snn.analysis.effects import Proportion, effects
 from foraging_snn.analysis.statistics import Interval
-from foraging_snn.files.recording import TestResult
+from foraging_snn.files.reader import TestResult
 
 
 class Tested:

@@ -15,7 +15,7 @@ from foraging_snn.analysis.figures import demo_overview
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.demo import SHOWS, START, run_demo
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
 from foraging_snn.protocols import experiments

@@ -14,7 +14,7 @@ from foraging_snn.analysis.sweep_table import FIXED_COLUMNS, SweepRow, SweepTabl
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.sweep import SweepError, grid, read_table, values_asked_for
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import ParameterError
 from foraging_snn.running import plan as reproduce
 from foraging_snn.running.trial import trial_path

@@ -10,7 +10,7 @@ from pretend_engine import PretendEngine
 
 from foraging_snn.analysis.tables import write_tables
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.trial import run_trial

@@ -8,7 +8,9 @@ import pytest
 
 from foraging_snn.commands.worlds import follow_world, followed, way_in
 from foraging_snn.environments import TASK_1, TASK_2, ParticleType
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
 from foraging_snn.protocols import Experiment
 

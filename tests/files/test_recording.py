@@ -16,9 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foraging_snn.environments import Outcome
-from foraging_snn.files import recording
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files import layout, reader
+from foraging_snn.files import writer as writer_module
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import Activity, Block, Engine, EpochRecords, Phase, Recorder, engine_class, initial_state, preset
 from foraging_snn.protocols import Experiment, experiment
 
@@ -288,7 +291,7 @@ def test_spikes_of_the_last_epochs_of_each_phase_are_kept(real):
 
 def test_a_file_survives_many_flushes(tmp_path, monkeypatch):
     write(tmp_path / "once.h5")
-    monkeypatch.setattr(recording, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(writer_module, "FLUSH_SECONDS", 0.0)
     write(tmp_path / "often.h5")
     once, often = Trial(tmp_path / "once.h5"), Trial(tmp_path / "often.h5")
     for index in range(2):
@@ -417,9 +420,10 @@ def attributes(item):
     return {name: np.asarray(value).tolist() for name, value in item.attrs.items()}
 
 
-@pytest.mark.parametrize("flush_bytes", [2000, recording.FLUSH_BYTES])
+@pytest.mark.parametrize("flush_bytes", [2000, writer_module.FLUSH_BYTES])
 def test_copied_phases_are_the_same_as_phases_that_were_run(path, tmp_path, monkeypatch, flush_bytes):
-    monkeypatch.setattr(recording, "FLUSH_BYTES", flush_bytes)
+    monkeypatch.setattr(writer_module, "FLUSH_BYTES", flush_bytes)
+    monkeypatch.setattr(reader, "PIECE_BYTES", flush_bytes)
     phases = (UNSUPERVISED, T1, Phase("T2", (TRAIN_2,), 150))
     _, _, states = write(tmp_path / "run.h5", phases)
     with writer(tmp_path / "copied.h5", phases=phases) as trial_writer:
@@ -587,7 +591,7 @@ def test_a_file_can_be_read_while_it_is_written(tmp_path):
         engine.run(state, T1, epochs=130, recorder=trial_writer.begin_phase(T1, state))
         trial_writer.flush()
         trial = Trial(tmp_path / "trial.h5")
-        code = "import sys; from foraging_snn.files.recording import Trial; print(Trial(sys.argv[1]).phases[0].epochs_done)"
+        code = "import sys; from foraging_snn.files.reader import Trial; print(Trial(sys.argv[1]).phases[0].epochs_done)"
         other = subprocess.run([sys.executable, "-c", code, str(trial.path)], capture_output=True, text=True)
         assert (trial.ended, trial.complete, trial.phases[0].epochs_done, other.stdout.strip()) == ("", False, 130, "130")
 
@@ -595,7 +599,7 @@ def test_a_file_can_be_read_while_it_is_written(tmp_path):
 def in_another_process(code, *arguments, **options):
     """Run code that begins with the names of this module."""
     folder = str(Path(__file__).parent)
-    head = f"import sys; sys.path.insert(0, {folder!r})\nfrom test_recording import *\nfrom foraging_snn.files import recording\n"
+    head = f"import sys; sys.path.insert(0, {folder!r})\nfrom test_recording import *\n"
     command = [sys.executable, "-c", head + code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
@@ -661,7 +665,7 @@ class Incompressible(MadeUpEngine):
         state.hidden_output = np.random.default_rng(state.epoch).random(state.hidden_output.shape)
         return state
 
-recording.FLUSH_SECONDS = 0.0
+writer_module.FLUSH_SECONDS = 0.0
 phase = Phase("T1", (TRAIN_1,), 10_000)
 parameters = EVERYTHING.with_changes({"recording.snapshots_per_phase": 1000, "network.hidden_cells": 784})
 try:
@@ -929,9 +933,9 @@ def test_only_plain_numbers_and_fixed_text_are_in_a_file(path):
 def test_every_dataset_has_unit_and_meaning(path):
     with h5py.File(path) as file:
         for name, columns in {
-            **recording.TABLES,
-            "wiring": recording.FIXED["wiring"],
-            "phases/000": recording.FIXED["phases"],
+            **layout.TABLES,
+            "wiring": layout.FIXED["wiring"],
+            "phases/000": layout.FIXED["phases"],
         }.items():
             for column, spec in columns.items():
                 assert file[name][column].attrs["unit"].decode() == spec.unit
@@ -939,7 +943,7 @@ def test_every_dataset_has_unit_and_meaning(path):
 
 
 def test_every_activity_has_a_number():
-    assert sorted(recording.ACTIVITIES, key=str) == sorted(Activity, key=str)
+    assert sorted(layout.ACTIVITIES, key=str) == sorted(Activity, key=str)
 
 
 def test_the_documentation_lists_the_layout(path):
