@@ -21,6 +21,7 @@ import numpy as np
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
     damage_reported,
+    format_of,
     open_for_reading,
     read_text,
     reason,
@@ -29,6 +30,7 @@ from foraging_snn.files.hdf5 import (
     write_texts,
     write_whole_file,
 )
+from foraging_snn.files.layout import FORMAT_NAME as TRIAL_FORMAT
 from foraging_snn.files.provenance import provenance
 from foraging_snn.files.reader import Trial
 from foraging_snn.models import Parameters
@@ -265,21 +267,27 @@ def write_results(table: "SweepTable", directory: Path, command_line: str) -> li
     list of Path
         The files.
     """
-    from foraging_snn.analysis.figures import style
-    from foraging_snn.analysis.figures.drawing import DPI
-    from foraging_snn.analysis.figures.sweep_overview import draw
     from foraging_snn.analysis.sweep_table import csv_text
 
     paths = [directory / name for name in (CSV_NAME, HDF5_NAME, *FIGURE_NAMES)]
     write_whole_file(paths[0], csv_text(table).encode())
     write_whole_file(paths[1], _hdf5_image(table, command_line))
+    write_overview(table, paths[2:])
+    return paths
+
+
+def write_overview(table: "SweepTable", paths: Sequence[Path]) -> None:
+    """Draw the overview of a sweep into files, which are replaced; what kind each is, its ending says."""
+    from foraging_snn.analysis.figures import style
+    from foraging_snn.analysis.figures.drawing import DPI
+    from foraging_snn.analysis.figures.sweep_overview import draw
+
     with style.applied():
         figure = draw(table)
-        for path in paths[2:]:
+        for path in paths:
             image = io.BytesIO()
             figure.savefig(image, dpi=DPI, format=path.suffix[1:])
             write_whole_file(path, image.getvalue())
-    return paths
 
 
 def _hdf5_image(table: "SweepTable", command_line: str) -> bytes:
@@ -306,6 +314,16 @@ def _columns() -> list[str]:
     from foraging_snn.analysis.sweep_table import SweepRow
 
     return [field.name for field in fields(SweepRow) if field.name != "values"]
+
+
+def table_file(path: Path) -> Path | None:
+    """The file with the table of a sweep: this one, or that in this folder if no trial lies beside it; None if it is no sweep."""
+    if path.is_dir():
+        trials = [file for file in path.glob("*.h5") if format_of(file) == TRIAL_FORMAT]
+        path = path / HDF5_NAME
+        if trials:
+            return None
+    return path if format_of(path) == FORMAT_NAME else None
 
 
 def read_table(path: str | Path) -> "SweepTable":
