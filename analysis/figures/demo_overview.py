@@ -16,8 +16,8 @@ CURVE_POINTS = 40  # of a training phase
 TASK_WIDTH, TRIAL_WIDTH = 0.4, 0.3  # of the place of a test on the abscissa; of that of a task
 EXPLANATION = (
     "Performance = rewarded / (rewarded + punished) particles eaten; chance dashed. Left: mean of the trials (thin: single ones), "
-    f"up to {CURVE_POINTS} bins a phase. Right: every trial by itself, in the order of the seeds, with the 95 % interval of its "
-    "test (Wilson, each particle a draw): how exactly that network was measured, not how networks differ."
+    f"up to {CURVE_POINTS} bins a phase. Right: every trial by itself, in the order of the seeds, as a bar from chance with the "
+    "95 % interval of its test (Wilson, each particle a draw): how exactly that network was measured, not how networks differ."
 )
 
 
@@ -49,11 +49,12 @@ def _draw_training(axes: Axes, trials: Sequence[Trial]) -> None:
     """Performance on the task that is trained, over the training phases one after the other."""
     start = 0
     labelled = set()
+    per_aeon = trials[0].parameters.timing.epochs_per_aeon
     for phase in trials[0].phases:
         tasks = {activity.trained_task.number for activity in phase.activities if activity.trained_task}
         if not tasks:
             continue
-        aeons = phase.epochs // trials[0].parameters.timing.epochs_per_aeon
+        aeons = phase.epochs // per_aeon
         for task in sorted(tasks):
             colour = style.TASK_COLOURS[task]
             curves = [trial.performance_curve(phase.index, max(1, aeons // CURVE_POINTS), task) for trial in trials]
@@ -66,11 +67,11 @@ def _draw_training(axes: Axes, trials: Sequence[Trial]) -> None:
         axes.text(start + aeons / 2, 0.86, style.written(phase.name, style.LONGEST_NAME), ha="center", weight="bold")
         start += aeons
         axes.axvline(start, color="0.85", lw=0.8, zorder=0)
-    axes.set(xlabel="aeons of training (1 aeon = 100 moves)", ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
+    axes.set(xlabel=f"aeons of training ({per_aeon} epochs each)", ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
 
 
 def _draw_tests(axes: Axes, trials: Sequence[Trial]) -> None:
-    """Every test of every trial as a point with its interval."""
+    """Every test of every trial as a bar from chance, with its interval."""
     phases = list(dict.fromkeys(test.after for test in trials[0].test_results()))
     for x, after in enumerate(phases):
         for task, colour in style.TASK_COLOURS.items():
@@ -79,6 +80,8 @@ def _draw_tests(axes: Axes, trials: Sequence[Trial]) -> None:
             measured = [proportion(trial, after, task) for trial in trials]
             values = np.array([each.value for each in measured])
             ends = np.array([(each.interval.low, each.interval.high) for each in measured])
-            axes.errorbar(places, values, np.abs(ends.T - values), fmt="o", ms=3, mew=0, lw=1, capsize=2, color=colour)
+            width = 0.85 * TRIAL_WIDTH / len(trials)
+            axes.bar(places, values - style.CHANCE, width, bottom=style.CHANCE, color=colour, alpha=0.35)
+            axes.errorbar(places, values, np.abs(ends.T - values), fmt="_", ms=5, mew=0.6, lw=1, capsize=2, color=colour)
     axes.set_xticks(range(len(phases)), [f"after {style.written(after, style.LONGEST_NAME)}" for after in phases])
     axes.set_xlim(-0.6, len(phases) - 0.4)
