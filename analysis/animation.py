@@ -1,6 +1,6 @@
 """The agent in its world and the activity of its network, epoch by epoch, as GIF or MP4: scenes side by side, drawn from arrays.
 
-Which epochs of which trial are shown is not decided here; the world of a recorded trial comes from foraging_snn/worlds.py.
+Which epochs of which trial are shown is not decided here; the world of a recorded trial comes from foraging_snn/commands/worlds.py.
 """
 
 import math

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..boundary import HeldOutDistances, TaskStates, hold_out_snapshots, hold_out_trials
 from ..collection import Collection
+from ..decision_boundary import HeldOutDistances, TaskStates, hold_out_snapshots, hold_out_trials
 from ..weight_space import WeightStates, fit_projection, plateau
 from ..weights import STRONG, strength_distribution, task_relevant_synapses, trace_synapses
 from . import style

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from foraging_snn.files.conditions import changed_rules, command_options, different_rules, shortened_lengths
+from foraging_snn.files.conditions import changed_rules, different_rules, shortened_lengths
 from foraging_snn.files.hdf5 import damage_reported, open_for_reading, read_name, read_number, read_text
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
@@ -444,12 +444,6 @@ class Trial:
             for phases in ([recorded.phase for recorded in self.phases], known.phases if known else ())
         )
         return mine == theirs
-
-    @property
-    def command_options(self) -> str:
-        """Options of `foraging-snn run` and `reproduce` that give trials which go with this one, except for seed and output."""
-        options = command_options(self.parameters)
-        return " ".join([*options, "--start-from FILE"] if self.started_from else options)
 
     def unlike(self, other: "Trial") -> str:
         """Why two trials cannot stand in one figure or table, "" if they can: other parameters (those of recording aside),

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..sweep import SweepTable, Value
+from ..sweep_table import SweepTable, Value
 from . import style
 
 PANEL_HEIGHT_MM = 62.0
