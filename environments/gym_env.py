@@ -88,8 +88,8 @@ class ForagingEnv(gymnasium.Env):
 
     ## Arguments
     ```python
+    import foraging_snn
     import gymnasium
-    import foraging_snn.environments
 
     gymnasium.make(
         "foraging_snn/Foraging-v0",
