@@ -41,7 +41,7 @@ from foraging_snn.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
     from foraging_snn.environments import TASKS, Task
-    from foraging_snn.files.recording import Trial
+    from foraging_snn.files.reader import Trial
     from foraging_snn.files.states import load_state, save_state
     from foraging_snn.models import (
         ENGINES,
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "environments": ("TASKS", "Task"),
-    "files.recording": ("Trial",),
+    "files.reader": ("Trial",),
     "files.states": ("load_state", "save_state"),
     "models": (
         "ENGINES",
