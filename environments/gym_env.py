@@ -4,7 +4,7 @@ The rules are the jitted functions of world.py and tasks.py, the same ones the e
 """
 
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -126,7 +126,7 @@ class ForagingEnv(gymnasium.Env):
     * v0: Initial version
     """
 
-    metadata: ClassVar = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
 
     def __init__(
         self,
@@ -233,5 +233,5 @@ def _check_task(task):
 
 
 def _check_reward(name, value):
-    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
         raise ValueError(f"{name} must be a finite number, got {value!r}.")
