@@ -17,7 +17,7 @@ Running it
     run_trial           run an experiment and record it in a file
 
 Files
-    Trial               reads the file of a trial
+    Trial               reads the file of a trial; RecordingError says in one line why it cannot
     load_state          reads a saved state; `save_state` writes one
 
 Example: train Task 1 in a small fraction of the time that it takes, and read the tests that follow.
@@ -41,6 +41,7 @@ from foraging_snn.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
     from foraging_snn.environments import TASKS, Task
+    from foraging_snn.files.layout import RecordingError
     from foraging_snn.files.reader import Trial
     from foraging_snn.files.states import load_state, save_state
     from foraging_snn.models import (
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "environments": ("TASKS", "Task"),
+    "files.layout": ("RecordingError",),
     "files.reader": ("Trial",),
     "files.states": ("load_state", "save_state"),
     "models": (
@@ -92,6 +94,7 @@ __all__ = [
     "NetworkState",
     "Parameters",
     "Phase",
+    "RecordingError",
     "Task",
     "Trial",
     "__version__",
