@@ -1,6 +1,5 @@
 """What the catalogue of experiments says of a recorded trial; the file itself says only its name, and may be of other phases."""
 
-from foraging_snn.files.conditions import command_options
 from foraging_snn.files.reader import Trial
 from foraging_snn.protocols import PublishedValue, experiments
 
@@ -25,9 +24,3 @@ def has_phases_of_catalogue(trial: Trial) -> bool:
         for phases in ([recorded.phase for recorded in trial.phases], known.phases if known else ())
     )
     return mine == theirs
-
-
-def options_of(trial: Trial) -> str:
-    """Options of `foraging-snn run` and `reproduce` that give trials which go with this one, except for seed and output."""
-    options = command_options(trial.parameters)
-    return " ".join([*options, "--start-from FILE"] if trial.started_from else options)

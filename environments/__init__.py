@@ -1,9 +1,4 @@
-"""The foraging world: particles, tasks, the jitted rules of the grid, its Gymnasium environment, random draws.
-
-Importing this package registers the environment "foraging_snn/Foraging-v0" with Gymnasium.
-"""
-
-import gymnasium
+"""The foraging world: particles, tasks, the jitted rules of the grid, its Gymnasium environment, random draws."""
 
 from .draws import Stream, integer, stream_key, uniform, uniforms
 from .gym_env import ForagingEnv
@@ -28,13 +23,7 @@ from .world import (
     view,
 )
 
-ENVIRONMENT_ID = "foraging_snn/Foraging-v0"
-
-if ENVIRONMENT_ID not in gymnasium.registry:
-    gymnasium.register(id=ENVIRONMENT_ID, entry_point=f"{__name__}.gym_env:ForagingEnv")
-
 __all__ = [
-    "ENVIRONMENT_ID",
     "MAX_ATTEMPTS",
     "MAX_DENSITY",
     "N_DIRECTIONS",

@@ -4,7 +4,7 @@ The rules are the jitted functions of world.py and tasks.py, the same ones the e
 """
 
 from numbers import Real
-from typing import ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -79,8 +79,8 @@ class ForagingEnv(gymnasium.Env):
 
     ## Arguments
     ```python
+    import foraging_snn
     import gymnasium
-    import foraging_snn.environments
 
     gymnasium.make(
         "foraging_snn/Foraging-v0",
@@ -117,7 +117,7 @@ class ForagingEnv(gymnasium.Env):
     * v0: Initial version
     """
 
-    metadata: ClassVar = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
 
     def __init__(
         self,
@@ -222,5 +222,5 @@ def _chosen(task) -> Task | None:
 
 
 def _check_reward(name, value):
-    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
         raise ValueError(f"{name} must be a finite number, got {value!r}.")

@@ -153,7 +153,7 @@ def main(
     if scaling:
         print_scaling(seconds, os.cpu_count() or 1)
         return
-    if measured:
+    if measured and state:
         typer.echo(json.dumps(measure(measured, state, seconds)))
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,7 @@
 """The drawing of network and tasks in Figure 1. Sizes of the network are those of the trial; the view is an example."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -70,7 +71,7 @@ def schematic(axes: Axes, trial: Trial) -> None:
     axes.axis("off")
 
 
-def _square(axes: Axes, x: float, y: float, side: float, colour: str, **more: object) -> None:
+def _square(axes: Axes, x: float, y: float, side: float, colour: str, **more: Any) -> None:
     axes.add_patch(Rectangle((x - side / 2, y - side / 2), side, side, facecolor=colour, **{"edgecolor": EDGE, "lw": 0.3} | more))
 
 

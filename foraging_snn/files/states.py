@@ -3,8 +3,9 @@
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import h5py
@@ -207,6 +208,18 @@ def load_state(path: str | Path) -> SavedState:
             raise ValueError("its contents do not match their checksum")
         check_state(state, parameters)
     return SavedState(state, parameters, origin, note, digest)
+
+
+def packaged_states() -> dict[str, Callable[[], SavedState]]:
+    """The start states that come with the package, by name; each is read when it is called."""
+    folder = resources.files("foraging_snn") / "data"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
+    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
+
+
+def _read_resource(file) -> SavedState:
+    with resources.as_file(file) as path:
+        return load_state(path)
 
 
 def _read_parameters(path: Path, toml: str) -> Parameters:

@@ -112,7 +112,7 @@ else:
     raise AssertionError("written")
 state.fatigue = np.zeros(783)
 try:
-    PretendEngine(p).run(state, Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), 100))
+    PretendEngine(p).run(state, Phase("T1", (Block(Activity.train("T1"), 100),), 100))
 except EngineError as error:
     assert "fatigue has the shape (783,)" in str(error)
 else:
