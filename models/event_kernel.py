@@ -325,7 +325,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         recent_step, recent_cell = _room(recent_step, n_recent, most), _room(recent_cell, n_recent, most)
         first_new_step = n_recent
         keys = (stream_key(seed, _EXCITATORY, epoch), stream_key(seed, _INHIBITORY, epoch))
-        fresh_inhibition = plastic and not course.any_frozen
+        fresh_inhibition = any_plastic and not course.any_frozen  # also in tests between trainings
         n_recent = _step_outputs(
             outputs,
             a.hidden_output,
