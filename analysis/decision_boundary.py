@@ -83,7 +83,8 @@ def train_decision_boundary(task_1: np.ndarray, task_2: np.ndarray, gamma: float
     states = np.concatenate([task_1, task_2])
     labels = np.repeat([0, 1], [len(task_1), len(task_2)])
     gamma = kernel_width(states) if gamma is None else gamma
-    classifier = SVC(kernel="rbf", gamma=gamma, C=C).fit(states, labels)
+    machine = SVC(kernel="rbf", gamma=gamma, C=C)  # pyright: ignore[reportArgumentType] - takes gamma for a str, its default is one
+    classifier = machine.fit(states, labels)
     kernel = rbf_kernel(classifier.support_vectors_, gamma=gamma)
     weights = classifier.dual_coef_[0]
     return DecisionBoundary(classifier, float(np.sqrt(weights @ kernel @ weights)))
@@ -126,7 +127,8 @@ def hold_out_snapshots(trials: Mapping[int, TaskStates]) -> dict[int, HeldOutDis
     states of a network differ between the tasks, not that the difference is the same in all networks.
     """
     seen = [(states.task_1[::2], states.task_2[::2]) for states in trials.values()]
-    boundary = train_decision_boundary(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+    task_1, task_2 = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    boundary = train_decision_boundary(task_1, task_2)
     return {seed: _judge(boundary, s.task_1[1::2], s.task_2[1::2], s.other) for seed, s in trials.items()}
 
 

@@ -136,7 +136,7 @@ def bootstrap_interval(*samples: ArrayLike) -> Interval:
 
     data = [_at_least_two(sample) for sample in samples]
     n, freedom = min(map(len, data)), sum(map(len, data)) - len(data)
-    tail = stats.norm.sf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+    tail = float(stats.norm.sf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)))
     found = stats.bootstrap(
         data,
         _mean if len(data) == 1 else _difference_of_means,

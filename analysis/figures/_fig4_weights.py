@@ -167,7 +167,7 @@ def _task_states(states: WeightStates) -> TaskStates:
     return TaskStates(*(plateau(states.of_phases(phase)).vector for phase in PHASES))
 
 
-def _block(axes: Axes, top: int, name: str, distances: Mapping[int, HeldOutDistances]) -> None:
+def _block(axes: Axes, top: float, name: str, distances: Mapping[int, HeldOutDistances]) -> None:
     """Three rows of dots, one dot per trial, its mean; a bar at the mean of all."""
     for k, (field, phase) in enumerate(zip(("task_1", "task_2", "other"), PHASES, strict=True)):
         means = np.array([getattr(one, field).mean() for one in distances.values()])

@@ -74,9 +74,9 @@ def phases_to_compare(parameters: Parameters) -> list[Phase]:
     awake, asleep = parameters.phases.block_epochs, parameters.sleep.block_epochs
     kinds = {
         "unsupervised": (Block(Activity.UNSUPERVISED, awake),),
-        "training": (Block(Activity.TRAIN_TASK_1, awake),),
-        "test": (Block(Activity.TEST_TASK_1, awake),),
-        "interleaved sleep": (Block(Activity.TRAIN_TASK_2, awake), Block(Activity.SLEEP, asleep)),
+        "training": (Block(Activity.train("T1"), awake),),
+        "test": (Block(Activity.test("T1"), awake),),
+        "interleaved sleep": (Block(Activity.train("T2"), awake), Block(Activity.SLEEP, asleep)),
     }
     return [Phase(name, blocks, 10**9) for name, blocks in kinds.items()]
 
@@ -143,7 +143,7 @@ def learning_curve(engine: Engine, state: NetworkState, seed: int, aeons: int, b
     state = state.copy()
     state.seed = seed
     epochs_per_aeon = engine.parameters.timing.epochs_per_aeon
-    phase = Phase("T1", (Block(Activity.TRAIN_TASK_1, engine.parameters.phases.block_epochs),), aeons * epochs_per_aeon)
+    phase = Phase("T1", (Block(Activity.train("T1"), engine.parameters.phases.block_epochs),), aeons * epochs_per_aeon)
     _, record = engine.run(state, phase)
     rewarded, punished = (
         np.array([part.sum() for part in np.array_split(record.counts[name], bins)]) for name in ("rewarded", "punished")

@@ -66,9 +66,9 @@ def print_results(found: "Results") -> None:
 
 
 def _print_tests(found: "Results") -> None:
-    from foraging_snn.analysis.tables import TEST_COLUMNS, test_cells
+    from foraging_snn.analysis.tables import TEST_COLUMNS, cells_of_test
 
-    rows = {experiment.experiment: [test_cells(row) for row in experiment.rows] for experiment in found.experiments}
+    rows = {experiment.experiment: [cells_of_test(row) for row in experiment.rows] for experiment in found.experiments}
     lines = [TEST_COLUMNS, *(row for group in rows.values() for row in group)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for experiment in found.experiments:
@@ -86,14 +86,14 @@ def _print_tests(found: "Results") -> None:
 
 
 def _print_comparisons(found: "Results") -> None:
-    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, comparison_cells
+    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, cells_of_comparison
 
     if not found.comparisons:
         return
     typer.echo("Differences of performance")
     table = new_table(*COMPARISON_COLUMNS)
     for comparison in found.comparisons:
-        add_row(table, *comparison_cells(comparison))
+        add_row(table, *cells_of_comparison(comparison))
     print_table(table)
     typer.echo()
 
@@ -156,7 +156,7 @@ def show_trial(trial: Trial) -> None:
     _print_parameters(trial.parameters)
     table = new_table("phase", "activities", ">first epoch", ">epochs", ">done", "complete")
     for phase in trial.phases:
-        activities = ", ".join(activity.value for activity in phase.activities)
+        activities = ", ".join(activity.name for activity in phase.activities)
         done = "yes" if phase.complete else "NO"
         add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
     print_table(table)

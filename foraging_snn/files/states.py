@@ -45,6 +45,7 @@ NOT_NEGATIVE = (
     "task_spikes",
     "task_epochs",
 )
+TASK_COUNTS = ("task_spikes", "task_epochs")  # a row per task; fewer in a file from before the table of tasks grew
 # Arrays as long as there are events at the time; those named together have the same length.
 EVENTS = (
     ("recent_step", "recent_cell"),
@@ -290,6 +291,7 @@ def check_state(state: NetworkState, parameters: Parameters) -> None:
         _check(bool(np.isfinite(value).all()), name, "finite everywhere")
     for name in NOT_NEGATIVE:
         _check(bool((getattr(state, name) >= 0).all()), name, "0 or more everywhere")
+    _check(len(state.task_spikes) == len(state.task_epochs), "task_epochs", "as long as task_spikes")
     _check(bool((state.resistance > 0).all()), "resistance", "above 0 everywhere")
     _check(bool((state.inhibition <= 0).all()), "inhibition", "0 or less everywhere")
     _check_agent(state, parameters)
@@ -304,6 +306,8 @@ def _check(is_right: bool, name: str, wanted: str) -> None:
 
 def _check_shape(name: str, shape: tuple[int, ...], example: np.ndarray) -> None:
     free = any(name in names for names in EVENTS)
+    if name in TASK_COUNTS and len(shape) and 0 < shape[0] < len(example):
+        shape = (len(example), *shape[1:])
     if len(shape) != example.ndim or not (free or shape == example.shape):
         raise ValueError(f"{name} has shape {shape}, not {'(n,)' if free else example.shape}")
 

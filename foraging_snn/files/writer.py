@@ -11,8 +11,7 @@ import numpy as np
 
 from foraging_snn.files.hdf5 import GrowingFile, damage_reported, write_format, write_text, write_texts
 from foraging_snn.files.layout import (
-    ACTIVITIES,
-    ACTIVITY_NAMES,
+    ACTIVITY_LEGEND,
     AEONS,
     FIXED,
     FORMAT_NAME,
@@ -29,7 +28,9 @@ from foraging_snn.files.layout import (
     WIRING,
     Column,
     RecordingError,
+    activity_legend,
     axis_sizes,
+    numbered_activities,
     phase_path,
     position_windows,
     recorded_tables,
@@ -166,7 +167,7 @@ class TrialWriter:
         write_texts(self._file.create_group(PROVENANCE).attrs, origin)
         if isinstance(started_from, SavedState):
             write_texts(self._file.create_group(STARTED_FROM).attrs, started_from.provenance)
-        write_text(self._file.create_group(PHASES).attrs, "activity_names", ACTIVITY_NAMES)
+        write_text(self._file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
 
     def _name_versions(self, versions: Iterable[str]) -> None:
         """Have the file tell which foraging_snn computed part of it, if it was not the one that began it."""
@@ -221,7 +222,7 @@ class TrialWriter:
         """
         index = self._n_phases - 1
         group = self._file[phase_path(index)]
-        found = read_phase(group.attrs, index)
+        found = read_phase(self._file[PHASES], index)
         if found.phase != phase or found.complete or found.epochs_done != state.phase_epoch:
             raise ValueError(f"{self.path}: epoch {state.phase_epoch} of phase {phase.name} is not where it ends")
         self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, index == 0, group)
@@ -232,7 +233,7 @@ class TrialWriter:
         with self._disk.writing(0):
             group = self._file.create_group(None)
             write_text(group.attrs, "name", phase.name)
-            group.attrs["activities"] = np.array([ACTIVITIES.index(activity) for activity in phase.activities], np.int8)
+            group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
             group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
             numbers = {"first_epoch": first_epoch, "epochs": phase.epochs, "epochs_done": done}
             group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
