@@ -240,6 +240,7 @@ def _write_mp4(path: Path, animated: "AnimatedFigure", frames_per_second: int, p
     read = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(frames_per_second), "-i", "-"]
     write = ["-c:v", "h264", "-pix_fmt", "yuv420p", "-y", str(path)]
     with TemporaryFile() as errors, Popen([FFMPEG, "-loglevel", "error", *read, *write], stdin=PIPE, stderr=errors) as process:
+        assert process.stdin
         try:
             for k in range(animated.frames):
                 process.stdin.write(animated.pixels(k).tobytes())
@@ -298,8 +299,7 @@ class AnimatedFigure:
         self._width = WIDTH * len(scenes)
         self._height = TOP + WORLD + ROW + LAYERS + 22 + 15 * math.ceil(foods / 2) + BELOW + SMALL_PRINT_LINE * len(lines)
         self._height += self._height % 2  # of a film, width and height are even
-        pixels = np.array([self._width, self._height]) + 1e-6  # Matplotlib rounds down
-        self.figure = Figure(figsize=pixels / DOTS_PER_INCH, dpi=DOTS_PER_INCH)
+        self.figure = Figure(figsize=(self._width / DOTS_PER_INCH, self._height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
         spikes = max(scene.output.max(initial=1) for scene in scenes)
         self._canvas = FigureCanvasAgg(self.figure)
         self._unchanging = None
@@ -324,7 +324,7 @@ class AnimatedFigure:
         self._canvas.restore_region(self._unchanging)
         self.show(k)
         for artist in changing:
-            artist.axes.draw_artist(artist)
+            self.figure.draw_artist(artist)
         return np.array(self._canvas.buffer_rgba())[..., :3]
 
     def _panels_of(self, scene: Scene, left: int, most_output_spikes: int) -> "_ScenePanels":

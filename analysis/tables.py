@@ -274,7 +274,7 @@ class Format:
     """
 
     suffix: str
-    text: Callable[[Results], str]
+    text: Callable[[Any], str]
     mark: str
 
 

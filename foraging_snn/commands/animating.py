@@ -118,9 +118,10 @@ def before_and_after(trial: Trial) -> list[RecordedPhase]:
         The trial has none, or the beginning of the training was not recorded.
     """
     training = next((phase for phase in trial.phases if _trained(phase)), None)
+    tasks = _trained(training) if training else []
     later = trial.phases[training.index :] if training else ()
-    test = next((phase for phase in later if phase.phase.is_test and phase.activities[0].task in _trained(training)), None)
-    if test is None:
+    test = next((phase for phase in later if phase.phase.is_test and phase.activities[0].task in tasks), None)
+    if training is None or test is None:
         raise RecordingError(f"{trial.path}: no training with a test of its task after it; choose what is shown with --phase")
     if shown_epochs(trial, training, 1).start > 0:
         raise RecordingError(
