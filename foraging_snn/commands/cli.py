@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import foraging_snn
+from foraging_snn.commands.completion import complete_engine, complete_experiment, complete_experiments, complete_preset
+from foraging_snn.commands.export import (
+    as_json,
+    commented_toml,
+    experiments_for_programs,
+    parameters_for_programs,
+    state_for_programs,
+    trial_for_programs,
+)
 from foraging_snn.commands.progress import Board, TrialsBoard, duration
 from foraging_snn.commands.terminal import (
     Interrupted,
@@ -72,7 +81,7 @@ ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name
 
 app = typer.Typer(
     help="A spiking network that learns to forage, forgets, and remembers with sleep (Golden et al. 2022).",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -97,7 +106,12 @@ def _out_option(metavar: str, meaning: str) -> Any:
 
 PresetOption = Annotated[
     str | None,
-    typer.Option("--preset", metavar="NAME", help=f"Set of parameters: {', '.join(PRESETS)}. Default {DEFAULT_PRESET}."),
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help=f"Set of parameters: {', '.join(PRESETS)}. Default {DEFAULT_PRESET}.",
+        autocompletion=complete_preset,
+    ),
 ]
 FileOption = Annotated[
     Path | None,
@@ -112,7 +126,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Change one parameter, e.g. phases.scale=0.05; can be given several times."),
 ]
-EngineOption = Annotated[str, typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.")]
+EngineOption = Annotated[
+    str,
+    typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.", autocompletion=complete_engine),
+]
+ExperimentArgument = Annotated[
+    str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.", autocompletion=complete_experiment)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs; its keys are in docs/file_format.md.")]
 SnapshotsOption = Annotated[
     int | None,
     typer.Option(
@@ -249,9 +270,14 @@ def _name_and_value(change: str) -> tuple[str, str]:
 
 
 @app.command("list")
-def list_experiments(preset_name: PresetOption = None, file: FileOption = None, changes: SetOption = None) -> None:
+def list_experiments(
+    preset_name: PresetOption = None, file: FileOption = None, changes: SetOption = None, for_programs: JsonOption = False
+) -> None:
     """List the experiments of the paper."""
     parameters = chosen_parameters(preset_name, file, changes)
+    if for_programs:
+        typer.echo(as_json(experiments_for_programs(parameters)))
+        return
     table = new_table("name", "experiment", "figure", "paper: Task 1", "paper: Task 2", ">epochs")
     for row in experiments(parameters).values():
         epochs = sum(phase.epochs for phase in phases_to_run(row, started=False))
@@ -260,7 +286,9 @@ def list_experiments(preset_name: PresetOption = None, file: FileOption = None, 
     print_table(table)
     typer.echo(
         "Paper: performance, rewarded / (rewarded + punished) particles, in the tests after the last phase; mean ± sd over trials; "
-        f"chance 0.5.\nEpochs: of one trial with the preset {parameters.preset}."
+        f"chance 0.5.\nEpochs: of one trial with the preset {parameters.preset}. An epoch is one move of the agent, "
+        f"{parameters.timing.steps_per_epoch} steps of {parameters.timing.step_ms} ms; an aeon, the unit of lengths of phases, is "
+        f"{parameters.timing.epochs_per_aeon} epochs."
     )
 
 
@@ -269,15 +297,21 @@ def show_parameters(
     preset_name: PresetOption = None,
     file: FileOption = None,
     changes: SetOption = None,
-    toml: Annotated[bool, typer.Option("--toml", help="As TOML, for --parameters.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="As TOML with comments, for --parameters.")] = False,
+    for_programs: JsonOption = False,
 ) -> None:
     """Show all parameters.
 
     Value, unit, meaning, source, what is allowed; changed values are bold.
     """
     parameters = chosen_parameters(preset_name, file, changes)
+    if toml and for_programs:
+        raise ParameterError("--json: given together with --toml, allowed is one of them")
     if toml:
-        typer.echo(parameters.to_toml(), nl=False)
+        typer.echo(commented_toml(parameters), nl=False)
+        return
+    if for_programs:
+        typer.echo(as_json(parameters_for_programs(parameters)))
         return
     full, named = ({row.name: row.value for row in p.rows()} for p in (preset("full"), preset(parameters.preset)))
     table = new_table("name", "value", "instead of", "unit", "meaning", "source", "allowed")
@@ -295,7 +329,7 @@ def show_parameters(
 @app.command()
 def run(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
+    name: ExperimentArgument,
     out: Annotated[Path, _out_option("DIR", "Folder for the files, one per trial.")],
     engine: EngineOption = DEFAULT_ENGINE,
     preset_name: PresetOption = None,
@@ -313,7 +347,8 @@ def run(
 ) -> None:
     """Run trials of an experiment; one HDF5 file per trial.
 
-    Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
+    An epoch is one move of the agent, an aeon 100 of them; lengths of phases are in aeons, and "shortened" says which are less than
+    the paper's. Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
     """
     request = _stop_request(checkpoint_minutes, max_hours)
     parameters = chosen_parameters(preset_name, file, changes, snapshots)
@@ -426,7 +461,13 @@ def reproduce(
     context: typer.Context,
     out: Annotated[Path, _out_option("DIR", "Folder for the files, one per experiment and trial.")],
     names: Annotated[
-        str | None, typer.Option("--experiments", metavar="A,B,C", help="Names from `foraging-snn list`. Default: all.")
+        str | None,
+        typer.Option(
+            "--experiments",
+            metavar="A,B,C",
+            help="Names from `foraging-snn list`. Default: all.",
+            autocompletion=complete_experiments,
+        ),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 10,
     seed: SeedOption = 1,
@@ -435,7 +476,12 @@ def reproduce(
     engine: EngineOption = DEFAULT_ENGINE,
     preset_name: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help=f"Set of parameters: {', '.join(PRESETS)}. Default {REPRODUCE_PRESET}."),
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help=f"Set of parameters: {', '.join(PRESETS)}. Default {REPRODUCE_PRESET}.",
+            autocompletion=complete_preset,
+        ),
     ] = None,
     file: FileOption = None,
     changes: SetOption = None,
@@ -477,7 +523,7 @@ def reproduce(
 @app.command()
 def sweep(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
+    name: ExperimentArgument,
     out: Annotated[Path, _out_option("DIR", "Folder; in it one per combination, a table and a figure.")],
     over: Annotated[
         list[str] | None,
@@ -628,7 +674,9 @@ def unsupervised(
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")], for_programs: JsonOption = False
+) -> None:
     """Show what is in a file: a trial or a saved state."""
     try:
         trial = Trial(path)
@@ -637,14 +685,14 @@ def info(path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a
             state = load_state(path)
         except StateError:
             raise not_a_trial from None
-        show_state(path, state)
+        typer.echo(as_json(state_for_programs(path, state))) if for_programs else show_state(path, state)
     else:
-        show_trial(trial)
+        typer.echo(as_json(trial_for_programs(trial))) if for_programs else show_trial(trial)
 
 
 @app.command("table")
 def show_table(
-    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folder with files of trials, or such files.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folder with files of trials, or of a sweep; files.")],
     format_name: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="text, markdown, csv or json. Default: text, or as --out says.")
     ] = None,
@@ -669,7 +717,7 @@ def show_table(
 
 @app.command("figures")
 def draw_figures(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, as `reproduce` makes it.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, or of a sweep.")],
     out: Annotated[
         Path | None,
         _out_option("DIR2", "Folder for figures and tables, replacing old ones. Default DIR/figures."),
@@ -723,7 +771,9 @@ def compare_engines(
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds for the learning curves; 0 leaves them out.")] = 10,
     aeons: Annotated[int, typer.Option("--aeons", metavar="N", help="Aeons of training of each learning curve.")] = 200,
     engine: EngineOption = DEFAULT_ENGINE,
-    reference: Annotated[str, typer.Option("--reference", metavar="NAME", help="The engine to compare with.")] = "brian2",
+    reference: Annotated[
+        str, typer.Option("--reference", metavar="NAME", help="The engine to compare with.", autocompletion=complete_engine)
+    ] = "brian2",
 ) -> None:
     """Measure how far two engines agree.
 

@@ -45,7 +45,7 @@ DOTS_PER_INCH = 200
 
 
 @dataclass(frozen=True)
-class Show:
+class DemoRuns:
     """What a demo runs: experiments of the catalogue, and the lengths that differ from the start state's parameters."""
 
     experiments: tuple[str, ...]
@@ -53,8 +53,8 @@ class Show:
     side_by_side: bool = True  # the engine computes outside Python's lock, so trials can share the process
 
 
-SHOWS = {
-    "event": Show(
+DEMO_RUNS = {
+    "event": DemoRuns(
         ("sequential", "sleep"),
         {
             "phases.scale": 1.0,
@@ -65,11 +65,11 @@ SHOWS = {
             "recording.snapshots_per_phase": 10,
         },
     ),
-    "brian2": Show(
+    "brian2": DemoRuns(
         ("task1",),
         {"phases.scale": 1.0, "phases.training_aeons": 500, "phases.test_aeons": 100, "recording.snapshots_per_phase": 10},
     ),
-    "brian2-runtime": Show(
+    "brian2-runtime": DemoRuns(
         ("task1",),
         {"phases.scale": 1.0, "phases.training_aeons": 500, "phases.test_aeons": 100, "recording.snapshots_per_phase": 10},
         side_by_side=False,
@@ -143,7 +143,7 @@ def run_demo(
     start_name : str
         The state to start from; its parameters are taken.
     changes : mapping, optional
-        Lengths that differ from those; those of the engine's `Show` if omitted.
+        Lengths that differ from those; those of the engine's `DemoRuns` if omitted.
 
     Returns
     -------
@@ -158,21 +158,21 @@ def run_demo(
         Ctrl-C, SIGTERM or SIGHUP; the message says what is left of the files.
     """
     engine_class(engine_name)
-    show = SHOWS[engine_name]
-    plan = _plan(out, seed, command_line, start_name, show.experiments, show.lengths if changes is None else changes)
+    runs = DEMO_RUNS[engine_name]
+    plan = _plan(out, seed, command_line, start_name, runs.experiments, runs.lengths if changes is None else changes)
     check_space(out, [(plan.contents, plan.parameters)], jobs=0)  # there are no checkpoints
     files = list(plan.contents)
     prepare_output([*files, plan.figure])
     request = StopRequest()
     with request.listening(asked=_interrupt), saying_what_is_left(files, request):
-        return _show(plan, engine_name, show.side_by_side)
+        return _run_and_tell(plan, engine_name, runs.side_by_side)
 
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def _show(plan: _Plan, engine_name: str, side_by_side: bool) -> bool:
+def _run_and_tell(plan: _Plan, engine_name: str, side_by_side: bool) -> bool:
     phases = list(dict.fromkeys(phase for e in plan.experiments for phase in phases_to_run(e, started=True)))
     conditions = run_conditions(plan.parameters, phases, str(plan.start))
     conditions += (f"{TRIALS} trials, engine {engine_name}; the paper has at least 10",)

@@ -1,6 +1,6 @@
 """Trials on a Dask cluster that is there already, through joblib's Dask backend.
 
-Needs `pip install foraging-snn[dask]`. How trials are watched and stopped is in scheduling.py.
+Needs `pip install '.[dask]'` in a clone. How trials are watched and stopped is in scheduling.py.
 """
 
 import logging
@@ -173,7 +173,7 @@ def _connected(address: str) -> "Client":
         from distributed.comm.addressing import get_address_host_port
         from joblib import _dask  # noqa: F401
     except ImportError as error:
-        raise RunError(f"--scheduler: needs Dask: pip install foraging-snn[dask] ({one_line(error)})") from None
+        raise RunError(f"--scheduler: needs Dask: pip install '.[dask]' in a clone of foraging_snn ({one_line(error)})") from None
     try:
         get_address_host_port(address)  # a client that was given what is no address prints a traceback when it is removed
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The command line as a user meets it: results on standard output, one line on standard error for what is wrong."""
 
+import json
 import os
 import re
 import resource
@@ -11,11 +12,13 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 from trial_contents import differences
 
 from foraging_snn import __version__
 from foraging_snn.commands.cli import main
+from foraging_snn.files.hdf5 import write_text
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state
@@ -118,6 +121,61 @@ def test_parameters_go_to_toml_and_back(done, tmp_path):
     assert Parameters.from_toml(text) == expected
     (tmp_path / "mine.toml").write_text(text)
     assert done("parameters", "--file", tmp_path / "mine.toml", "--toml") == text
+    above = (
+        "\n# added to x of a hidden cell that is activated [1]; source: program; allowed: a number >= 0 and <= 10\npulse = 0.025\n"
+    )
+    assert above in text
+    assert text.count("\n\n# ") == len(list(expected.rows()))  # every value has its comment
+    assert "#" not in expected.to_toml()  # what files hold
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["sweep"], ["info"]])
+def test_the_short_option_helps_as_the_long_one(done, command):
+    assert done(*command, "-h") == done(*command, "--help") != ""
+
+
+def test_list_and_parameters_for_programs_have_numbers_and_the_documented_keys(done):
+    listed = json.loads(done("list", "--preset", "full", "--json"))
+    assert (listed["preset"], listed["epochs_per_aeon"]) == ("full", 100)
+    sleep = next(row for row in listed["experiments"] if row["name"] == "sequential-sleep")
+    assert sleep["paper"] == {"task_1": {"mean": 0.69, "sd": 0.02}, "task_2": {"mean": 0.67, "sd": 0.03}}
+    assert sleep["epochs"] == 31_000_000 == sum(phase["epochs"] for phase in sleep["phases"])
+    assert next(row for row in listed["experiments"] if row["name"] == "dropout-1")["paper"] == {"task_1": None, "task_2": None}
+
+    shown = json.loads(done("parameters", "--preset", "quick", "--set", "sleep.pulse=0.03", "--json"))
+    pulse = next(row for row in shown["parameters"] if row["name"] == "sleep.pulse")
+    assert pulse == {
+        "name": "sleep.pulse",
+        "value": 0.03,
+        "unit": "1",
+        "meaning": "added to x of a hidden cell that is activated",
+        "source": "program",
+        "allowed": "a number >= 0 and <= 10",
+        "preset_value": 0.025,
+        "full_value": 0.025,
+    }
+    assert [row["name"] for row in shown["parameters"]] == [row.name for row in preset("quick").rows()]
+
+
+def test_json_beside_toml_is_refused(refused):
+    assert refused("parameters", "--json", "--toml") == "--json: given together with --toml, allowed is one of them"
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("run se", ["sequential", "sequential-sleep", "sequential-interleaved"]),
+        ("reproduce --experiments task1,sl", ["task1,sleep"]),
+        ("run task1 --engine brian2-", ["brian2-runtime"]),
+        ("sweep task1 --preset t", ["tiny"]),
+        ("ta", ["table"]),
+    ],
+)
+def test_the_shell_completes_names(typed, completed):
+    words = f"foraging-snn {typed}"
+    environment = {"_FORAGING_SNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    process = subprocess.run(PROGRAM, capture_output=True, text=True, env=os.environ | environment)
+    assert process.stdout.split() == completed
 
 
 @pytest.mark.parametrize(
@@ -230,6 +288,36 @@ def test_info_on_a_trial(results, done):
     assert "\n  phases.scale = 0.25 (preset: 1.0)\n" in out
     assert [line.split()[0] for line in out.splitlines() if line.startswith("un")] == ["unsupervised"]
     assert len(re.findall(r"^T[12] +Task [12] +\d+ +\d+ +\S+ +yes", out, re.MULTILINE)) == 4
+
+
+def test_info_for_programs(results, start_file, done):
+    path = results[0] / "sequential_seed0005.h5"
+    shown = json.loads(done("info", path, "--json"))
+    trial = Trial(path)
+    assert (shown["kind"], shown["file"], shown["experiment"], shown["seed"]) == ("trial", str(path), "sequential", 5)
+    assert (shown["complete"], shown["started_from"]) == (True, None)
+    assert shown["parameters"] == trial.parameters.model_dump()
+    assert [phase["name"] for phase in shown["phases"]] == [phase.name for phase in trial.phases]
+    assert [(test["rewarded"], test["performance"]) for test in shown["tests"]] == [
+        (test.rewarded, None if test.performance != test.performance else test.performance) for test in trial.test_results()
+    ]
+    state = json.loads(done("info", start_file, "--json"))
+    assert (state["kind"], state["epochs"], state["sha256"]) == ("state", 100, load_state(start_file).sha256)
+
+
+def test_hostile_texts_of_a_file_are_escaped_for_programs(results, done, tmp_path):
+    path = tmp_path / "hostile.h5"
+    shutil.copy(results[0] / "sequential_seed0005.h5", path)
+    hostile = "T1 \x1b]0;gone\x07 \x9b31m \u202e \x7f"
+    with h5py.File(path, "r+") as file:
+        write_text(file["provenance"].attrs, "command_line", hostile)
+        file.attrs["complete"] = 0
+        write_text(file.attrs, "ended", "")
+    out = done("info", path, "--json")
+    assert out.isascii() and all(c.isprintable() or c == "\n" for c in out)
+    assert json.loads(out)["provenance"]["command_line"] == hostile
+    assert json.loads(out)["complete"] is False
+    assert json.loads(out)["ended"] is None
 
 
 def test_a_start_state_is_saved_with_its_provenance(start_file, done):
@@ -353,7 +441,7 @@ def test_table_shows_the_sound_trials_and_names_the_truncated_file(results, capf
 def test_table_leaves_states_out(results, start_file, done, tmp_path):
     for path in (results[0] / "sequential_seed0005.h5", start_file):
         shutil.copy(path, tmp_path)
-    assert f"left out: {tmp_path}/start.h5, a saved state\n" in done("table", tmp_path)
+    assert f"left out: {tmp_path}/start.h5: a saved state\n" in done("table", tmp_path)
 
 
 def test_table_of_different_parameters_is_refused_by_name(results, done, refused, tmp_path):

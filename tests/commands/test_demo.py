@@ -15,7 +15,7 @@ from pretend_engine import PretendEngine
 from foraging_snn.analysis.figures import demo_overview
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
-from foraging_snn.commands.demo import SHOWS, START, run_demo
+from foraging_snn.commands.demo import DEMO_RUNS, START, run_demo
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
@@ -112,7 +112,7 @@ def test_a_stopped_demo_says_in_one_line_what_is_left(tmp_path, monkeypatch, cap
             return super()._advance(epochs, spikes)
 
     monkeypatch.setattr(terminal, "engine_class", lambda name: Stopping)
-    monkeypatch.setitem(SHOWS, "event", replace(SHOWS["event"], lengths=SHOWS["event"].lengths | LENGTHS))
+    monkeypatch.setitem(DEMO_RUNS, "event", replace(DEMO_RUNS["event"], lengths=DEMO_RUNS["event"].lengths | LENGTHS))
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     out = tmp_path / "out"
     assert main(["demo", "--seed", "7", "--out", str(out)]) == code
@@ -148,11 +148,11 @@ def test_if_one_trial_fails_the_other_is_stopped(run, tmp_path, failing):
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_the_demo_fits_the_start_state_of_the_package(engine_name):
-    show = SHOWS[engine_name]
+    runs = DEMO_RUNS[engine_name]
     start = packaged_states()[START]()
-    parameters = start.parameters.with_changes(show.lengths)
+    parameters = start.parameters.with_changes(runs.lengths)
     assert load_start(START, parameters).sha256 == start.sha256
     lengths = [
-        sum(phase.epochs for phase in phases_to_run(experiments(parameters)[name], started=True)) for name in show.experiments
+        sum(phase.epochs for phase in phases_to_run(experiments(parameters)[name], started=True)) for name in runs.experiments
     ]
     assert 50_000 <= sum(lengths) <= 4_000_000

@@ -183,7 +183,7 @@ def test_a_scheduler_that_is_not_there(refused, monkeypatch):
 
 def test_dask_is_not_installed(refused, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    assert refused("tcp://x:1").startswith("needs Dask: pip install foraging-snn[dask] (")
+    assert refused("tcp://x:1").startswith("needs Dask: pip install '.[dask]' in a clone of foraging_snn (")
 
 
 def test_a_cluster_without_a_worker(refused, scheduler, monkeypatch):
