@@ -11,7 +11,7 @@ from foraging_snn.commands.terminal import results_as_text
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
-from foraging_snn.running.trial import RunError
+from foraging_snn.running.errors import RunError
 
 TEXT_MARK = "Written by foraging-snn table\n"
 ALL_FORMATS = {"text": Format(".txt", lambda found: f"{TEXT_MARK}\n{results_as_text(found)}", TEXT_MARK), **FORMATS}
