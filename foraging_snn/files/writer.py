@@ -52,7 +52,7 @@ COMPRESSION = {"compression": "gzip", "shuffle": True}
 PIECE_BYTES = 8 * 1024**2  # of a column that is copied in pieces
 HEADER_BYTES = 4 * 1024**2  # more than everything besides the arrays
 
-# Rows by table and column, apart from the number of the phase: arrays, or datasets of an open HDF5 file.
+# Rows by table and column, apart from the number of the phase: arrays, or datasets of an open HDF5 file. Tables can be missing.
 Rows = Mapping[str, Mapping[str, Any]]
 
 
@@ -269,7 +269,7 @@ def write_trial(
             for index, contents in enumerate(phases):
                 _write_phase(file.create_group(phase_path(index)), contents)
             for name in tables:
-                write_table(file, name, header.parameters, [(index, part[name]) for index, part in parts])
+                write_table(file, name, header.parameters, [(index, part[name]) for index, part in parts if has_rows(part, name)])
     except FileExistsError:
         raise RecordingError(f"{path}: exists already and is not overwritten") from None
     except OSError as problem:
@@ -318,6 +318,11 @@ def rows_bytes(parts: Iterable[Rows]) -> int:
     return sum(column.nbytes for part in parts for table in part.values() for column in table.values())
 
 
+def has_rows(part: Rows, name: str) -> bool:
+    """There are rows of a table in a part."""
+    return name in part and len(next(iter(part[name].values()))) > 0
+
+
 def write_table(
     file: h5py.Group,
     name: str,
@@ -337,7 +342,7 @@ def write_table(
     parts : sequence of (int, columns)
         Number of the phase, and the other columns; an aeon that is in two parts of a phase is added up.
     numbered : bool
-        The table has the numbers of the phases.
+        The table has the numbers of the phases; and says what its columns mean.
     **options
         Of its compression, where that is to be other than usual.
     """
@@ -357,7 +362,8 @@ def write_table(
         dataset = group.create_dataset(
             column_name, (sum(lengths), *shape), column.kind, maxshape=(None, *shape), chunks=chunks, **COMPRESSION | options
         )
-        _describe(dataset, column)
+        if numbered:
+            _describe(dataset, column)
         row = 0
         for (index, columns), length in zip(parts, lengths, strict=True):
             step = max(1, PIECE_BYTES // row_bytes)
@@ -553,6 +559,6 @@ def _is_end_of(record: PhaseRecord, parts: Sequence[Rows]) -> bool:
     n = len(record.eaten)
     if heard["aeon"][-n:].tolist() != list(range(record.first_aeon, record.first_aeon + n)):
         return False
-    later = heard["epochs"][-n] > record.counts["epochs"][0]
+    later = int(heard["epochs"][-n] > record.counts["epochs"][0])
     pairs = [(heard["eaten"], record.eaten), *((heard[name], record.counts[name]) for name in AEON_COUNTS)]
     return all(np.array_equal(ours[-n:][later:], theirs[later:]) for ours, theirs in pairs)

@@ -48,7 +48,7 @@ class TrialIdentity:
     ----------
     parameters : Parameters
     experiments : tuple of Experiment
-        In the order in which they are run; with a start state, as :func:`started` has them.
+        In the order in which they are run; with a start state, as :func:`after_start` has them.
     seed : int
     engine : str
     start : SavedState or None
@@ -78,7 +78,7 @@ def unsupervised_identity(parameters: Parameters, seed: int, engine: str) -> Tri
     return TrialIdentity(parameters, (alone,), seed, engine)
 
 
-def started(experiment: Experiment) -> Experiment:
+def after_start(experiment: Experiment) -> Experiment:
     """What is left of an experiment that begins with a start state: all but an unsupervised phase with which it begins."""
     return replace(experiment, steps=_after_start(experiment.steps))
 
@@ -102,9 +102,9 @@ def phases_of(*sequences: Steps) -> dict[Steps, Phase]:
     return found
 
 
-def phases_to_run(*experiments: Experiment, started_from_state: bool = False) -> list[Phase]:
+def phases_to_run(*experiments: Experiment, started: bool = False) -> list[Phase]:
     """The phases that a trial of some experiments computes."""
-    return list(phases_of(*((started(e) if started_from_state else e).steps for e in experiments)).values())
+    return list(phases_of(*((after_start(e) if started else e).steps for e in experiments)).values())
 
 
 def what_differs(identity: TrialIdentity, experiment: Experiment, recorded: Trial) -> list[str]:

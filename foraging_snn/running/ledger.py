@@ -27,10 +27,10 @@ from foraging_snn.files.hdf5 import (
     write_text,
     write_texts,
 )
-from foraging_snn.files.layout import FIXED, PHASES, recorded_tables
+from foraging_snn.files.layout import FIXED, PHASES, TABLES
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
-from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, Rows, rows_bytes, write_table
+from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, Rows, has_rows, rows_bytes, write_table
 from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters
 from foraging_snn.protocols import ImportRates, Step
 from foraging_snn.running.errors import LedgerError
@@ -111,15 +111,14 @@ class Segment:
     first_epoch: int
     versions: str
 
-    @contextmanager
-    def opened(self) -> Iterator[h5py.File]:
-        """The file. LedgerError: it cannot be read."""
-        with open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, LedgerError) as file, damage_reported(self.path, LedgerError):
-            yield file
+    def opened(self) -> h5py.File:
+        """The file, which was looked at when it was found, or written by this process. LedgerError: it is not there any more."""
+        with damage_reported(self.path, LedgerError):
+            return h5py.File(self.path, "r", locking=False)
 
     def state(self, parameters: Parameters) -> NetworkState:
         """The state after its last epoch."""
-        with self.opened() as file:
+        with self.opened() as file, damage_reported(self.path, LedgerError):
             return read_state(file[STATE], parameters)
 
 
@@ -214,8 +213,7 @@ class Ledger:
                 numbers = {name: read_number(file.attrs, name, 0, MAX_SEED) for name in ("start", "end", "first_epoch")}
                 texts = {name: read_text(file.attrs, name) for name in ("key", "description", "versions")}
                 state = read_state(file[STATE], parameters)
-                rows = {table: {name: file[ROWS][table][name] for name in file[ROWS][table]} for table in file[ROWS]}
-                if _digest(texts, numbers, rows, state) != read_text(file.attrs, DIGEST):
+                if _digest(texts, numbers, _rows_in(file), state) != read_text(file.attrs, DIGEST):
                     raise ValueError("its contents do not match their checksum")
                 if (texts["key"], numbers["start"], numbers["end"]) != (key, *span):
                     raise ValueError("it is not what its name says")
@@ -234,8 +232,11 @@ class Ledger:
         LedgerError
             The disk is full or read-only; what was there is as it was.
         """
-        version = version_and_commit(provenance("", ""))
-        return self._write(steps, start, end, state.epoch - end, version, [rows], state)
+        return self._write(steps, start, end, state.epoch - end, self._version, [rows], state)
+
+    @cached_property
+    def _version(self) -> str:
+        return version_and_commit(provenance("", ""))
 
     def put_together(self, steps: Sequence[Step], chain: Sequence[Segment]) -> Segment:
         """One segment in the place of all those of a phase that has come to its end; the others are removed if they are ours."""
@@ -269,9 +270,10 @@ class Ledger:
                 write_texts(file.attrs, texts)
                 file.attrs.update({name: np.int64(value) for name, value in numbers.items()})
                 write_state(file.create_group(STATE), state)
-                group, parameters = file.create_group(ROWS), self.origin.parameters
-                for name in recorded_tables(parameters):
-                    write_table(group, name, parameters, [(0, part[name]) for part in parts], numbered=False, **LIGHT)
+                group = file.create_group(ROWS)
+                for name in TABLES:
+                    if there := [(0, part[name]) for part in parts if has_rows(part, name)]:
+                        write_table(group, name, self.origin.parameters, there, numbered=False, **LIGHT)
                 write_text(file.attrs, DIGEST, _digest(texts, numbers, _rows_in(file), state))
         except OSError as problem:
             raise LedgerError(f"{self.place}: cannot be written: {reason(problem)}") from None

@@ -92,10 +92,11 @@ class _Lock:
         try:
             self._path.parent.mkdir(exist_ok=True)
             self._lock.acquire(timeout=0)
-        except (filelock.Timeout, FileNotFoundError):  # the folder may go at this moment
-            if self._path.parent.parent.is_dir():
-                return False
-            raise LedgerError(f"{self._file}: its folder is gone") from None
+        except (filelock.Timeout, FileNotFoundError, FileExistsError):  # the folder may go or come at this moment
+            folder = self._path.parent
+            if not folder.parent.is_dir() or (folder.exists() and not folder.is_dir()):
+                raise LedgerError(f"{folder}: cannot be made: {folder.parent} is gone, or another file has its name") from None
+            return False
         except OSError as problem:
             if problem.errno in WITHOUT_LOCKS:
                 return True

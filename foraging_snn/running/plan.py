@@ -17,10 +17,10 @@ from foraging_snn.running.errors import RunError
 from foraging_snn.running.existing import (
     TrialIdentity,
     WhatThereIs,
+    after_start,
     is_complete_file,
     look_at_trial,
     phases_of,
-    started,
     unsupervised_identity,
 )
 from foraging_snn.running.ledger import Ledger
@@ -71,7 +71,7 @@ class Plan:
     @cached_property
     def rows(self) -> tuple[Experiment, ...]:
         """The experiments without what the start state stands for."""
-        return tuple(started(row) if self.start else row for row in self.experiments)
+        return tuple(after_start(row) if self.start else row for row in self.experiments)
 
     @cached_property
     def phases(self) -> list[Phase]:

@@ -20,7 +20,14 @@ from foraging_snn.files.writer import PhaseRecorder, Rows, TrialHeader, header_o
 from foraging_snn.models import Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
 from foraging_snn.running.errors import FORESEEN
-from foraging_snn.running.existing import TrialIdentity, is_complete_file, phases_of, started, unsupervised_identity, what_differs
+from foraging_snn.running.existing import (
+    TrialIdentity,
+    after_start,
+    is_complete_file,
+    phases_of,
+    unsupervised_identity,
+    what_differs,
+)
 from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of
 from foraging_snn.running.locks import OF_WORKER, PATIENCE_SECONDS, locked
 
@@ -166,7 +173,7 @@ def run_experiments(
         returned and raised, and holds the same.
     """
     listener = progress or Listener()
-    experiments = [started(experiment) for experiment in experiments] if start else experiments
+    experiments = [after_start(experiment) for experiment in experiments] if start else experiments
     identity = TrialIdentity(parameters, tuple(experiments), seed, engine.name, start)
     with _ledger_of(identity.origin, paths, keeping, listener) as ledger:
         fold = Fold(engine, ledger, listener, keeping.minutes * 60.0 if keeping else None)
@@ -388,7 +395,7 @@ class Fold:
 
     def _run_piece(self, phase: Phase, state: NetworkState, recorder: PhaseRecorder) -> NetworkState:
         left, began = phase.epochs - recorder.done, time.monotonic()
-        epochs = min(left, self._pace.epochs if self._seconds is not None else LONG_PIECE_EPOCHS)
+        epochs = self._pace.piece(left) if self._seconds is not None else min(left, LONG_PIECE_EPOCHS)
         state, _ = self._engine.run(state, phase, epochs=epochs, recorder=recorder, progress=self._listener.epochs)
         self._pace.took(epochs, time.monotonic() - began)
         return state
@@ -410,11 +417,15 @@ class Pace:
     """How many epochs to compute in one go so that it takes about PIECE_SECONDS."""
 
     def __init__(self) -> None:
-        self.epochs = FIRST_PIECE_EPOCHS
+        self._epochs = FIRST_PIECE_EPOCHS
+
+    def piece(self, left: int) -> int:
+        """Epochs of the next piece, if so many are left of the phase."""
+        return min(left, self._epochs)
 
     def took(self, epochs: int, seconds: float) -> None:
         """So many epochs took so many seconds."""
-        self.epochs = max(1, min(int(epochs * PIECE_SECONDS / max(seconds, 1e-6)), 4 * self.epochs))
+        self._epochs = max(1, min(int(epochs * PIECE_SECONDS / max(seconds, 1e-6)), 4 * self._epochs))
 
 
 def _first_state(origin: Origin) -> NetworkState:

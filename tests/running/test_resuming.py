@@ -1,4 +1,4 @@
-"""Checkpoints: a trial that was cut off and gone on with is the one that was not; nothing that was on disk is lost."""
+"""A trial that was cut off and gone on with is the one that was not; nothing that was on disk is lost."""
 
 import os
 import random
@@ -6,7 +6,6 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager
 
@@ -17,19 +16,20 @@ from pretend_engine import PretendEngine
 from trial_contents import contents, differences
 
 from foraging_snn.commands.cli import main
+from foraging_snn.commands.running import prepared
 from foraging_snn.files import writer
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
-from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import engine_class, preset
 from foraging_snn.protocols import experiments
-from foraging_snn.running import checkpoints as module
-from foraging_snn.running import claims, resuming
-from foraging_snn.running.checkpoints import CheckpointError, TrialCheckpoints, locked, sequences_of_steps
-from foraging_snn.running.resuming import ResumeError, complete_files, look_at_trial, notes_of_versions, output_folder
-from foraging_snn.running.trial import RunError, identity_of, run_experiments, trial_path
-from foraging_snn.running.trunk import Listener, Pace, Stopped
+from foraging_snn.running import existing
+from foraging_snn.running import ledger as module
+from foraging_snn.running.errors import LedgerError, RunError
+from foraging_snn.running.existing import ResumeError, notes_of_versions
+from foraging_snn.running.locks import FOLDER, OF_WORKER, locked
+from foraging_snn.running.plan import Plan
+from foraging_snn.running.trial import Keeping, Listener, Pace, Stopped, run_experiments
 
 ALWAYS = 1e-9  # minutes between checkpoints: one after every piece
 SEED = 3
@@ -53,14 +53,18 @@ class StopsEvery(Listener):
 class StopsIn(Listener):
     """Stops a trial in a phase of an experiment, when so many of its epochs were heard."""
 
-    def __init__(self, experiment, phase, epochs):
+    def __init__(self, experiment="", phase="", epochs=0):
         self.place = (experiment, phase)
         self.epochs_wanted = epochs
-        self.resumed_at = []
+        self.epochs_found = 0
         self.phases = []
+        self.notes = []
 
-    def resumed(self, epochs):
-        self.resumed_at.append(epochs)
+    def found(self, epochs):
+        self.epochs_found += epochs
+
+    def note(self, line):
+        self.notes.append(line)
 
     def experiment(self, experiment):
         self._experiment = experiment.name
@@ -81,18 +85,30 @@ class Trials:
 
     def __init__(self, parameters, engine, names):
         self.parameters, self.engine, self.names = parameters, engine, names
-        self.rows = [experiments(parameters)[name] for name in names]
-        self.identity = identity_of(self.rows, parameters, SEED, engine.name, None)
+        self.rows = tuple(experiments(parameters)[name] for name in names)
+
+    def planned(self, folder, **changes):
+        options = {"seeds": range(SEED, SEED + 1), "engine": self.engine.name, "command_line": "a test"} | changes
+        (trial,) = Plan(self.rows, self.parameters, folder, **options).trials()
+        return trial
 
     def paths(self, folder):
-        return [trial_path(folder, name, SEED) for name in self.names]
+        return self.planned(folder).paths
 
-    def run(self, folder, listener=None, minutes=ALWAYS, **changes):
+    def run(self, folder, listener=None, keeping=True, others=()):
         folder.mkdir(exist_ok=True)
-        options = {"engine": self.engine, "trial": 0, "command_line": "a test", "progress": listener} | changes
-        paths = self.paths(folder)
-        run_experiments(self.rows, self.parameters, seed=SEED, paths=paths, checkpoint_minutes=minutes, **options)
-        return paths
+        run_experiments(
+            self.rows,
+            self.parameters,
+            seed=SEED,
+            trial=0,
+            engine=self.engine,
+            paths=self.paths(folder),
+            command_line="a test",
+            progress=listener,
+            keeping=Keeping(folder / FOLDER, ALWAYS, others) if keeping else None,
+        )
+        return self.paths(folder)
 
     def run_to_the_end(self, folder, listeners):
         """Run with one listener after the other until the trial is complete; how often it was stopped."""
@@ -104,14 +120,29 @@ class Trials:
             return stops
         raise AssertionError("it did not come to its end")
 
-    def checkpoints(self, folder):
-        return TrialCheckpoints(folder, self.identity)
+    def look(self, folder, resume=True):
+        return self.planned(folder).look(resume)
+
+    def segments(self, folder):
+        """Those of the trial, as (name of the phase, start, end), and their files."""
+        found = {}
+        for path in sorted((folder / FOLDER / f"seed{SEED:04d}").iterdir()):
+            with h5py.File(path) as file:
+                steps = file.attrs["description"].decode().splitlines()
+                name = next(p.name for row in self.rows for p in row.phases if repr(p) == steps[-1])
+                found.setdefault((name, int(file.attrs["start"]), int(file.attrs["end"])), path)
+        return found
 
 
 def assert_same(trials, folder, whole):
+    """Complete files that hold the same; in the ledger nothing but a segment for each phase."""
     for path, expected in zip(trials.paths(folder), trials.paths(whole), strict=True):
-        assert differences(path, expected) == []
-    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in trials.paths(folder))
+        assert [name for name in differences(path, expected) if not name.endswith("@key")] == []
+    assert sorted(path.name for path in folder.iterdir()) == sorted([FOLDER, *(path.name for path in trials.paths(folder))])
+    assert [path.name for path in (folder / FOLDER).iterdir()] == [f"seed{SEED:04d}"]
+    kept = list((folder / FOLDER).glob("*/*"))
+    assert len(kept) == len(trials.planned(folder).identity.phases)
+    assert all("-0-" in path.name and path.suffix == ".h5" for path in kept)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +150,7 @@ def pretended(tmp_path_factory):
     """Experiments that share beginnings and one that needs a branch for its rates, and a folder with the whole trial."""
     trials = Trials(SMALL, PretendEngine(SMALL), ["task1", "sequential", "naive-sleep"])
     whole = tmp_path_factory.mktemp("whole")
-    trials.run(whole, minutes=None)
+    trials.run(whole, keeping=False)
     return trials, whole
 
 
@@ -148,33 +179,45 @@ def cut_off(stopped, tmp_path):
 # ---------------------------------------------------------------------------------------------------- going on where it was
 
 
-def test_checkpoints_change_nothing_and_go_when_the_trial_is_complete(pretended, tmp_path):
+def test_a_ledger_changes_nothing_and_holds_each_phase_once(pretended, tmp_path):
     trials, whole = pretended
     trials.run(tmp_path / "kept")
     assert_same(trials, tmp_path / "kept", whole)
+    assert sorted(trials.segments(tmp_path / "kept")) == [
+        ("I(S,T1)", 0, 300),
+        ("T1", 0, 300),
+        ("T2", 0, 300),
+        ("test T1", 0, 100),
+        ("test T2", 0, 100),
+        ("unsupervised", 0, 200),
+    ]
 
 
-def test_a_checkpoint_names_where_the_trial_is(pretended, cut_off):
+def test_a_stopped_trial_leaves_what_it_did_in_segments(pretended, cut_off):
     trials, _ = pretended
-    checkpoint, damaged = trials.checkpoints(cut_off).newest()
-    steps = sequences_of_steps(trials.rows)[checkpoint.position.sequence]
-    assert damaged == []
-    assert (checkpoint.position.experiment, checkpoint.position.steps_done) == (1, 4)
-    assert [step.name for step in steps] == ["unsupervised", "T1", "test T1", "test T2", "T2"]
-    assert checkpoint.state.phase_epoch == 260
-    assert checkpoint.position.epochs == 200 + 300 + 100 + 100 + 260
-    assert Trial(checkpoint.file).phases[-1].epochs_done == 260
+    assert sorted(trials.segments(cut_off)) == [
+        ("T1", 0, 300),
+        ("T2", 0, 130),
+        ("T2", 130, 260),
+        ("test T1", 0, 100),
+        ("test T2", 0, 100),
+        ("unsupervised", 0, 200),
+    ]
+    there = trials.look(cut_off)
+    assert (there.epochs, there.refusals, there.notes) == (200 + 300 + 100 + 100 + 260, [], [])
 
 
 def test_a_stopped_trial_leaves_a_readable_file_and_goes_on_to_the_same_end(pretended, cut_off):
     trials, whole = pretended
     trial = Trial(trials.paths(cut_off)[1])
     assert (trial.complete, trial.phases[-1].epochs_done) == (False, 260)
-    assert trial.is_whole()
-    listener = StopsIn("", "", 0)
+    assert trial.ended
+    assert trial.counts(3).counts["epochs"].tolist() == [100]
+    assert trial.counts(4).counts["epochs"].tolist() == [100, 100, 60]
+    listener = StopsIn()
     trials.run(cut_off, listener)
-    assert listener.resumed_at == [960]
-    assert listener.phases == ["T2", "test T1", "test T2", "T2", "I(S,T1)", "test T1", "test T2"]  # T2 again for its rates
+    assert listener.epochs_found == 960
+    assert listener.phases == ["T2", "test T1", "test T2", "T2", "I(S,T1)", "test T1", "test T2"]  # T2 of another length, for rates
     assert_same(trials, cut_off, whole)
 
 
@@ -204,29 +247,19 @@ def test_a_trial_may_stop_at_every_piece(pretended, tmp_path):
     assert_same(trials, tmp_path / "cut", whole)
 
 
-def test_a_branch_state_that_was_lost_is_computed_again(pretended, tmp_path):
-    trials, whole = pretended
-    with pytest.raises(Stopped):
-        trials.run(tmp_path / "cut", StopsIn("naive-sleep", "T2", 130))
-    (state,) = trials.checkpoints(tmp_path / "cut").folder.glob("state_*.h5")
-    state.write_bytes(state.read_bytes()[:3000])
-    listener = StopsIn("", "", 0)
-    trials.run(tmp_path / "cut", listener)
-    assert listener.phases[:2] == ["unsupervised", "T2"]  # T2 goes on; its beginning is there
-    assert_same(trials, tmp_path / "cut", whole)
-
-
 def test_trials_that_are_complete_are_not_run_again(pretended, tmp_path):
     trials, whole = pretended
     shutil.copytree(whole, tmp_path / "done")
     trials.engine.runs.clear()
-    trials.run(tmp_path / "done")
+    listener = StopsIn()
+    trials.run(tmp_path / "done", listener)
     assert trials.engine.runs == []
-    assert_same(trials, tmp_path / "done", whole)
+    assert listener.epochs_found == trials.planned(whole).epochs
+    for path, expected in zip(trials.paths(tmp_path / "done"), trials.paths(whole), strict=True):
+        assert path.read_bytes() == expected.read_bytes()
 
 
-def test_a_file_that_was_completed_after_the_checkpoint_is_kept(pretended, tmp_path):
-    """The checkpoints in which it is complete were lost."""
+def test_a_file_that_is_complete_is_kept_whatever_the_ledger_holds(pretended, tmp_path):
     trials, whole = pretended
     with pytest.raises(Stopped):
         trials.run(tmp_path / "cut", StopsIn("task1", "T1", 130))
@@ -244,21 +277,37 @@ def test_experiments_are_added_to_those_that_are_complete(pretended, tmp_path):
     for path in trials.paths(whole)[:1]:
         shutil.copy(path, tmp_path / "more")
     trials.run(tmp_path / "more")
-    assert_same(trials, tmp_path / "more", whole)
+    assert_same_files(trials, tmp_path / "more", whole)
 
 
-def test_a_file_is_gone_on_with_only_where_it_ends(pretended, cut_off):
-    trials, _ = pretended
-    found, _ = trials.checkpoints(cut_off).newest()
-    found.restore(trials.paths(cut_off)[1])
-    writer = TrialWriter.continuing(trials.paths(cut_off)[1], parameters=SMALL, seed=SEED)
-    training, test = trials.rows[1].phases[4:6]
-    with writer:
-        with pytest.raises(ValueError, match="epoch 260 of phase test T1 is not where it ends"):
-            writer.continue_phase(test, found.state)
-        found.state.phase_epoch += 1
-        with pytest.raises(ValueError, match="epoch 261 of phase T2 is not where it ends"):
-            writer.continue_phase(training, found.state)
+def assert_same_files(trials, folder, whole):
+    for path, expected in zip(trials.paths(folder), trials.paths(whole), strict=True):
+        assert [name for name in differences(path, expected) if not name.endswith("@key")] == []
+
+
+def test_all_files_are_assembled_from_the_ledger_without_an_epoch_being_run(pretended, tmp_path):
+    trials, whole = pretended
+    trials.run(tmp_path / "done")
+    for path in trials.paths(tmp_path / "done"):
+        path.unlink()
+    trials.engine.runs.clear()
+    listener = StopsIn()
+    trials.run(tmp_path / "done", listener)
+    assert trials.engine.runs == []
+    assert listener.epochs_found == trials.planned(whole).epochs
+    assert_same(trials, tmp_path / "done", whole)
+
+
+def test_what_is_in_the_ledger_of_another_folder_is_not_computed(pretended, cut_off, tmp_path):
+    trials, whole = pretended
+    before = {path: path.read_bytes() for path in cut_off.rglob("*.h5")}
+    listener = StopsIn()
+    trials.run(tmp_path / "new", listener, others=(tmp_path / "none", cut_off / FOLDER))
+    assert listener.epochs_found == 960
+    assert listener.phases[0] == "T2"
+    assert_same_files(trials, tmp_path / "new", whole)
+    assert {path: path.read_bytes() for path in cut_off.rglob("*.h5")} == before
+    assert ("T2", 0, 300) in trials.segments(tmp_path / "new")
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +315,7 @@ def event(tmp_path_factory):
     with engine_class("event")(TINY) as engine:
         trials = Trials(TINY, engine, ["task1", "naive-sleep"])
         whole = tmp_path_factory.mktemp("whole")
-        trials.run(whole, minutes=None)
+        trials.run(whole, keeping=False)
         yield trials, whole
 
 
@@ -281,7 +330,7 @@ def test_the_compiled_brian2_engine_goes_on_bit_for_bit(tmp_path):
     parameters = TINY.with_changes({"phases.scale": 0.25})
     with engine_class("brian2")(parameters) as engine:
         trials = Trials(parameters, engine, ["task1"])
-        trials.run(tmp_path / "whole", minutes=None)
+        trials.run(tmp_path / "whole", keeping=False)
         with pytest.raises(Stopped):
             trials.run(tmp_path / "cut", StopsIn("task1", "T1", 40))
     with engine_class("brian2")(parameters) as trials.engine:
@@ -298,7 +347,7 @@ def killed_at_random(trials, folder, generator, seconds):
     if child == 0:
         code = 1
         try:
-            trials.run(folder, minutes=0.05 / 60)
+            trials.run(folder)
             code = 0
         finally:
             os._exit(code)
@@ -311,7 +360,7 @@ def killed_at_random(trials, folder, generator, seconds):
 
 def go_through_kills(trials, whole, folder, kills):
     """Kill and resume, trial after trial, so many times; compare every trial that comes to its end."""
-    generator, killed, ended, torn = random.Random(5), 0, 0, 0
+    generator, killed, ended = random.Random(5), 0, 0
     began = time.monotonic()
     trials.run(folder / "timed")
     seconds = time.monotonic() - began
@@ -323,14 +372,13 @@ def go_through_kills(trials, whole, folder, kills):
             killed += 1
         else:
             seconds *= 0.8  # the machine has become faster
-        outlook = look_at_trial(trials.identity, trials.paths(current))
-        assert outlook.refusals == []
-        torn += len(outlook.notes)
-        if outlook.is_complete:
-            trials.run(current)  # removes checkpoints if that was what was cut off
+        there = trials.look(current)
+        assert (there.refusals, there.notes) == ([], [])
+        if trials.planned(current).is_done():
+            trials.run(current)  # clears up if that was what was cut off
             assert_same(trials, current, whole)
             ended += 1
-    print(f"{killed} kills, {ended} trials, {torn} torn files")
+    print(f"{killed} kills, {ended} trials")
     return ended
 
 
@@ -345,10 +393,10 @@ def test_trials_killed_at_fifty_random_moments_go_on_to_the_same_end(event, tmp_
     assert go_through_kills(trials, whole, tmp_path, kills=50) >= 5
 
 
-def test_a_copy_that_was_cut_off_is_cleared_away(pretended, cut_off):
+def test_what_was_half_written_is_cleared_away(pretended, cut_off):
     trials, whole = pretended
     (cut_off / ".sequential_seed0003.h5.123.part").write_bytes(b"half of it")
-    (trials.checkpoints(cut_off).folder / "000099.part").mkdir()
+    (cut_off / FOLDER / "seed0003" / ".task1_seed0003.123.part").write_bytes(b"half of it")
     trials.run(cut_off)
     assert_same(trials, cut_off, whole)
 
@@ -356,98 +404,89 @@ def test_a_copy_that_was_cut_off_is_cleared_away(pretended, cut_off):
 # ------------------------------------------------------------------------------------------------------------ torn and damaged
 
 
-def generations(trials, folder):
-    return sorted(path for path in trials.checkpoints(folder).folder.iterdir() if path.is_dir())
-
-
-def test_two_checkpoints_are_kept(pretended, cut_off):
-    trials, _ = pretended
-    assert len(generations(trials, cut_off)) == 2
-
-
-@pytest.mark.parametrize("name", ["checkpoint.h5", "trial.h5"])
-@pytest.mark.parametrize("damage", ["truncated", "one bit", "missing", "zeros"])
-def test_a_torn_checkpoint_is_said_and_the_one_before_it_used(pretended, cut_off, name, damage):
+@pytest.mark.parametrize("which", [("T2", 130, 260), ("T2", 0, 130), ("unsupervised", 0, 200), ("test T1", 0, 100)])
+@pytest.mark.parametrize("damage", ["truncated", "one bit", "zeros", "of another phase", "of another version"])
+def test_a_damaged_segment_is_said_and_its_epochs_are_computed_anew(pretended, cut_off, which, damage):
     trials, whole = pretended
-    torn = generations(trials, cut_off)[-1] / name
+    torn = trials.segments(cut_off)[which]
     image = bytearray(torn.read_bytes())
-    image[len(image) // 2] ^= 1
-    damaged = {"truncated": image[: len(image) // 2], "one bit": image, "zeros": bytes(len(image))}
-    torn.unlink() if damage == "missing" else torn.write_bytes(damaged[damage])
-    outlook = look_at_trial(trials.identity, trials.paths(cut_off))
-    assert outlook.refusals == []
-    assert len(outlook.notes) == 1
-    assert outlook.notes[0].startswith(f"{torn}: ")
-    assert outlook.notes[0].endswith("; gone on from the checkpoint before it")
-    trials.run(cut_off)
+    with h5py.File(torn) as file:
+        place = file["state/hidden_output"].id.get_chunk_info(0).byte_offset
+    if damage == "one bit":
+        image[place + 10] ^= 1
+    if damage == "of another phase":
+        image = trials.segments(cut_off)["T1", 0, 300].read_bytes()
+    torn.write_bytes({"truncated": image[: len(image) // 2], "zeros": bytes(len(image))}.get(damage, image))
+    if damage == "of another version":
+        with h5py.File(torn, "r+") as file:
+            file.attrs.modify("format_version", np.int64(2))
+    listener = StopsIn()
+    trials.run(cut_off, listener)
+    assert len(listener.notes) == 1
+    assert listener.notes[0].startswith(f"{torn}: ")
+    assert listener.notes[0].endswith("; its epochs are computed anew")
+    assert "\n" not in listener.notes[0]
+    assert which[0] in listener.phases
     assert_same(trials, cut_off, whole)
 
 
-def test_a_file_begun_after_the_checkpoint_that_is_left_is_begun_anew(pretended, tmp_path):
+def test_a_segment_that_was_lost_is_computed_anew_without_a_word(pretended, cut_off):
     trials, whole = pretended
-    with pytest.raises(Stopped):
-        trials.run(tmp_path / "cut", StopsIn("sequential", "T2", 0))
-    shutil.rmtree(generations(trials, tmp_path / "cut")[-1])  # so that the one before it is the newest
-    first = generations(trials, tmp_path / "cut")[-1]
-    (first.with_name("000099")).mkdir()  # torn
-    trials.run(tmp_path / "cut")
-    assert_same(trials, tmp_path / "cut", whole)
+    trials.segments(cut_off)["unsupervised", 0, 200].unlink()
+    listener = StopsIn()
+    trials.run(cut_off, listener)
+    assert listener.notes == []
+    assert listener.phases[:2] == ["unsupervised", "T2"]  # what follows is there
+    assert_same(trials, cut_off, whole)
 
 
-def test_without_a_whole_checkpoint_nothing_is_touched(pretended, cut_off):
-    trials, _ = pretended
-    for path in generations(trials, cut_off):
-        (path / "checkpoint.h5").write_bytes(b"torn")
-    before = contents(trials.paths(cut_off)[1])
-    with pytest.raises(ResumeError, match="checkpoint.h5: not an HDF5 file"), open_folder(trials, cut_off, resume=True):
-        pass
-    with pytest.raises(RecordingError, match="exists already and is not overwritten"):
-        trials.run(cut_off)
-    assert contents(trials.paths(cut_off)[1]) == before
+def test_a_damaged_segment_is_named_on_standard_error(tmp_path, capfd):
+    command = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=0.25", "--seed", "3", "--out", str(tmp_path)]
+    assert main([*command, "--max-hours", "1e-9"]) == 3
+    (torn,) = tmp_path.glob(f"{FOLDER}/*/*.h5")
+    os.truncate(torn, 2000)
+    capfd.readouterr()
+    assert main([*command, "--resume"]) == 0
+    err = capfd.readouterr().err
+    assert err.startswith(f"foraging-snn: {torn}: truncated or damaged: ")
+    assert err.endswith("; its epochs are computed anew\n")
+    assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("damage", ["truncated", "columns of different lengths"])
-def test_a_torn_file_is_said_and_replaced_by_its_copy(pretended, cut_off, damage):
+def test_a_torn_file_is_said_and_written_anew_from_the_ledger(pretended, cut_off):
     trials, whole = pretended
     torn = trials.paths(cut_off)[1]
-    if damage == "truncated":
-        os.truncate(torn, torn.stat().st_size // 2)
-    else:
-        with h5py.File(torn, "r+") as file:
-            file["aeons/eaten"].resize(len(file["aeons/eaten"]) - 1, axis=0)
-    outlook = look_at_trial(trials.identity, trials.paths(cut_off))
-    assert outlook.notes == [f"{torn}: damaged or truncated; replaced by its copy in the checkpoint"]
+    os.truncate(torn, torn.stat().st_size // 2)
+    there = trials.look(cut_off)
+    assert there.refusals == []
+    assert len(there.notes) == 1
+    assert there.notes[0].startswith(f"{torn}: truncated or damaged: ")
+    assert there.notes[0].endswith("; written anew from the ledger")
     trials.run(cut_off)
     assert_same(trials, cut_off, whole)
 
 
 def test_a_file_that_is_only_behind_is_replaced_without_a_word(pretended, cut_off):
-    trials, _ = pretended
-    outlook = look_at_trial(trials.identity, trials.paths(cut_off))
-    assert (outlook.is_complete, outlook.refusals, outlook.notes) == (False, [], [])
-
-
-def test_a_checkpoint_of_another_version_is_refused(pretended, cut_off):
-    trials, _ = pretended
-    path = generations(trials, cut_off)[-1] / "checkpoint.h5"
-    with h5py.File(path, "r+") as file:
-        file.attrs.modify("format_version", np.int64(2))
-    for attempt in (lambda: look_at_trial(trials.identity, trials.paths(cut_off)), lambda: trials.run(cut_off)):
-        with pytest.raises(CheckpointError, match="checkpoint of version 2; this version of foraging_snn goes on from version 1"):
-            attempt()
+    trials, whole = pretended
+    behind = trials.paths(cut_off)[1]
+    writer.write_trial(behind, writer.header_of(Trial(behind)), ())
+    assert (trials.look(cut_off).refusals, trials.look(cut_off).notes) == ([], [])
+    trials.run(cut_off)
+    assert_same(trials, cut_off, whole)
 
 
 # -------------------------------------------------------------------------------------------------------- what does not fit
 
 
 def open_folder(trials, folder, resume):
-    return output_folder(folder, [(trials.identity, trials.paths(folder))], resume)
+    return prepared([trials.planned(folder)], folder, 1, resume)
 
 
-def test_a_trial_that_was_run_differently_is_refused_with_what_differs(pretended, cut_off, tmp_path):
+def test_a_trial_that_was_run_differently_is_refused_with_what_differs(pretended, cut_off):
     trials, _ = pretended
     changed = SMALL.with_changes({"reward.asleep": 0.25, "recording.windows": 2})
     other = Trials(changed, PretendEngine(changed), trials.names)
+    before = {path: path.read_bytes() for path in cut_off.rglob("*.h5")}
     with pytest.raises(ResumeError) as refusal, open_folder(other, cut_off, resume=True):
         pass
     path = trials.paths(cut_off)[0]
@@ -455,58 +494,56 @@ def test_a_trial_that_was_run_differently_is_refused_with_what_differs(pretended
         f"{path}: run differently (there, now): reward.asleep: 0.5, 0.25",
         f"{path}: run differently (there, now): recording.windows: 3, 2",
     ]
-    with pytest.raises(
-        CheckpointError, match="of a trial that was run differently: reward.asleep: 0.5, 0.25; recording.windows: 3, 2"
-    ):
+    with pytest.raises(RecordingError, match="run differently: reward.asleep: 0.5, 0.25; recording.windows: 3, 2"):
         other.run(cut_off)
+    assert {path: path.read_bytes() for path in cut_off.rglob("*.h5")} == before
 
 
-def test_other_experiments_and_engines_are_refused(pretended, tmp_path):
+def test_another_engine_is_refused_and_other_experiments_are_begun_beside(pretended, cut_off):
     trials, _ = pretended
-    with pytest.raises(Stopped):
-        trials.run(tmp_path, StopsIn("task1", "unsupervised", 130))
     other = Trials(SMALL, PretendEngine(SMALL), ["task1", "task2"])
-    other.identity = identity_of(other.rows, SMALL, SEED, "abacus", None)
-    path = trials.paths(tmp_path)[0]
-    assert look_at_trial(other.identity, other.paths(tmp_path)).refusals == [
-        f"{path}: run differently (there, now): engine: pretend, abacus"
-    ]
-    path.unlink()
-    folder = tmp_path / "checkpoints" / "seed0003"
-    assert look_at_trial(other.identity, other.paths(tmp_path)).refusals == [
-        f"{folder}: run differently (there, now): experiments: task1, sequential, naive-sleep, task1, task2",
-        f"{folder}: run differently (there, now): engine: pretend, abacus",
-    ]
+    there = other.planned(cut_off, engine="abacus").look(resume=True)
+    assert there.refusals == [f"{trials.paths(cut_off)[0]}: run differently (there, now): engine: pretend, abacus"]
+    assert other.look(cut_off).refusals == []
+    listener = StopsIn()
+    other.run(cut_off, listener)
+    assert listener.phases == ["T2", "test T1", "test T2"]
 
 
-def test_an_incomplete_file_without_a_checkpoint_is_left_alone(pretended, cut_off):
+def test_an_incomplete_file_of_which_nothing_is_in_the_ledger_is_left_alone(pretended, cut_off):
     trials, _ = pretended
-    shutil.rmtree(cut_off / "checkpoints")
+    shutil.rmtree(cut_off / FOLDER)
+    incomplete, damaged = trials.paths(cut_off)[1], trials.paths(cut_off)[0]
+    damaged.write_bytes(b"torn")
+    before = contents(incomplete)
     with pytest.raises(ResumeError) as refusal, open_folder(trials, cut_off, resume=True):
         pass
-    path = trials.paths(cut_off)[1]
-    assert refusal.value.lines == [f"{path}: incomplete or damaged, and there is no checkpoint to go on from; move it away"]
+    assert refusal.value.lines == [
+        f"{path}: {what}, and nothing of it is in the ledger {cut_off / FOLDER}; move it away to begin anew"
+        for path, what in ((damaged, "damaged"), (incomplete, "incomplete"))
+    ]
+    assert contents(incomplete) == before
+    assert damaged.read_bytes() == b"torn"
 
 
 def test_without_resume_a_trial_under_way_is_refused_and_the_way_on_named(pretended, cut_off):
     trials, _ = pretended
-    refusal = pytest.raises(ValueError, match="task1_seed0003.h5: exists already .* go on with it with --resume")
+    trials.paths(cut_off)[0].unlink()
+    refusal = pytest.raises(RunError, match="sequential_seed0003.h5: exists already .* go on with it with --resume")
     with refusal, open_folder(trials, cut_off, resume=False):
         pass
-    assert len(generations(trials, cut_off)) == 2
+    assert len(trials.segments(cut_off)) == 6
 
 
 def test_complete_files_need_nothing_of_their_folder(pretended, tmp_path):
     trials, whole = pretended
-    pair = [(trials.identity, trials.paths(whole))]
-    complete = complete_files(pair)
-    assert complete == set(trials.paths(whole))
-    with output_folder(tmp_path / "not made", [(trials.identity, list(complete))], True, complete) as outlooks:
-        assert [outlook.is_complete for outlook in outlooks] == [True]
-    assert not (tmp_path / "not made").exists()
+    planned = trials.planned(whole)
+    assert planned.is_done()
+    with read_only(whole), prepared([planned], whole, 1, resume=True) as to_do:
+        assert to_do == []
     changed = SMALL.with_changes({"reward.asleep": 0.25})
-    other = identity_of(Trials(changed, PretendEngine(changed), trials.names).rows, changed, SEED, "pretend", None)
-    assert complete_files([(other, trials.paths(whole))]) == set()
+    other = Trials(changed, PretendEngine(changed), trials.names).planned(whole)
+    assert list(other.missing()) == trials.paths(whole)
 
 
 # ------------------------------------------------------------------------------------------------------------ other versions
@@ -518,7 +555,7 @@ def of_version(monkeypatch, version, commit):
     def provenance_then(engine, command_line):
         return provenance(engine, command_line) | {"package": version, "git_commit": commit}
 
-    for place in (writer, resuming):
+    for place in (writer, existing, module):
         monkeypatch.setattr(place, "provenance", provenance_then)
     return version_and_commit(provenance_then("", ""))
 
@@ -528,11 +565,10 @@ def test_a_file_tells_which_versions_computed_it(pretended, tmp_path, monkeypatc
     first = of_version(monkeypatch, "0.0.1", "abc")
     with pytest.raises(Stopped):
         trials.run(tmp_path / "cut", StopsIn("sequential", "T2", 130))
-    outlook = look_at_trial(trials.identity, trials.paths(tmp_path / "cut"))
-    assert notes_of_versions([outlook]) == []
+    assert notes_of_versions([trials.look(tmp_path / "cut")]) == []
     second = of_version(monkeypatch, "0.0.1", "def")
-    outlook = look_at_trial(trials.identity, trials.paths(tmp_path / "cut"))
-    assert notes_of_versions([outlook, outlook]) == [
+    there = trials.look(tmp_path / "cut")
+    assert notes_of_versions([there, there]) == [
         "2 trials begun by foraging_snn 0.0.1 (abc), gone on with by 0.0.1 (def); the files name both"
     ]
     with pytest.raises(Stopped):
@@ -545,10 +581,10 @@ def test_a_file_tells_which_versions_computed_it(pretended, tmp_path, monkeypatc
     assert "other_versions" not in task1.provenance
     assert sequential.versions == (first, second, third)
     assert sequential.provenance["other_versions"] == "0.0.1 (def), 0.0.2"
-    assert naive.versions == (third, first, second)  # its unsupervised phase was taken from the file before it
+    assert naive.versions == (third, first)  # its unsupervised phase is that of the files before it
     of_provenance = {f"provenance@{name}" for name in ("package", "git_commit", "other_versions")}
     for path, expected in zip(trials.paths(tmp_path / "cut"), trials.paths(whole), strict=True):
-        assert set(differences(path, expected)) <= of_provenance
+        assert {name for name in differences(path, expected) if not name.endswith("@key")} <= of_provenance
 
 
 def test_resuming_with_another_version_is_said_in_one_line(tmp_path, capfd):
@@ -561,104 +597,85 @@ def test_resuming_with_another_version_is_said_in_one_line(tmp_path, capfd):
     now = version_and_commit(provenance("", ""))
     note = f"foraging-snn: 1 trial begun by foraging_snn {first}, gone on with by {now}; the files name both\n"
     assert capfd.readouterr().err == note
-    assert Trial(tmp_path / "task1_seed0000.h5").versions == (first, now)
+    assert Trial(tmp_path / "task1_seed0001.h5").versions == (first, now)
     assert main([*command, "--resume"]) == 0  # complete: nothing is gone on with
     assert capfd.readouterr().err == ""
 
 
-def test_the_version_that_began_a_torn_file_is_that_of_its_copy(pretended, cut_off, monkeypatch):
+def test_other_rules_of_the_models_find_nothing_in_the_ledger(pretended, cut_off, monkeypatch):
     trials, _ = pretended
-    torn = trials.paths(cut_off)[1]
-    os.truncate(torn, torn.stat().st_size // 2)
-    trials.paths(cut_off)[0].unlink()
-    outlook = look_at_trial(trials.identity, trials.paths(cut_off))
-    assert outlook.begun_by == {version_and_commit(provenance("", ""))}
+    monkeypatch.setattr(module, "RESULTS_VERSION", module.RESULTS_VERSION + 1)
+    there = trials.look(cut_off)
+    assert there.epochs == 0
+    assert len(there.refusals) == 1  # the incomplete file
 
 
-# ------------------------------------------------------------------------------------------------------------------- locks
+# ------------------------------------------------------------------------------------------------------- folders that change
 
 
-HOLDS_A_LOCK = """
-import sys, time
-from pathlib import Path
-from foraging_snn.running.checkpoints import locked
-with locked(Path(sys.argv[1]), "here"):
-    print("locked", flush=True)
-    time.sleep(60)
-"""
-
-
-def test_a_process_that_locks_the_whole_folder_keeps_others_out(pretended, tmp_path, monkeypatch):
-    """As earlier versions did as long as they ran; now that takes no longer than to see who else is there."""
+def test_two_processes_do_not_compute_one_trial(pretended, cut_off, monkeypatch):
     trials, _ = pretended
-    monkeypatch.setattr(claims, "FOLDER_PATIENCE_SECONDS", 0.2)
-    command = [sys.executable, "-c", HOLDS_A_LOCK, str(tmp_path / module.LOCK_NAME)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "locked\n"
-        with pytest.raises(CheckpointError) as refusal, open_folder(trials, tmp_path, resume=False):
-            pass
-        assert str(refusal.value).startswith(f"{tmp_path}: in use by process {holder.pid} on ")
-        holder.kill()  # the file stays, the lock does not
-    assert (tmp_path / module.LOCK_NAME).exists()
-    with open_folder(trials, tmp_path, resume=False):
-        assert not (tmp_path / module.LOCK_NAME).exists()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lock_that_goes_from_hand_to_hand_is_waited_for(tmp_path, monkeypatch):
-    path, take, holders = tmp_path / "lock", module._take, iter(range(10))
-
-    def taken_by_ten_others_before(path):
-        holder = next(holders, None)
-        return take(path) if holder is None else path.write_text(f"process {holder} on here") and None
-
-    monkeypatch.setattr(module, "_take", taken_by_ten_others_before)
-    monkeypatch.setattr(module, "LOCK_POLL_SECONDS", 0.1)
-    with locked(path, "here", patience_seconds=0.5):  # ten times that poll is longer
-        assert str(os.getpid()) in path.read_text()
-    monkeypatch.setattr(module, "_take", lambda path: None)
-    path.write_text("process 9 on here")
-    with pytest.raises(CheckpointError, match="here: in use by process 9 on here; two runs"), locked(path, "here", 0.1):
-        pass
-
-
-def test_two_processes_do_not_run_one_trial(pretended, cut_off, monkeypatch):
-    trials, _ = pretended
-    monkeypatch.setattr(module, "LOCK_PATIENCE_SECONDS", 0.0)
-    before = contents(trials.paths(cut_off)[1])
-    with trials.checkpoints(cut_off).locked(), pytest.raises(CheckpointError, match="two runs cannot write to one place"):
+    monkeypatch.setattr("foraging_snn.running.trial.PATIENCE_SECONDS", 0.0)
+    before = {path: path.read_bytes() for path in cut_off.rglob("*.h5")}
+    with locked(trials.paths(cut_off)[:1], OF_WORKER), pytest.raises(LedgerError, match="two runs cannot write to one place"):
         trials.run(cut_off)
-    assert contents(trials.paths(cut_off)[1]) == before
+    assert {path: path.read_bytes() for path in cut_off.rglob("*.h5")} == before
 
 
-def test_a_lock_is_free_again_after_an_error(tmp_path):
-    for _ in range(2):
-        with pytest.raises(KeyError), locked(tmp_path / "lock", "here"):
-            raise KeyError
-    assert list(tmp_path.iterdir()) == []
+class ReplacesItsFolder(StopsIn):
+    """In the second piece of T1, another run takes the place of the folder, and holds its locks."""
+
+    def __init__(self, trials, folder, replaced_by):
+        super().__init__()
+        self._trials, self._folder, self._by = trials, folder, replaced_by
+
+    def epochs(self, records):
+        if self._here == ("task1", "T1") and self._heard and self._folder.exists():
+            self._folder.rename(self._folder.with_name("away"))
+            if self._by:
+                shutil.copytree(self._by, self._folder)
+                for name in self._trials.names:
+                    (self._folder / FOLDER / f"{name}_seed{SEED:04d}{OF_WORKER}").write_text("another process")
+            self._here = None
+        super().epochs(records)
+
+
+@pytest.mark.parametrize("is_there_again", [True, False])
+def test_a_run_whose_folder_was_replaced_stops_in_one_line_and_touches_nothing(pretended, stopped, tmp_path, is_there_again):
+    trials, _ = pretended
+    folder = tmp_path / "out"
+    with pytest.raises(LedgerError) as stop:
+        trials.run(folder, ReplacesItsFolder(trials, folder, stopped if is_there_again else None))
+    assert str(stop.value) == f"{folder / FOLDER}: was removed or replaced while naive-sleep_seed0003.h5 was computed; stopped"
+    if not is_there_again:
+        assert not folder.exists()
+        return
+    for path in (path for path in stopped.rglob("*.h5")):
+        assert (folder / path.relative_to(stopped)).read_bytes() == path.read_bytes()
+    assert sorted(path.name for path in (folder / FOLDER).glob("*.lock")) == sorted(
+        f"{name}_seed{SEED:04d}{OF_WORKER}" for name in trials.names
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- disks that do not take it
 
 
-def test_a_disk_that_fills_up_while_a_checkpoint_is_written(pretended, cut_off):
+def test_a_disk_that_fills_up_while_a_segment_is_written(pretended, cut_off):
     """A limit on the size of files stands for the full disk."""
     trials, whole = pretended
-    before = {path: path.read_bytes() for path in generations(trials, cut_off)[-1].iterdir()}
-    checkpoints = trials.checkpoints(cut_off)
-    found, _ = checkpoints.newest()
+    before = {path: path.read_bytes() for path in cut_off.rglob("*.h5")}
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
-        with pytest.raises(CheckpointError) as refusal:
-            checkpoints.save(found.position, found.state, {}, trials.paths(cut_off)[1])
+        with pytest.raises(LedgerError) as refusal:
+            trials.run(cut_off)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, ignored)
-    folder = checkpoints.folder
-    assert str(refusal.value) == f"{folder}: a checkpoint cannot be written: File too large; the one before it remains"
-    assert {path: path.read_bytes() for path in generations(trials, cut_off)[-1].iterdir()} == before
+    assert str(refusal.value) == f"{cut_off / FOLDER / 'seed0003'}: cannot be written: File too large"
+    assert {path: path.read_bytes() for path in cut_off.rglob("*.h5")} == before
+    assert not list(cut_off.rglob("*.part"))
     trials.run(cut_off)
     assert_same(trials, cut_off, whole)
 
@@ -666,10 +683,10 @@ def test_a_disk_that_fills_up_while_a_checkpoint_is_written(pretended, cut_off):
 @pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("mount"), reason="cannot make a read-only folder here")
 def test_a_folder_that_cannot_be_written_to(pretended, cut_off):
     trials, _ = pretended
-    folder = trials.checkpoints(cut_off).folder
-    with read_only(folder), pytest.raises(CheckpointError) as refusal:
+    folder = cut_off / FOLDER / "seed0003"
+    with read_only(folder), pytest.raises(LedgerError) as refusal:
         trials.run(cut_off)
-    assert str(refusal.value).startswith(f"{folder}: a checkpoint cannot be written: ")
+    assert str(refusal.value).startswith(f"{folder}: cannot be written: ")
     assert "\n" not in str(refusal.value)
     refusal = pytest.raises(RunError, match=f"^{cut_off}: cannot be written to: ")
     with read_only(cut_off), refusal, open_folder(trials, cut_off, resume=True):
