@@ -150,7 +150,7 @@ def mean_curve(trials: Sequence[Trial], recorded: RecordedPhase, task: int, wind
     curves = [trial.performance_curve(recorded.index, window, task if alternates else None) for trial in trials]
     if alternates and not len(curves[0].aeon) and len(tasks_of(recorded)) == 1:  # blocks that cut aeons; asleep nothing is eaten
         curves = [trial.performance_curve(recorded.index, window_aeons) for trial in trials]
-    return MeanCurve(task, curves[0].aeon + 0.5, over_trials([curve.performance for curve in curves]))
+    return MeanCurve(task, curves[0].aeon + 0.5, over_trials(np.array([curve.performance for curve in curves])))
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,8 @@ def _food(phase: RecordedPhase) -> tuple[Food, ...]:
     return tuple(
         Food(int(kind), f"{PARTICLE_NAMES[kind]}: {worth}", colour)
         for task in tasks
-        for kind, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
+        for kinds, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
+        for kind in kinds
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, TASKS, Outcome
-from foraging_snn.models import N_OUTPUT, Activity, Parameters, Phase
+from foraging_snn.models import N_OUTPUT, Activity, Parameters, Phase, all_activities
 
 FORMAT_NAME = "foraging_snn trial"
 FORMAT_VERSION = 1
@@ -18,16 +18,16 @@ FORMAT_VERSION = 1
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
-ACTIVITIES = (  # an activity is written as its position here
+ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
+PAPER_ACTIVITIES = (  # an activity is written as its position here; all others follow, see numbered_activities()
     Activity.UNSUPERVISED,
-    Activity.TRAIN_TASK_1,
-    Activity.TRAIN_TASK_2,
-    Activity.TEST_TASK_1,
-    Activity.TEST_TASK_2,
+    Activity.train("T1"),
+    Activity.train("T2"),
+    Activity.test("T1"),
+    Activity.test("T2"),
     Activity.SLEEP,
     Activity.UNIFORM_SLEEP,
 )
-ACTIVITY_NAMES = ", ".join(f"{number} {activity.value}" for number, activity in enumerate(ACTIVITIES))
 TYPE_NAMES = ", ".join(f"{int(number)} {name}" for number, name in PARTICLE_NAMES.items())
 OUTCOME_NAMES = ", ".join(f"{int(outcome)} {outcome.name.lower()}" for outcome in Outcome)
 
@@ -107,8 +107,18 @@ class RecordingError(RuntimeError):
     """The file of a trial cannot be written or read; the message is one line that names it."""
 
 
+def numbered_activities() -> list[Activity]:
+    """All activities, each at the number that stands for it in a file written now."""
+    return [*PAPER_ACTIVITIES, *(activity for activity in all_activities() if activity not in PAPER_ACTIVITIES)]
+
+
+def activity_legend() -> str:
+    """What the numbers of activities mean in a file written now."""
+    return ", ".join(f"{number} {activity.name}" for number, activity in enumerate(numbered_activities()))
+
+
 def axis_sizes(parameters: Parameters) -> dict[str, int]:
-    """Lengths of the axes named in :class:`Column`."""
+    """Lengths of the axes named in :class:`Column`, in a file written now."""
     return {
         "synapse": parameters.n_hidden * parameters.network.inputs_per_hidden_cell,
         "hidden": parameters.n_hidden,

@@ -10,10 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from foraging_snn.files.conditions import changed_rules, command_options, different_rules, shortened_lengths
+from foraging_snn.files.conditions import changed_rules, different_rules, shortened_lengths
 from foraging_snn.files.hdf5 import damage_reported, open_for_reading, read_name, read_number, read_text
 from foraging_snn.files.layout import (
-    ACTIVITIES,
+    ACTIVITY_LEGEND,
     AEONS,
     FIXED,
     FORMAT_NAME,
@@ -38,7 +38,18 @@ from foraging_snn.files.layout import (
     spike_windows,
 )
 from foraging_snn.files.provenance import version_and_commit
-from foraging_snn.models import AEON_COUNTS, MAX_SEED, Activity, Block, ParameterError, Parameters, Phase, PhaseRecord, performance
+from foraging_snn.models import (
+    AEON_COUNTS,
+    MAX_SEED,
+    Activity,
+    Block,
+    ParameterError,
+    Parameters,
+    Phase,
+    PhaseRecord,
+    all_activities,
+    performance,
+)
 from foraging_snn.protocols import PublishedValue, experiments
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
@@ -59,7 +70,7 @@ class RecordedPhase:
         Its number in the file, from 0.
     name : str
         e.g. "T1", "I(S,T2)", "test T1".
-    blocks : tuple of one or two Block
+    blocks : tuple of Block
         Activities and their lengths.
     first_epoch : int
         Epochs completed before the phase, since the trial began.
@@ -82,7 +93,7 @@ class RecordedPhase:
 
     @property
     def activities(self) -> tuple[Activity, ...]:
-        """Its one or two activities."""
+        """The activities of its blocks."""
         return self.phase.activities
 
     @property
@@ -252,9 +263,9 @@ class TrainingSpikes:
 
     Attributes
     ----------
-    spikes : (2, H) int64
-        Of each hidden cell, for Task 1 and 2.
-    epochs : (2,) int64
+    spikes : (n_tasks, H) int64
+        Of each hidden cell, for each task.
+    epochs : (n_tasks,) int64
         Epochs of that training; 0: the task was never trained.
     """
 
@@ -373,7 +384,7 @@ class Trial:
         self.ended = read_text(attributes, "ended")
         self.started_from = read_text(attributes, "started_from") or None
         self.started_from_provenance = texts(file[STARTED_FROM]) if STARTED_FROM in file else {}
-        self._sizes = axis_sizes(self.parameters)
+        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(file[PHASES])}
 
     def __enter__(self) -> "Trial":
         if self._file is None:
@@ -433,12 +444,6 @@ class Trial:
             for phases in ([recorded.phase for recorded in self.phases], known.phases if known else ())
         )
         return mine == theirs
-
-    @property
-    def command_options(self) -> str:
-        """Options of `foraging-snn run` and `reproduce` that give trials which go with this one, except for seed and output."""
-        options = command_options(self.parameters)
-        return " ".join([*options, "--start-from FILE"] if self.started_from else options)
 
     def unlike(self, other: "Trial") -> str:
         """Why two trials cannot stand in one figure or table, "" if they can: other parameters (those of recording aside),
@@ -641,18 +646,35 @@ def texts(group: h5py.Group) -> dict[str, str]:
     return {name: read_text(group.attrs, name) for name in group.attrs}
 
 
+def _activity_names(phases: h5py.Group) -> dict[int, str]:
+    """What the numbers of activities mean in this file."""
+    entries = [entry.split(" ") for entry in read_text(phases.attrs, ACTIVITY_LEGEND).split(", ")]
+    if not all(len(entry) == 2 and entry[0].isdecimal() for entry in entries):
+        raise ValueError(f"attribute {ACTIVITY_LEGEND} is not a list of numbers and names")
+    return {int(number): name for number, name in entries}
+
+
+def _n_tasks(phases: h5py.Group) -> int:
+    """Number of tasks that there were when the file was written."""
+    return sum(name.startswith("train-") for name in _activity_names(phases).values())
+
+
 def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
-    return tuple(read_phase(group[f"{index:03d}"].attrs, index) for index in range(len(group)))
+    return tuple(read_phase(group, index) for index in range(len(group)))
 
 
-def read_phase(attributes: h5py.AttributeManager, index: int) -> RecordedPhase:
+def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
     """A phase from the attributes of its group; ValueError or KeyError if they are damaged."""
+    attributes, names = phases[f"{index:03d}"].attrs, _activity_names(phases)
     activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
-    if not all(0 <= activity < len(ACTIVITIES) for activity in activities):
+    if not all(activity in names for activity in activities):
         raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
+    known = {activity.name: activity for activity in all_activities()}
+    if unknown := [names[activity] for activity in activities if names[activity] not in known]:
+        raise ValueError(f"phase {index}: activity {unknown[0]!r} is not known here, only {', '.join(known)}")
     if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
         raise ValueError(f"phase {index}: attribute block_epochs has numbers outside 1 ... {MAX_BLOCK_EPOCHS}")
-    blocks = tuple(Block(ACTIVITIES[activity], epochs) for activity, epochs in zip(activities, lengths, strict=True))
+    blocks = tuple(Block(known[names[activity]], epochs) for activity, epochs in zip(activities, lengths, strict=True))
     epochs = read_number(attributes, "epochs", 1, MAX_SEED)
     phase = RecordedPhase(
         index,

@@ -15,8 +15,7 @@ import numpy as np
 
 from foraging_snn.files.hdf5 import reason, whole_file, write_format, write_text, write_texts
 from foraging_snn.files.layout import (
-    ACTIVITIES,
-    ACTIVITY_NAMES,
+    ACTIVITY_LEGEND,
     AEONS,
     FIXED,
     FORMAT_NAME,
@@ -33,7 +32,9 @@ from foraging_snn.files.layout import (
     WIRING,
     Column,
     RecordingError,
+    activity_legend,
     axis_sizes,
+    numbered_activities,
     phase_path,
     position_windows,
     recorded_tables,
@@ -52,8 +53,8 @@ COMPRESSION = {"compression": "gzip", "shuffle": True}
 PIECE_BYTES = 8 * 1024**2  # of a column that is copied in pieces
 HEADER_BYTES = 4 * 1024**2  # more than everything besides the arrays
 
-# Rows by table and column, apart from the number of the phase: arrays, or datasets of an open HDF5 file. Tables can be missing.
-Rows = Mapping[str, Mapping[str, Any]]
+# By table and column, apart from the number of the phase: arrays, or datasets of an open HDF5 file. Tables can be missing.
+TableRows = Mapping[str, Mapping[str, Any]]
 
 
 def now() -> str:
@@ -97,7 +98,7 @@ class PhaseRecorder(Recorder):
         self._waiting = {name: [_no_rows(name, self._parameters)] for name in recorded_tables(self._parameters)}
         self.n_bytes = 0
 
-    def take(self) -> Rows:
+    def take(self) -> TableRows:
         """The rows since this was called last; the counts of an aeon that is under way are given in parts, to be added up."""
         waiting = self._waiting
         self._clear()
@@ -155,7 +156,7 @@ def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _summed(aeons: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Rows of counts in which those of the same aeon, which follow each other, are added up."""
+    """TableRows of counts in which those of the same aeon, which follow each other, are added up."""
     starts = np.flatnonzero(np.diff(aeons["aeon"], prepend=-1))
     if not len(starts):
         return aeons
@@ -208,7 +209,7 @@ class PhaseContents:
     first_epoch : int
         Epochs before it, since the trial began.
     epochs_done : int
-    parts : sequence of Rows
+    parts : sequence of TableRows
         Of ranges of epochs one after the other, which may begin and end within an aeon.
     at_end : mapping or None
         Arrays of the state at its end that are kept; None if it has not come to its end.
@@ -219,7 +220,7 @@ class PhaseContents:
     phase: Phase
     first_epoch: int
     epochs_done: int
-    parts: Sequence[Rows]
+    parts: Sequence[TableRows]
     at_end: Mapping[str, np.ndarray] | None = None
     key: str = ""
 
@@ -286,7 +287,7 @@ def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str],
     write_texts(file.create_group(PROVENANCE).attrs, origin | ({OTHER_VERSIONS: ", ".join(others)} if others else {}))
     if header.started_from_provenance:
         write_texts(file.create_group(STARTED_FROM).attrs, header.started_from_provenance)
-    write_text(file.create_group(PHASES).attrs, "activity_names", ACTIVITY_NAMES)
+    write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
     if header.wiring:
         _write_fixed(file.create_group(WIRING), header.wiring, FIXED[WIRING])
 
@@ -294,7 +295,7 @@ def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str],
 def _write_phase(group: h5py.Group, contents: PhaseContents) -> None:
     phase = contents.phase
     write_texts(group.attrs, {"name": phase.name} | ({"key": contents.key} if contents.key else {}))
-    group.attrs["activities"] = np.array([ACTIVITIES.index(activity) for activity in phase.activities], np.int8)
+    group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
     group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
     numbers = {"first_epoch": contents.first_epoch, "epochs": phase.epochs, "epochs_done": contents.epochs_done}
     group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
@@ -313,12 +314,12 @@ def _describe(dataset: h5py.Dataset, column: Column) -> None:
     write_texts(dataset.attrs, {"unit": column.unit, "meaning": column.meaning})
 
 
-def rows_bytes(parts: Iterable[Rows]) -> int:
+def rows_bytes(parts: Iterable[TableRows]) -> int:
     """Size of rows before they are compressed."""
     return sum(column.nbytes for part in parts for table in part.values() for column in table.values())
 
 
-def has_rows(part: Rows, name: str) -> bool:
+def has_rows(part: TableRows, name: str) -> bool:
     """There are rows of a table in a part."""
     return name in part and len(next(iter(part[name].values()))) > 0
 
@@ -553,7 +554,7 @@ def at_end_of_phase(state: NetworkState) -> dict[str, np.ndarray]:
     return {name: getattr(state, name) for name in FIXED[PHASES]}
 
 
-def _is_end_of(record: PhaseRecord, parts: Sequence[Rows]) -> bool:
+def _is_end_of(record: PhaseRecord, parts: Sequence[TableRows]) -> bool:
     """Whether the counts of the engine are the last of those that were recorded; its first aeon may be only a part of one."""
     heard = _summed(_joined([part[AEONS] for part in parts]))
     n = len(record.eaten)

@@ -30,7 +30,7 @@ from foraging_snn.files.hdf5 import (
 from foraging_snn.files.layout import FIXED, PHASES, TABLES
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
-from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, Rows, has_rows, rows_bytes, write_table
+from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, write_table
 from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters
 from foraging_snn.protocols import ImportRates, Step
 from foraging_snn.running.errors import LedgerError
@@ -224,7 +224,7 @@ class Ledger:
 
     # ----------------------------------------------------------------------------------------------------------- writing
 
-    def add(self, steps: Sequence[Step], start: int, end: int, rows: Rows, state: NetworkState) -> Segment:
+    def add(self, steps: Sequence[Step], start: int, end: int, rows: TableRows, state: NetworkState) -> Segment:
         """Write a segment of the phase at the end of `steps`; `state` is that after epoch `end` of it.
 
         Raises
@@ -254,12 +254,19 @@ class Ledger:
         return whole
 
     def _write(
-        self, steps: Sequence[Step], start: int, end: int, first: int, versions: str, parts: Sequence[Rows], state: NetworkState
+        self,
+        steps: Sequence[Step],
+        start: int,
+        end: int,
+        first_epoch: int,
+        versions: str,
+        parts: Sequence[TableRows],
+        state: NetworkState,
     ) -> Segment:
         key = self.origin.key(steps)
         path = self.place / f"{key[:KEY_DIGITS]}-{start}-{end}.h5"
         texts = {"key": key, "description": self.origin.description(steps), "versions": versions}
-        numbers = {"start": start, "end": end, "first_epoch": first}
+        numbers = {"start": start, "end": end, "first_epoch": first_epoch}
         state_bytes = sum(np.asarray(value).nbytes for _, value in state.items())
         self.check()
         try:
@@ -277,7 +284,7 @@ class Ledger:
                 write_text(file.attrs, DIGEST, _digest(texts, numbers, _rows_in(file), state))
         except OSError as problem:
             raise LedgerError(f"{self.place}: cannot be written: {reason(problem)}") from None
-        return Segment(path, key, start, end, first, versions)
+        return Segment(path, key, start, end, first_epoch, versions)
 
 
 @contextmanager
@@ -291,7 +298,7 @@ def contents_of(steps: Sequence[Step], chain: Sequence[Segment], started_at: int
         yield PhaseContents(phase, started_at, done, [_rows_in(file) for file in files], at_end, key)
 
 
-def _rows_in(file: h5py.File) -> Rows:
+def _rows_in(file: h5py.File) -> TableRows:
     return {table: {name: file[ROWS][table][name] for name in file[ROWS][table]} for table in file[ROWS]}
 
 
@@ -304,7 +311,7 @@ def _longest_chain(spans: Mapping[tuple[int, int], object] | set[tuple[int, int]
     return best[max(best)]
 
 
-def _digest(texts: Mapping[str, str], numbers: Mapping[str, int], rows: Rows, state: NetworkState) -> str:
+def _digest(texts: Mapping[str, str], numbers: Mapping[str, int], rows: TableRows, state: NetworkState) -> str:
     digest = hashlib.sha256(f"{FORMAT_NAME} {FORMAT_VERSION}".encode())
     for name, value in sorted({**texts, **numbers}.items()):
         digest.update(f"\n{name} {value}".encode("utf-8", "replace"))

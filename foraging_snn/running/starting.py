@@ -3,11 +3,9 @@
 Making them is planned in plan.py.
 """
 
-from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
-from foraging_snn.files.states import SavedState, StateError, compatible, load_state
+from foraging_snn.files.states import SavedState, StateError, compatible, load_state, packaged_states
 from foraging_snn.models import Parameters, Phase
 from foraging_snn.protocols import experiment
 
@@ -15,18 +13,6 @@ from foraging_snn.protocols import experiment
 def unsupervised_phase(parameters: Parameters) -> Phase:
     """The phase with which every experiment begins."""
     return experiment("task1", parameters).phases[0]
-
-
-def packaged_states() -> dict[str, Callable[[], SavedState]]:
-    """The start states that come with the package, by name; each is read when it is called."""
-    folder = resources.files("foraging_snn") / "data"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
-    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
-
-
-def _read_resource(file) -> SavedState:
-    with resources.as_file(file) as path:
-        return load_state(path)
 
 
 def read_start(name: str) -> SavedState:

@@ -16,7 +16,7 @@ from foraging_snn.files.hdf5 import remove_leftovers
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
-from foraging_snn.files.writer import PhaseRecorder, Rows, TrialHeader, header_of, new_header, now, wiring_of, write_trial
+from foraging_snn.files.writer import PhaseRecorder, TableRows, TrialHeader, header_of, new_header, now, wiring_of, write_trial
 from foraging_snn.models import Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
 from foraging_snn.running.errors import FORESEEN
@@ -259,7 +259,7 @@ class _TrialFile:
     header : TrialHeader
     ledger : Ledger
     with_rows : bool
-        Rows that are not in the ledger are written, too: nobody will go on with them.
+        TableRows that are not in the ledger are written, too: nobody will go on with them.
     phases : dict
         Segments of the phases begun, by their steps, and the epoch at which each began.
     """
@@ -277,7 +277,7 @@ class _TrialFile:
         if time.monotonic() - self._written_at >= self._took / ASSEMBLING_SHARE:
             self.write()
 
-    def write(self, ended: str = "", complete: bool = False, rows: Rows | None = None) -> None:
+    def write(self, ended: str = "", complete: bool = False, rows: TableRows | None = None) -> None:
         """Write it; `rows` are those of the last phase that are not in the ledger."""
         began = time.monotonic()
         versions = [version for chain, _ in self.phases.values() for segment in chain for version in segment.versions.split(", ")]

@@ -1,6 +1,6 @@
 """Performance in the tests of trials with different values of some parameters: a tidy table, and means over trials.
 
-What a sweep runs is in foraging_snn/sweep.py; how the table looks as a figure, in figures/sweep.py.
+What a sweep runs is in foraging_snn/commands/sweep.py; how the table looks as a figure, in figures/sweep_overview.py.
 """
 
 import csv
