@@ -64,7 +64,7 @@ def prepared(
         return
     with ExitStack() as stack:
         folders = [out, *(trial.directory for trial in to_do)]
-        for folder in {folder for folder in folders if not folder.exists()}:
+        for folder in sorted({folder for folder in folders if not folder.exists()}):
             stack.callback(_remove_if_empty, folder)
         prepare_folders(folders)
         stack.enter_context(locked([*(path for trial in to_do for path in trial.paths), *also_written]))

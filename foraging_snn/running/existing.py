@@ -21,6 +21,7 @@ from foraging_snn.running.ledger import Ledger, Origin
 from foraging_snn.running.starting import unsupervised_phase
 
 Steps = tuple[Step, ...]
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 class ResumeError(RunError):
@@ -190,12 +191,23 @@ def _look_at_file(
         there.refusals += [f"{path}: run differently (there, now): {line}" for line in lines]
     elif recorded and recorded.complete:
         return
-    elif _is_in(ledger, experiment):
+    elif _is_in(ledger, experiment) and (recorded or is_torn(path)):
         there.begun_by |= {recorded.versions[0]} if recorded else set()
         there.notes += [] if recorded else [f"{unreadable}; written anew from the ledger"]
+    elif not recorded and not is_torn(path):
+        there.refusals.append(f"{unreadable}; it is not overwritten")
     elif not recorded or any(phase.epochs_done for phase in recorded.phases):
         what = "incomplete" if recorded else "damaged"
         there.refusals.append(f"{path}: {what}, and nothing of it is in the ledger {ledger.folder}; move it away to begin anew")
+
+
+def is_torn(path: Path) -> bool:
+    """A file that cannot be read was one of HDF5 once, so that it can have been a trial."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE
+    except OSError:
+        return False
 
 
 def _is_in(ledger: Ledger, experiment: Experiment) -> bool:

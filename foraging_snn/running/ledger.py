@@ -113,8 +113,10 @@ class Segment:
 
     def opened(self) -> h5py.File:
         """The file, which was looked at when it was found, or written by this process. LedgerError: it is not there any more."""
-        with damage_reported(self.path, LedgerError):
+        try:
             return h5py.File(self.path, "r", locking=False)
+        except OSError as problem:
+            raise LedgerError(f"{self.path}: cannot be read: {reason(problem)}") from None
 
     def state(self, parameters: Parameters) -> NetworkState:
         """The state after its last epoch."""
@@ -197,7 +199,7 @@ class Ledger:
                     self.note(f"{listed.pop(span)}: {damage}; its epochs are computed anew")
                     break
                 except FileNotFoundError:  # another process has put it together with its neighbours: look again
-                    del self.__dict__["_listed"]
+                    self.__dict__.pop("_listed", None)
                     return self.find(steps)
             else:
                 return found
@@ -239,19 +241,32 @@ class Ledger:
         return version_and_commit(provenance("", ""))
 
     def put_together(self, steps: Sequence[Step], chain: Sequence[Segment]) -> Segment:
-        """One segment in the place of all those of a phase that has come to its end; the others are removed if they are ours."""
-        with ExitStack() as stack:
-            files = [stack.enter_context(segment.opened()) for segment in chain]
-            parts = [_rows_in(file) for file in files]
-            state = read_state(files[-1][STATE], self.origin.parameters)
-            versions = ", ".join(dict.fromkeys(v for segment in chain for v in segment.versions.split(", ")))
-            whole = self._write(steps, 0, chain[-1].end, chain[0].first_epoch, versions, parts, state)
+        """One segment in the place of all those of the phase at the end of `steps`, which is over; the others are removed."""
+        chain = self.present(steps, chain)
+        if not chain or chain[-1].end != steps[-1].epochs:
+            raise LedgerError(f"{self.place}: segments of phase {steps[-1].name} were removed while it was computed; stopped")
+        whole = chain[0]
+        if len(chain) > 1:
+            with ExitStack() as stack:
+                files = [stack.enter_context(segment.opened()) for segment in chain]
+                state = read_state(files[-1][STATE], self.origin.parameters)
+                versions = ", ".join(dict.fromkeys(v for segment in chain for v in segment.versions.split(", ")))
+                parts = [_rows_in(file) for file in files]
+                whole = self._write(steps, 0, chain[-1].end, chain[0].first_epoch, versions, parts, state)
         self.check()
-        for segment in chain:
-            if segment.path.parent == self.place:
+        parts_left = self.place.glob(f"{whole.key[:KEY_DIGITS]}-*.h5") if whole.path.parent == self.place else ()
+        for path in parts_left:
+            if path != whole.path:
                 with suppress(OSError):  # it does no harm
-                    segment.path.unlink()
+                    path.unlink()
         return whole
+
+    def present(self, steps: Sequence[Step], chain: Sequence[Segment]) -> list[Segment]:
+        """The segments of a chain; what takes their place, if another process that computes the same has put them together."""
+        if all(segment.path.exists() for segment in chain):
+            return list(chain)
+        self.__dict__.pop("_listed", None)
+        return self.find(steps)
 
     def _write(
         self,

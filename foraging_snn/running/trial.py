@@ -24,6 +24,7 @@ from foraging_snn.running.existing import (
     TrialIdentity,
     after_start,
     is_complete_file,
+    is_torn,
     phases_of,
     unsupervised_identity,
     what_differs,
@@ -240,8 +241,10 @@ def _header(
         try:
             there = Trial(path)
             begun = header_of(there)
-        except RecordingError:  # whoever goes on with it has looked at it, see existing.py
-            return header
+        except RecordingError as damage:
+            if not is_torn(path):
+                raise RecordingError(f"{path}: exists already and is not overwritten: {damage}") from None
+            return header  # whoever goes on with it was told, see existing.py
         if different := what_differs(identity, experiment, there):
             raise RecordingError(f"{path}: exists already and is not overwritten: run differently: {'; '.join(different)}")
         return begun
@@ -280,13 +283,13 @@ class _TrialFile:
     def write(self, ended: str = "", complete: bool = False, rows: TableRows | None = None) -> None:
         """Write it; `rows` are those of the last phase that are not in the ledger."""
         began = time.monotonic()
-        versions = [version for chain, _ in self.phases.values() for segment in chain for version in segment.versions.split(", ")]
         self.ledger.check()
         with ExitStack() as stack:
-            contents = [
-                stack.enter_context(contents_of(steps, chain, started_at, self.ledger.origin.key(steps)))
-                for steps, (chain, started_at) in self.phases.items()
-            ]
+            contents, versions = [], []
+            for steps, (chain, started_at) in self.phases.items():
+                present = self.ledger.present(steps, chain)
+                contents.append(stack.enter_context(contents_of(steps, present, started_at, self.ledger.origin.key(steps))))
+                versions += [version for segment in present for version in segment.versions.split(", ")]
             if rows is not None and contents:
                 last = contents[-1]
                 done = last.epochs_done + int(rows["aeons"]["epochs"].sum())
@@ -368,8 +371,7 @@ class Fold:
         """Have the phase with which `steps` end in the ledger and in a file, if there is one."""
         phase, chain, parameters = steps[-1], self._found(steps), self._ledger.origin.parameters
         if chain and chain[-1].end == phase.epochs:
-            if len(chain) > 1:  # whoever computed it was cut off before it put them together
-                chain[:] = [self._ledger.put_together(steps, chain)]
+            chain[:] = [self._ledger.put_together(steps, chain)]  # whoever computed it may have been cut off before
             if file:
                 file.phases[steps] = chain, chain[0].first_epoch
             return chain
@@ -409,7 +411,7 @@ class Fold:
         start = chain[-1].end if chain else 0
         chain.append(self._ledger.add(steps, start, recorder.done, recorder.take(), state))
         self._saved_at, self._latest = time.monotonic(), (steps, state)
-        if recorder.done == steps[-1].epochs and len(chain) > 1:
+        if recorder.done == steps[-1].epochs:
             chain[:] = [self._ledger.put_together(steps, chain)]
 
 

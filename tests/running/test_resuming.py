@@ -514,7 +514,7 @@ def test_an_incomplete_file_of_which_nothing_is_in_the_ledger_is_left_alone(pret
     trials, _ = pretended
     shutil.rmtree(cut_off / FOLDER)
     incomplete, damaged = trials.paths(cut_off)[1], trials.paths(cut_off)[0]
-    damaged.write_bytes(b"torn")
+    os.truncate(damaged, 5000)
     before = contents(incomplete)
     with pytest.raises(ResumeError) as refusal, open_folder(trials, cut_off, resume=True):
         pass
@@ -523,7 +523,41 @@ def test_an_incomplete_file_of_which_nothing_is_in_the_ledger_is_left_alone(pret
         for path, what in ((damaged, "damaged"), (incomplete, "incomplete"))
     ]
     assert contents(incomplete) == before
-    assert damaged.read_bytes() == b"torn"
+    assert damaged.stat().st_size == 5000
+
+
+def test_what_never_was_a_trial_is_not_overwritten_whatever_the_ledger_holds(pretended, cut_off):
+    trials, _ = pretended
+    notes = trials.paths(cut_off)[1]
+    notes.write_text("my notes")
+    assert trials.look(cut_off).refusals == [f"{notes}: not an HDF5 file; it is not overwritten"]
+    with pytest.raises(RecordingError, match="exists already and is not overwritten: .*: not an HDF5 file$"):
+        trials.run(cut_off)
+    assert notes.read_text() == "my notes"
+
+
+class PutsTogether(StopsIn):
+    """While the end of T1 is computed, another process puts the segments of the phase together."""
+
+    def __init__(self, trials, folder, whole):
+        super().__init__()
+        self._trials, self._folder, self._whole = trials, folder, whole
+
+    def epochs(self, records):
+        if (*self._here, self._heard) == ("task1", "T1", 260):
+            segments = self._trials.segments(self._folder)
+            for span in ((0, 130), (130, 260)):
+                segments["T1", *span].unlink()
+            path = self._trials.segments(self._whole)["T1", 0, 300]
+            shutil.copy(path, self._folder / FOLDER / "seed0003")
+        super().epochs(records)
+
+
+def test_two_processes_may_compute_the_same_phase(pretended, tmp_path):
+    trials, whole = pretended
+    trials.run(tmp_path / "other")
+    trials.run(tmp_path / "out", PutsTogether(trials, tmp_path / "out", tmp_path / "other"))
+    assert_same(trials, tmp_path / "out", whole)
 
 
 def test_without_resume_a_trial_under_way_is_refused_and_the_way_on_named(pretended, cut_off):
