@@ -52,7 +52,7 @@ from foraging_snn.protocols import experiment, experiments
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
 from foraging_snn.running.locks import FOLDER
-from foraging_snn.running.plan import Plan, Planned, PlannedState, chosen_experiments, is_complete, with_recording
+from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments, is_complete, planned_state, with_recording
 from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
@@ -222,8 +222,8 @@ def run(
 
 
 def _prepared(
-    context: typer.Context, planned: Sequence[Planned], out: Path, options: RunOptions, also_written: Sequence[Path] = ()
-) -> tuple[Workers, list[Planned]]:
+    context: typer.Context, planned: Sequence[PlannedTrial], out: Path, options: RunOptions, also_written: Sequence[Path] = ()
+) -> tuple[Workers, list[PlannedTrial]]:
     """What runs trials, and those of them that are not complete; until the command ends, other runs are kept away from them."""
     workers = context.with_resource(options.workers())
     return workers, context.with_resource(prepared(planned, out, workers.jobs, options.resume, also_written))
@@ -318,7 +318,7 @@ def sweep(
     trials = [trial for plan, point in zip(planned, points, strict=True) for trial in plan.trials(point.label)]
     workers, to_do = _prepared(context, trials, out, options, [out / sweeps.HDF5_NAME])
     sweeps.check_results_can_be_written(out, may_replace=options.resume)  # again: now no other sweep can write them
-    size = f"{len(points)} combinations x {options.trials}, {sum(trial.epochs for trial in trials):,} epochs"
+    size = f"{len(points)} combinations x {options.trials}, {sum(trial.plan.epochs for trial in trials):,} epochs"
     _say(f"{name}: {chosen.label}; {size}", base, options, [point.label for point in points])
     failed = run_planned(trials, to_do, workers, out, request, _way_on(context))
     table = sweeps.table_of(points, planned)
@@ -340,13 +340,11 @@ def unsupervised(
     """
     request, parameters = options.stop_request(), options.parameters()
     given = options.plan_options(parameters)
-    seed = given.pop("seeds")[0]
-    given.pop("start")
-    plan = PlannedState(out, parameters, seed, command_line=_command(context), **given)
-    workers, to_do = _prepared(context, [plan], out.parent, options)
-    typer.echo(f"unsupervised phase; {plan.epochs:,} epochs, seed {seed}, engine {options.engine}")
-    print_conditions(run_conditions(parameters, [plan.phase], None))
-    run_planned([plan], to_do, workers, out.parent, request, _way_on(context))
+    (seed,) = given.pop("seeds")
+    planned = planned_state(out, parameters, seed, command_line=_command(context), **given)
+    workers, to_do = _prepared(context, [planned], out.parent, options)
+    _say(f"unsupervised phase; {planned.plan.epochs:,} epochs", planned.plan, options)
+    run_planned([planned], to_do, workers, out.parent, request, _way_on(context))
     typer.echo(out)
 
 

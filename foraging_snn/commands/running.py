@@ -1,4 +1,4 @@
-"""Planned trials, from the command line: their folders made ready and locked, the trials run, and what became of them told.
+"""PlannedTrial trials, from the command line: their folders made ready and locked, the trials run, and what became of them told.
 
 What is planned is in running/plan.py; how trials are given to processes, in running/scheduling.py.
 """
@@ -18,7 +18,7 @@ from foraging_snn.running.disk import check_space
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.existing import ResumeError, notes_of_versions, prepare_folders
 from foraging_snn.running.locks import locked
-from foraging_snn.running.plan import Planned
+from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.scheduling import Workers, run_all
 from foraging_snn.running.stopping import StopCause, StopRequest
 
@@ -27,13 +27,13 @@ PROGRAM = "foraging-snn"
 
 @contextmanager
 def prepared(
-    planned: Sequence[Planned], out: Path, jobs: int, resume: bool, also_written: Sequence[Path] = ()
-) -> Iterator[list[Planned]]:
+    planned: Sequence[PlannedTrial], out: Path, jobs: int, resume: bool, also_written: Sequence[Path] = ()
+) -> Iterator[list[PlannedTrial]]:
     """See that there is room for trials, make ready their folders, and keep other runs away from them while a block runs.
 
     Parameters
     ----------
-    planned : sequence of Planned
+    planned : sequence of PlannedTrial
     out : Path
         The folder in which all of it lies.
     jobs : int
@@ -45,7 +45,7 @@ def prepared(
 
     Yields
     ------
-    list of Planned
+    list of PlannedTrial
         Those that are not complete. If all are, nothing is done to the folder, which may be read-only or full.
 
     Raises
@@ -63,7 +63,7 @@ def prepared(
         yield []
         return
     with ExitStack() as stack:
-        folders = [out, *(trial.directory for trial in to_do)]
+        folders = [out, *(trial.plan.directory for trial in to_do)]
         for folder in sorted({folder for folder in folders if not folder.exists()}):
             stack.callback(_remove_if_empty, folder)
         prepare_folders(folders)
@@ -73,7 +73,7 @@ def prepared(
             raise ResumeError(refusals) if resume else RunError(refusals[0])
         _note([*(note for found in there for note in found.notes), *notes_of_versions(there)])
         if epochs := sum(found.epochs for found in there):
-            typer.echo(f"{epochs:,} of {sum(trial.epochs for trial in to_do):,} epochs were computed before")
+            typer.echo(f"{epochs:,} of {sum(trial.plan.epochs for trial in to_do):,} epochs were computed before")
         yield to_do
 
 
@@ -88,13 +88,18 @@ def _note(lines: Sequence[str]) -> None:
 
 
 def run_planned(
-    planned: Sequence[Planned], to_do: Sequence[Planned], workers: Workers, out: Path, request: StopRequest, go_on_with: str
+    planned: Sequence[PlannedTrial],
+    to_do: Sequence[PlannedTrial],
+    workers: Workers,
+    out: Path,
+    request: StopRequest,
+    go_on_with: str,
 ) -> int:
     """Run trials and say how they ended.
 
     Parameters
     ----------
-    planned, to_do : sequence of Planned
+    planned, to_do : sequence of PlannedTrial
         All, and those of them that are not complete.
     workers : Workers
     out : Path

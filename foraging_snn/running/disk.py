@@ -27,7 +27,7 @@ from foraging_snn.files.layout import (
 )
 from foraging_snn.models import N_OUTPUT, Parameters, Phase
 from foraging_snn.running.errors import RunError
-from foraging_snn.running.plan import Planned
+from foraging_snn.running.plan import PlannedTrial
 
 # Share of a table that is left after compression, twice what it is in trials of the paper: small whole numbers, many alike.
 # Strengths and rates hardly get smaller and are counted in full.
@@ -109,14 +109,14 @@ def segment_bytes(parameters: Parameters, phases: Iterable[Phase]) -> dict[str, 
     return table_bytes(parameters, phases) | {STATES: state * len(phases)}
 
 
-def check_space(directory: Path, planned: Iterable[Planned], jobs: int = 1) -> None:
+def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1) -> None:
     """See that there is room for the files of trials and for what they leave in the ledger.
 
     Parameters
     ----------
     directory : Path
         Where they go; it need not exist.
-    planned : iterable of Planned
+    planned : iterable of PlannedTrial
         Trials. Files that are complete need no room, nor does what is in the ledger; what trials have in common is there once.
     jobs : int
         Trials at the same time, each with a file and a segment that are written anew before the old ones go.
@@ -161,7 +161,7 @@ def check_space(directory: Path, planned: Iterable[Planned], jobs: int = 1) -> N
 _trial_bytes = lru_cache(trial_bytes)  # those of an experiment have the same
 
 
-def _missing_phases(trial: Planned, keys: set[str]) -> Iterator[Phase]:
+def _missing_phases(trial: PlannedTrial, keys: set[str]) -> Iterator[Phase]:
     """The phases of a trial that are neither in its ledger nor in `keys`, to which they are added."""
     ledger = trial.ledger
     for steps, phase in trial.identity.phases.items():

@@ -73,10 +73,9 @@ class TrialIdentity:
         return phases_of(*(experiment.steps for experiment in self.experiments))
 
 
-def unsupervised_identity(parameters: Parameters, seed: int, engine: str) -> TrialIdentity:
-    """The trial whose product is a start state: its first phase is all of it."""
-    alone = Experiment("unsupervised", "unsupervised phase", "", (unsupervised_phase(parameters),))
-    return TrialIdentity(parameters, (alone,), seed, engine)
+def unsupervised(parameters: Parameters) -> Experiment:
+    """The phase with which every experiment of the catalogue begins, alone: what a start state is made by."""
+    return Experiment("unsupervised", "unsupervised phase", "", (unsupervised_phase(parameters),))
 
 
 def after_start(experiment: Experiment) -> Experiment:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
@@ -21,11 +22,10 @@ from foraging_snn.running.existing import (
     is_complete_file,
     look_at_trial,
     phases_of,
-    unsupervised_identity,
+    unsupervised,
 )
 from foraging_snn.running.ledger import Ledger
 from foraging_snn.running.locks import FOLDER
-from foraging_snn.running.starting import unsupervised_phase
 from foraging_snn.running.trial import CHECKPOINT_MINUTES, Keeping, Listener, run_experiments, run_unsupervised
 
 MAX_TRIALS = 100_000  # of a run
@@ -124,24 +124,9 @@ class PlannedTrial:
         return f"{self.of} seed {self.seed}".lstrip()
 
     @property
-    def directory(self) -> Path:
-        """Of its files."""
-        return self.plan.directory
-
-    @property
     def paths(self) -> list[Path]:
         """Its files."""
         return self.plan.paths(self.seed)
-
-    @property
-    def epochs(self) -> int:
-        """Of all that it computes."""
-        return self.plan.epochs
-
-    @property
-    def keeping(self) -> Keeping:
-        """Where what it computes is kept."""
-        return self.plan.keeping
 
     @cached_property
     def identity(self) -> TrialIdentity:
@@ -151,7 +136,8 @@ class PlannedTrial:
     @property
     def ledger(self) -> Ledger:
         """What was computed of it."""
-        return Ledger(self.keeping.ledger, self.identity.origin, self.keeping.others)
+        keeping = self.plan.keeping
+        return Ledger(keeping.ledger, self.identity.origin, keeping.others)
 
     def missing(self) -> dict[Path, tuple[Phase, ...]]:
         """Its files that are not complete, with the phases that each will hold."""
@@ -185,40 +171,16 @@ class PlannedTrial:
 
 
 @dataclass(frozen=True)
-class PlannedState:
-    """A start state that is to be made: a trial of the unsupervised phase, whose product is the state after it.
+class PlannedState(PlannedTrial):
+    """The trial of a plan of the unsupervised phase alone, whose product is a start state: the state after it.
 
     Attributes
     ----------
     path : Path
         Its file.
-    parameters : Parameters
-    seed : int
-        0 ... 2**63 - 1.
-    engine : str
-    command_line : str
-        For the file's provenance.
-    minutes, others
-        As for :class:`Plan`.
     """
 
-    path: Path
-    parameters: Parameters
-    seed: int
-    engine: str
-    command_line: str
-    minutes: float = CHECKPOINT_MINUTES
-    others: tuple[Path, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """On the screen."""
-        return f"seed {self.seed}"
-
-    @property
-    def directory(self) -> Path:
-        """Of its file."""
-        return self.path.parent
+    path: Path = Path()
 
     @property
     def paths(self) -> list[Path]:
@@ -226,44 +188,16 @@ class PlannedState:
         return [self.path]
 
     @property
-    def phase(self) -> Phase:
-        """What is run."""
-        return unsupervised_phase(self.parameters)
-
-    @property
-    def epochs(self) -> int:
-        """Of all that it computes."""
-        return self.phase.epochs
-
-    @property
     def note(self) -> str:
         """What the state is, in words."""
-        aeons = self.phase.epochs // self.parameters.timing.epochs_per_aeon
-        made = f"preset {self.parameters.preset}, engine {self.engine}, seed {self.seed}"
+        plan = self.plan
+        aeons = plan.epochs // plan.parameters.timing.epochs_per_aeon
+        made = f"preset {plan.parameters.preset}, engine {plan.engine}, seed {self.seed}"
         return f"state after {aeons} aeons of the unsupervised phase, {made}"
-
-    @property
-    def keeping(self) -> Keeping:
-        """Where what it computes is kept."""
-        return Keeping(self.directory / FOLDER, self.minutes, self.others)
-
-    @cached_property
-    def identity(self) -> TrialIdentity:
-        """What has to be the same for it to be gone on with."""
-        return unsupervised_identity(self.parameters, self.seed, self.engine)
-
-    @property
-    def ledger(self) -> Ledger:
-        """What was computed of it."""
-        return Ledger(self.keeping.ledger, self.identity.origin, self.keeping.others)
 
     def missing(self) -> dict[Path, tuple[Phase, ...]]:
         """Its file, if it is not there; it holds no phase."""
         return {} if self._differences() == [] else {self.path: ()}
-
-    def is_done(self) -> bool:
-        """Its file is there."""
-        return not self.missing()
 
     def _differences(self) -> list[str] | None:
         """What the state in its file is otherwise than it would be now; None if there is no file."""
@@ -273,13 +207,13 @@ class PlannedState:
             saved = load_state(self.path)
         except StateError as error:
             return [f"{error}; it is not overwritten"]
-        different = saved.parameters.differences(self.parameters)
+        different = saved.parameters.differences(self.plan.parameters)
         if not different and saved.note != self.note:
             different = [f"{saved.note}, {self.note}"]
         return [f"{self.path}: made differently (there, now): {line}" for line in different]
 
     def look(self, resume: bool) -> WhatThereIs:
-        """What there is of it."""
+        """See :class:`PlannedTrial`."""
         if (self.path.exists() or self.path.is_symlink()) and not resume:
             return WhatThereIs(refusals=[f"{self.path}: exists already and is not overwritten"])
         epochs = sum(self.ledger.epochs_listed(steps) for steps in self.identity.phases)
@@ -287,14 +221,17 @@ class PlannedState:
 
     def run(self, listener: Listener) -> None:
         """Make it."""
-        with engine_class(self.engine)(self.parameters) as engine:
-            state = run_unsupervised(
-                self.parameters, seed=self.seed, engine=engine, progress=listener, keeping=self.keeping, path=self.path
-            )
-        save_state(self.path, state, self.parameters, command_line=self.command_line, note=self.note)
+        plan = self.plan
+        with engine_class(plan.engine)(plan.parameters) as engine:
+            options = {"engine": engine, "progress": listener, "keeping": plan.keeping, "path": self.path}
+            state = run_unsupervised(plan.parameters, seed=self.seed, **options)
+        save_state(self.path, state, plan.parameters, command_line=plan.command_line, note=self.note)
 
 
-Planned = PlannedTrial | PlannedState
+def planned_state(path: Path, parameters: Parameters, seed: int, engine: str, command_line: str, **options: Any) -> PlannedState:
+    """A start state that is to be made; `options` are further fields of :class:`Plan`."""
+    plan = Plan((unsupervised(parameters),), parameters, path.parent, range(seed, seed + 1), engine, command_line, **options)
+    return PlannedState(plan, seed, path=path)
 
 
 def chosen_experiments(names: str | None, parameters: Parameters) -> tuple[Experiment, ...]:

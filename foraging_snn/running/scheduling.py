@@ -27,7 +27,7 @@ from foraging_snn.environments import Outcome
 from foraging_snn.models import EpochRecords, Phase, performance
 from foraging_snn.protocols import Experiment
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
-from foraging_snn.running.plan import Planned
+from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.stopping import SIGNALS, StopCause, StopRequest
 from foraging_snn.running.trial import Listener
 
@@ -82,7 +82,7 @@ class Workers(Protocol):
     def lifeline(self, folder: Path) -> "ParentProcess | Heartbeat":
         """How trials notice that nobody waits for them any more."""
 
-    def ends(self, trials: Sequence[Planned], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[PlannedTrial], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
         """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
 
     def look(self, stopping: bool) -> str:
@@ -155,13 +155,13 @@ class Display(Protocol):
 
 
 def run_all(
-    trials: Sequence[Planned], workers: Workers, display: Display, shared: Path, request: StopRequest | None = None
+    trials: Sequence[PlannedTrial], workers: Workers, display: Display, shared: Path, request: StopRequest | None = None
 ) -> list[TrialEnd]:
     """Run trials.
 
     Parameters
     ----------
-    trials : sequence of Planned
+    trials : sequence of PlannedTrial
     workers : Workers
         They do not change what is in the files.
     display : Display
@@ -199,11 +199,11 @@ def run_all(
     return found
 
 
-def _with_log(end: TrialEnd, trial: Planned, channel: "Channel", number: int) -> TrialEnd:
+def _with_log(end: TrialEnd, trial: PlannedTrial, channel: "Channel", number: int) -> TrialEnd:
     """The end of a trial, and where its log was put if its process died."""
     if not end.died:
         return end
-    path = trial.directory / f"seed{trial.seed:04d}.log"
+    path = trial.plan.directory / f"seed{trial.seed:04d}.log"
     try:
         with path.open("a", encoding="utf-8") as log:
             log.write(channel.log(number))
@@ -380,14 +380,14 @@ class Reporter(Listener):
     channel : Channel
     number : int
         Of the trial, among all.
-    trial : Planned
+    trial : PlannedTrial
     attempt : int
         Which beginning of it, from 1.
     """
 
     channel: Channel
     number: int
-    trial: Planned
+    trial: PlannedTrial
     attempt: int = 1
     report: TrialReport = field(init=False)
 
@@ -462,12 +462,12 @@ class Reporter(Listener):
 # ------------------------------------------------------------------------------------------------- in the process of a trial
 
 
-def run_planned(trial: Planned, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+def run_planned(trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
     """Run a trial that was given to this process.
 
     Parameters
     ----------
-    trial : Planned
+    trial : PlannedTrial
     number : int
         Among all.
     channel : Channel
@@ -481,7 +481,7 @@ def run_planned(trial: Planned, number: int, channel: Channel) -> tuple[int, Tri
         return number, _run_planned(trial, number, channel)
 
 
-def _run_planned(trial: Planned, number: int, channel: Channel) -> TrialEnd:
+def _run_planned(trial: PlannedTrial, number: int, channel: Channel) -> TrialEnd:
     if not channel.folder.is_dir():
         return TrialEnd(trial.seed, f"{channel.folder}: not seen on {socket.gethostname()}; {SHARED_FOLDER_NEEDED}")
     before = channel.attempts(number)
@@ -509,7 +509,7 @@ def _run_planned(trial: Planned, number: int, channel: Channel) -> TrialEnd:
 SHARED_FOLDER_NEEDED = "workers on other machines need the output folder on a file system that all of them share"
 
 
-def died(trial: Planned, number: int, channel: Channel, reason: str = "") -> TrialEnd:
+def died(trial: PlannedTrial, number: int, channel: Channel, reason: str = "") -> TrialEnd:
     """The end of a trial whose processes died, as often as it is tried, or were lost for another reason."""
     if trial.is_done():
         return TrialEnd(trial.seed)
@@ -560,7 +560,7 @@ class LocalWorkers:
         """See :class:`Workers`."""
         return ParentProcess(os.getpid())
 
-    def ends(self, trials: Sequence[Planned], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[PlannedTrial], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
         """See :class:`Workers`."""
         from joblib import Parallel, delayed
 
@@ -621,7 +621,7 @@ class _OneProcess:
         """Have the process started now, not with its first trial."""
         self._submit(os.getpid)
 
-    def run(self, trial: Planned, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+    def run(self, trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
         """Run a trial, again if the process dies; see :func:`run_planned`."""
         from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 

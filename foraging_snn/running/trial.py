@@ -26,7 +26,7 @@ from foraging_snn.running.existing import (
     is_complete_file,
     is_torn,
     phases_of,
-    unsupervised_identity,
+    unsupervised,
     what_differs,
 )
 from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of
@@ -207,10 +207,10 @@ def run_unsupervised(
         The file for which it is; with `keeping`, others are kept from making it at the same time. All else as for
         :func:`run_trial`.
     """
-    listener, identity = progress or Listener(), unsupervised_identity(parameters, seed, engine.name)
-    with _ledger_of(identity.origin, [path] if path else [], keeping, listener) as ledger:
-        listener.experiment(identity.experiments[0])
-        return Fold(engine, ledger, listener, keeping.minutes * 60.0 if keeping else None).after(identity.experiments[0].steps)
+    listener, alone = progress or Listener(), unsupervised(parameters)
+    with _ledger_of(Origin(parameters, seed, engine.name), [path] if path else [], keeping, listener) as ledger:
+        listener.experiment(alone)
+        return Fold(engine, ledger, listener, keeping.minutes * 60.0 if keeping else None).after(alone.steps)
 
 
 @contextmanager

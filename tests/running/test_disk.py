@@ -197,7 +197,7 @@ def test_what_is_in_the_ledger_and_what_is_complete_needs_no_room(tmp_path, free
     trial, other = planned(tmp_path, parameters, "task1", [1, 2])
     whole = megabytes_needed(tmp_path, [trial])
     with PretendEngine(parameters) as engine:
-        options = {"engine": engine, "command_line": "", "keeping": trial.keeping}
+        options = {"engine": engine, "command_line": "", "keeping": trial.plan.keeping}
         run_trial(trial.identity.experiments[0], parameters, seed=1, trial=0, path=trial.paths[0], **options)
     check_space(tmp_path, [trial])
     assert megabytes_needed(tmp_path, [trial, other]) == whole

@@ -254,7 +254,7 @@ def test_trials_that_are_complete_are_not_run_again(pretended, tmp_path):
     listener = StopsIn()
     trials.run(tmp_path / "done", listener)
     assert trials.engine.runs == []
-    assert listener.epochs_found == trials.planned(whole).epochs
+    assert listener.epochs_found == trials.planned(whole).plan.epochs
     for path, expected in zip(trials.paths(tmp_path / "done"), trials.paths(whole), strict=True):
         assert path.read_bytes() == expected.read_bytes()
 
@@ -294,7 +294,7 @@ def test_all_files_are_assembled_from_the_ledger_without_an_epoch_being_run(pret
     listener = StopsIn()
     trials.run(tmp_path / "done", listener)
     assert trials.engine.runs == []
-    assert listener.epochs_found == trials.planned(whole).epochs
+    assert listener.epochs_found == trials.planned(whole).plan.epochs
     assert_same(trials, tmp_path / "done", whole)
 
 

@@ -1,11 +1,10 @@
 """Start states: made, in one go or in several; found; and those that trials cannot start from."""
 
-from dataclasses import replace
-
 import pytest
 from pretend_engine import PretendEngine
 
 from foraging_snn.commands.running import prepared
+from foraging_snn.files import states
 from foraging_snn.files.states import StateError, load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import experiments
@@ -13,7 +12,7 @@ from foraging_snn.running import plan as planning
 from foraging_snn.running import starting
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.existing import ResumeError
-from foraging_snn.running.plan import Plan, PlannedState
+from foraging_snn.running.plan import Plan, planned_state
 from foraging_snn.running.starting import load_start, packaged_states
 from foraging_snn.running.trial import Listener, Pace, Stopped, run_trial, run_unsupervised
 
@@ -55,7 +54,11 @@ def pretend(monkeypatch):
 
 @pytest.fixture
 def plan(tmp_path):
-    return PlannedState(tmp_path / "made" / "start.h5", TINY, 11, "pretend", "a test", ALWAYS)
+    return planned(tmp_path / "made" / "start.h5")
+
+
+def planned(path, parameters=TINY, engine="pretend"):
+    return planned_state(path, parameters, 11, engine, "a test", minutes=ALWAYS)
 
 
 @pytest.fixture
@@ -69,8 +72,8 @@ def start(tmp_path):
 def make(plan, listener=None, resume=False):
     """As the command does; whether there was something to do."""
     with prepared([plan], plan.path.parent, 1, resume) as to_do:
-        for planned in to_do:
-            planned.run(listener or Listener())
+        for trial in to_do:
+            trial.run(listener or Listener())
     return bool(to_do)
 
 
@@ -89,7 +92,7 @@ def names_in(folder):
 
 
 def test_a_start_state_gone_on_with_is_the_one_made_in_one_go(plan, tmp_path):
-    whole = replace(plan, path=tmp_path / "whole.h5")
+    whole = planned(tmp_path / "whole.h5")
     make(whole)
     with pytest.raises(Stopped):
         make(plan, StopsAt(130))
@@ -109,7 +112,7 @@ def test_a_trial_in_the_same_folder_begins_with_what_was_computed_for_the_start_
     trial = Plan((experiments(TINY)["task1"],), TINY, plan.path.parent, range(11, 12), "pretend", "a test").trials()[0]
     listener = StopsAt(10_000)
     trial.run(listener)
-    assert listener.epochs_found == plan.epochs == 400
+    assert listener.epochs_found == plan.plan.epochs == 400
 
 
 def test_a_start_state_that_was_made_is_not_made_anew(plan):
@@ -124,9 +127,9 @@ def test_a_start_state_that_was_made_is_not_made_anew(plan):
 def test_a_start_state_is_not_gone_on_with_for_other_parameters(plan):
     make(plan)
     with pytest.raises(ResumeError, match=r"\(there, now\): reward\.asleep: 0\.5, 0\.25$"):
-        make(replace(plan, parameters=TINY.with_changes({"reward.asleep": 0.25})), resume=True)
+        make(planned(plan.path, TINY.with_changes({"reward.asleep": 0.25})), resume=True)
     with pytest.raises(ResumeError, match="engine pretend, seed 11, .* engine event, seed 11$"):
-        make(replace(plan, engine="event"), resume=True)
+        make(planned(plan.path, engine="event"), resume=True)
 
 
 def test_a_file_that_is_no_state_is_not_replaced(plan):
@@ -154,7 +157,7 @@ def test_a_damaged_segment_of_a_start_state_is_said_and_computed_anew(plan):
 def test_a_start_state_is_found_by_file_and_by_name_in_the_package(start, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "start.h5").rename(tmp_path / "data" / "packaged.h5")
-    monkeypatch.setattr(starting.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(states.resources, "files", lambda package: tmp_path)
     assert list(packaged_states()) == ["packaged"]
     for name in ("packaged", "packaged.h5", str(tmp_path / "data" / "packaged.h5")):
         assert load_start(name, TINY).sha256 == start.sha256
