@@ -1,6 +1,17 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import ABILITIES, AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
+from .engine import (
+    ABILITIES,
+    AEON_COUNTS,
+    RESULTS_VERSION,
+    Engine,
+    EngineError,
+    EpochRecords,
+    FullRecorder,
+    PhaseRecord,
+    Recorder,
+    performance,
+)
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase, all_activities
@@ -15,6 +26,7 @@ __all__ = [
     "MAX_SEED",
     "N_OUTPUT",
     "PRESETS",
+    "RESULTS_VERSION",
     "Activity",
     "Block",
     "Engine",

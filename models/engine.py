@@ -11,6 +11,8 @@ from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import Field, array, number, record
 from foraging_snn.models.state import NetworkState, begin_phase, misfit
 
+RESULTS_VERSION = 1  # raised when the same parameters, seed and engine give other results than before, if only in one bit
+
 
 class EngineError(RuntimeError):
     """An engine cannot be built or run; the message is one line and says what to do."""

@@ -21,7 +21,8 @@ from foraging_snn.environments import PARTICLE_NAMES, ParticleType
 from foraging_snn.environments.rendering import SQUARE_COLOURS
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import RecordedPhase, Trial
-from foraging_snn.running.trial import RunError, prepare_output
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import prepare_output
 
 MOST_SCENES = 3
 LINE_SECONDS = 10.0  # between two plain lines where there is no terminal for a bar

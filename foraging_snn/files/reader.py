@@ -1,6 +1,5 @@
 """The file of a trial, read as labelled arrays. What lies where in it says layout.py."""
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ from foraging_snn.files.layout import (
     keeps_positions,
     phase_path,
     position_windows,
-    recorded_tables,
     spike_windows,
 )
 from foraging_snn.files.provenance import version_and_commit
@@ -51,7 +49,6 @@ from foraging_snn.models import (
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
-PIECE_BYTES = 8 * 1024**2  # of a table that is read in pieces
 
 
 class AnalysisError(ValueError):
@@ -515,34 +512,6 @@ class Trial:
         with self._opened() as file:
             datasets, part = self._rows(file, name, phase_index)
             return {column: datasets[column][part] for column in columns or datasets}
-
-    def pieces(self, name: str, phase_index: int) -> Iterator[dict[str, np.ndarray]]:
-        """All columns of a table of :data:`TABLES` for a phase, in pieces of a few megabytes."""
-        with self._opened() as file:
-            datasets, part = self._rows(file, name, phase_index)
-            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in datasets.values())
-            rows = max(1, PIECE_BYTES // row_bytes)
-            for start in range(part.start, part.stop, rows):
-                yield {column: dataset[start : min(start + rows, part.stop)] for column, dataset in datasets.items()}
-
-    def is_whole(self) -> bool:
-        """Everything in it can be read, and no writing was cut off.
-
-        Raises
-        ------
-        RecordingError
-            Something cannot be read.
-        """
-        self.wiring()
-        with self._opened() as file:
-            for name in recorded_tables(self.parameters):
-                columns = [file[f"{name}/{column}"] for column in TABLES[name]]
-                if len({len(column) for column in columns}) > 1:
-                    return False
-                for column in columns:
-                    for piece in column.iter_chunks() if len(column) else ():
-                        column[piece]
-        return True
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""

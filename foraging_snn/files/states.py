@@ -14,15 +14,14 @@ import numpy as np
 from foraging_snn.files.axes import COMPRESSION, describe
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
-    PART,
     damage_reported,
     open_for_reading,
     read_number,
     read_text,
     reason,
     write_format,
-    write_synchronised,
     write_texts,
+    write_whole_file,
 )
 from foraging_snn.files.provenance import provenance
 from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, check_state
@@ -106,50 +105,21 @@ def save_state(
         check_state(state, parameters)
     except ValueError as error:
         raise StateError(f"{path}: not written: {error}") from None
-    image = state_image(state, parameters, provenance("", command_line), note)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    image = _state_image(state, parameters, provenance("", command_line), note)
     try:
-        write_synchronised(scratch, image)
-        _put_in_place(scratch, path, overwrite)
+        write_whole_file(path, image, overwrite)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
         raise StateError(f"{path}: cannot be written: {reason(error)}") from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _exists(path: Path) -> StateError:
     return StateError(f"{path}: exists already and is not overwritten")
 
 
-def _put_in_place(scratch: Path, path: Path, overwrite: bool) -> None:
-    if overwrite:
-        scratch.replace(path)
-        return
-    try:
-        path.hardlink_to(scratch)  # unlike a renaming, refuses to take the place of a file that has appeared meanwhile
-    except FileExistsError:
-        raise
-    except OSError:  # a disk without hard links
-        if os.path.lexists(path):
-            raise FileExistsError from None
-        scratch.rename(path)
-
-
-def state_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
-    """The bytes of the file of a state. It is made in memory, so that HDF5 never meets a full disk.
-
-    Parameters
-    ----------
-    state : NetworkState
-    parameters : Parameters
-        With which it came about.
-    origin : dict of str to str
-        Provenance.
-    note : str
-        What it is, in words.
-    """
+def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
+    """The bytes of the file of a state. It is made in memory, so that HDF5 never meets a full disk."""
     toml = parameters.to_toml()
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBRARY_VERSIONS) as file:

@@ -23,6 +23,7 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state
 from foraging_snn.models import Parameters, preset
+from foraging_snn.running.locks import FOLDER
 
 SHORT = ["--engine", "brian2", "--preset", "tiny", "--set", "phases.scale=0.25"]  # one aeon per phase
 PROGRAM = [sys.executable, "-m", "foraging_snn"]
@@ -82,7 +83,8 @@ def start_file(tmp_path_factory):
 
 
 def files_in(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """But for the ledger."""
+    return sorted(path.name for path in folder.iterdir() if path.name != FOLDER)
 
 
 # ------------------------------------------------------------------------------------------------ looking things up
@@ -224,7 +226,7 @@ def test_output_cut_short_by_its_reader_ends_quietly():
 def test_run_writes_one_complete_file_per_trial(results):
     folder, out = results
     assert files_in(folder) == ["sequential_seed0005.h5", "sequential_seed0006.h5"]
-    trials = [Trial(path) for path in sorted(folder.iterdir())]
+    trials = [Trial(path) for path in sorted(folder.glob("*.h5"))]
     assert [(trial.seed, trial.trial, trial.complete) for trial in trials] == [(5, 0, True), (6, 1, True)]
     assert trials[0].parameters == preset("tiny").with_changes({"phases.scale": 0.25})
     command = trials[0].provenance["command_line"]
@@ -232,7 +234,7 @@ def test_run_writes_one_complete_file_per_trial(results):
         command
         == f"foraging-snn run sequential --engine brian2 --preset tiny --set phases.scale=0.25 --trials 2 --seed 5 --out {folder}"
     )
-    assert out.splitlines()[-2:] == [str(path) for path in sorted(folder.iterdir())]
+    assert out.splitlines()[-2:] == [str(path) for path in sorted(folder.glob("*.h5"))]
 
 
 def test_run_says_what_is_shortened_before_it_begins(results):
@@ -246,7 +248,7 @@ def test_run_says_what_is_shortened_before_it_begins(results):
 
 def test_output_to_a_file_has_no_control_characters(results):
     assert all(line.isprintable() for line in results[1].splitlines())
-    assert "trial 2/2  test T2  700/700 epochs" in results[1]
+    assert "2/2 experiments, 2/2 trials  1400/1400 epochs" in results[1]
 
 
 def test_table_shows_what_run_showed_at_its_end(results, done):
@@ -258,7 +260,7 @@ def test_table_shows_what_run_showed_at_its_end(results, done):
     assert [row[:2] for row in rows] == [["T1", "Task 1"], ["T1", "Task 2"], ["T2", "Task 1"], ["T2", "Task 2"]]
     assert [row[4].rstrip(" ↑↓") for row in rows[2:]] == ["0.52 ± 0.02", "0.69 ± 0.03"]
     assert all(row[-1] == "2" for row in rows)
-    first, second = (Trial(path).test_results()[0].performance for path in sorted(folder.iterdir()))
+    first, second = (Trial(path).test_results()[0].performance for path in sorted(folder.glob("*.h5")))
     mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
     assert rows[0][2:4] == [f"{mean:.3f} ± {sd:.3f}", f"{min(first, second):.3f} to {max(first, second):.3f}"]
     assert "  preset tiny\n" in table
@@ -343,7 +345,7 @@ def test_starting_from_a_state_is_said_and_recorded(start_file, done, tmp_path):
 
 def test_a_start_state_of_the_package_is_known_by_its_name(done, tmp_path):
     done("run", "task1", *SHORT, "--out", tmp_path, "--start-from", "after-unsupervised")
-    trial = Trial(tmp_path / "task1_seed0000.h5")
+    trial = Trial(tmp_path / "task1_seed0001.h5")
     assert trial.phases[0].name == "T1"
     assert trial.phases[0].first_epoch > 0
     assert "unsupervised" in trial.started_from_provenance["command_line"]
@@ -474,7 +476,7 @@ def interrupted(command, has_begun, by=signal.SIGINT):
 
 @pytest.mark.parametrize("engine", ["brian2", "event"])
 def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
-    path = tmp_path / "task1_seed0000.h5"
+    path = tmp_path / "task1_seed0001.h5"
 
     def is_in_its_first_phase():
         try:
@@ -498,7 +500,7 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
 def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path, done, capfd):
     command = ["run", "task1", *SHORT[:2], "--preset", "tiny", "--out"]
     done(*command, tmp_path / "whole")
-    path, whole = (tmp_path / folder / "task1_seed0000.h5" for folder in ("cut", "whole"))
+    path, whole = (tmp_path / folder / "task1_seed0001.h5" for folder in ("cut", "whole"))
     cut = [*command, str(tmp_path / "cut")]
 
     assert main([*cut, "--max-hours", "1e-9"]) == 3
@@ -521,8 +523,8 @@ def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path,
         assert err.startswith("foraging-snn: terminated; ")
     done(*cut, "--resume")
     assert differences(path, whole) == ["provenance@command_line"]  # they lie in two folders
-    assert files_in(tmp_path / "cut") == ["task1_seed0000.h5"]
-    assert "trial 1/1  complete already" in done(*cut, "--resume")
+    assert files_in(tmp_path / "cut") == ["task1_seed0001.h5"]
+    assert "complete already" in done(*cut, "--resume")
 
 
 def test_resuming_with_other_parameters_names_what_differs(tmp_path, capfd):
@@ -530,14 +532,14 @@ def test_resuming_with_other_parameters_names_what_differs(tmp_path, capfd):
     assert main([*command, "--max-hours", "1e-9"]) == 3
     capfd.readouterr()
     assert main([*command, "--resume", "--set", "reward.asleep=0.25", "--set", "recording.windows=2"]) == 2
-    lines = [f"foraging-snn: {tmp_path}/task1_seed0000.h5: run differently (there, now): "] * 2
+    lines = [f"foraging-snn: {tmp_path}/task1_seed0001.h5: run differently (there, now): "] * 2
     assert capfd.readouterr().err.splitlines() == [
         f"{lines[0]}reward.asleep: 0.5, 0.25",
         f"{lines[1]}recording.windows: 1, 2",
     ]
     assert main(command) == 2
     assert capfd.readouterr().err == (
-        f"foraging-snn: {tmp_path}/task1_seed0000.h5: exists already and is not overwritten; its trial has a checkpoint: "
+        f"foraging-snn: {tmp_path}/task1_seed0001.h5: exists already and is not overwritten; it is incomplete: "
         "go on with it with --resume\n"
     )
 
@@ -554,14 +556,12 @@ def test_a_start_state_cut_off_by_ctrl_c_goes_on_to_the_same_state(tmp_path, don
     (tmp_path / "whole").mkdir()
     length = ["unsupervised", "--preset", "tiny", "--set", "phases.unsupervised_aeons=600"]
     command = [*length, "--checkpoint-minutes", "0.001", "--out", str(tmp_path / "cut" / "state.h5")]
-    checkpoints = tmp_path / "cut" / "checkpoints"
-    code, err = interrupted([*PROGRAM, *command], lambda: any(checkpoints.glob("*/0*/checkpoint.h5")))
+    ledger = tmp_path / "cut" / FOLDER
+    code, err = interrupted([*PROGRAM, *command], lambda: any(ledger.glob("*/*.h5")))
     assert code == 130
     way_on = shlex.join(["foraging-snn", *command, "--resume"])
     assert err == f"foraging-snn: interrupted; {tmp_path}/cut/state.h5 was not written; go on with: {way_on}\n"
-    assert main(command) == 2
-    assert "seed 0 has been begun and is not overwritten" in capfd.readouterr().err
-    done(*command, "--resume")
+    assert "epochs were computed before" in done(*command, "--resume")
     done(*length, "--out", tmp_path / "whole" / "state.h5")
     whole, cut = (load_state(tmp_path / folder / "state.h5") for folder in ("whole", "cut"))
     assert (cut.state.epoch, cut.sha256) == (60_000, whole.sha256)
@@ -585,9 +585,9 @@ def test_a_disk_that_fills_up(tmp_path):
     command = [*PROGRAM, "run", "task1", *SHORT[:4], "--set", "recording.snapshots_per_phase=400", "--out", str(tmp_path)]
     limit = 3_000_000  # bytes; more than the engine hands to and fro
     process = in_a_process(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    path = tmp_path / "task1_seed0000.h5"
+    path = tmp_path / "task1_seed0001.h5"
     assert process.returncode == 2
-    assert process.stderr.startswith(f"foraging-snn: {path}: cannot be written: ")
+    assert ": cannot be written: File too large; " in process.stderr
     assert process.stderr.endswith(f"; {path} is readable up to here and marked incomplete\n")
     assert process.stderr.count("\n") == 1
     assert not Trial(path).complete
