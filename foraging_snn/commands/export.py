@@ -14,7 +14,7 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import PRESETS, Parameters, preset
 from foraging_snn.protocols import experiments
-from foraging_snn.running.trial import phases_to_run
+from foraging_snn.running.existing import phases_to_run
 
 
 def as_json(content: dict[str, Any]) -> str:

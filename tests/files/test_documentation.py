@@ -29,7 +29,7 @@ def folder(request, tmp_path, monkeypatch):
         save_state(tmp_path / "state.h5", initial_state(SMALL, 0), SMALL)
         start = load_state(tmp_path / "state.h5")
     (tmp_path / "results").mkdir()
-    write_trials(tmp_path / "results", ["sleep"], [0], start=start)
+    write_trials(tmp_path / "results", ["sleep"], [1], start=start)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -41,7 +41,7 @@ def test_there_are_the_examples():
 def test_the_example_with_the_package(folder, capsys):
     names = {}
     exec(EXAMPLES["python"][0], names)
-    assert capsys.readouterr().out.startswith("T1 Task 1 0.0\n")
+    assert capsys.readouterr().out.startswith("T1 Task 1 0.1\n")
     assert names["curve"].aeon.tolist() == [3.5]  # 8 aeons of T1, whatever its number; a test has 4
     assert names["images"].shape == (1, 20, 7, 7)
 
@@ -49,10 +49,10 @@ def test_the_example_with_the_package(folder, capsys):
 def test_the_example_with_h5py(folder):
     names = {}
     exec(EXAMPLES["python"][1], names)
-    trial = Trial(folder / "results" / "sleep_seed0000.h5")
+    trial = Trial(folder / "results" / "sleep_seed0001.h5")
     assert names["label"] == trial.label
     assert names["in_training"].sum() == len(trial.counts("T1").eaten) == 8
-    assert names["performance"] == 0.0
+    assert names["performance"] == 0.1
 
 
 def test_the_example_with_xarray(folder):
@@ -60,7 +60,7 @@ def test_the_example_with_xarray(folder):
     pytest.importorskip("h5netcdf", reason="needs h5netcdf")
     names = {}
     exec(EXAMPLES["python"][2], names)
-    trial = Trial(folder / "results" / "sleep_seed0000.h5")
+    trial = Trial(folder / "results" / "sleep_seed0001.h5")
     snapshots = trial.hidden_output_snapshots()
     assert dict(names["aeons"].sizes) == {"aeon_row": sum(len(trial.counts(k).eaten) for k in range(len(trial.phases))), "type": 4}
     assert names["eaten"].dims == ("type",)
@@ -78,4 +78,4 @@ def test_the_example_in_octave(folder):
     if octave("pkg load hdf5oct").returncode:
         pytest.skip("needs the package hdf5oct of GNU Octave")
     said = octave(f"pkg load hdf5oct\n{EXAMPLES['matlab'][0]}\nprintf('%s|%d|%g|%d,%d', label, sum(T1), performance, size(last))")
-    assert said.stdout == "T1 -> I(S,T2)|8|0|20,8", said.stderr
+    assert said.stdout == "T1 -> I(S,T2)|8|0.1|20,8", said.stderr

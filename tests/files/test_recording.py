@@ -897,9 +897,14 @@ def test_a_warning_is_no_damage_where_warnings_are_errors(path, monkeypatch):
 
 
 def test_a_whole_file_is_read_where_warnings_are_errors(path):
-    code = "import sys; from foraging_snn.files.reader import Trial; print(Trial(sys.argv[1]).is_whole())"
+    code = """
+import sys
+from foraging_snn.files.reader import Trial
+trial = Trial(sys.argv[1])
+print(len(trial.wiring().input_index), len(trial.hidden_output_snapshots().strength), len(trial.spikes("T1").step) > 0)
+"""
     done = subprocess.run([sys.executable, "-W", "error", "-c", code, str(path)], capture_output=True, text=True)
-    assert done.stdout == "True\n", done.stderr
+    assert done.stdout == "180 5 True\n", done.stderr
 
 
 @pytest.fixture(scope="module")
