@@ -68,7 +68,7 @@ class Brian2Compiled(Engine):
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
-        self._phase: Phase | None = None
+        self._phase: Phase  # with the state, from _load
         self._epoch = self._phase_epoch = 0
 
     def worker_kilobytes(self) -> int:
