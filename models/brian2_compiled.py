@@ -23,6 +23,7 @@ from foraging_snn.models.engine import Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.rows import rows_of
+from foraging_snn.models.schema import axis_sizes, schema_of
 from foraging_snn.models.state import NetworkState, removal_order
 
 SOURCES = (
@@ -31,17 +32,8 @@ SOURCES = (
     *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")),
     "cpp/worker.cpp",
 )
-RECORD_TYPES = {
-    "move": np.int8,
-    "eaten": np.int8,
-    "outcome": np.int8,
-    "x": np.int16,
-    "y": np.int16,
-    "hidden_spikes": np.int32,
-    "output_spikes": np.int32,
-    "spike_step": np.int64,
-    "spike_cell": np.int32,
-}
+RECORD_TYPES = {name: what.kind for name, what in schema_of(EpochRecords).items() if what.is_array and name != "awake"}
+SINGLE = {int: np.int64, bool: np.int8}  # how single numbers of a state are exchanged
 
 
 class Brian2Compiled(Engine):
@@ -76,7 +68,6 @@ class Brian2Compiled(Engine):
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
-        self._template: NetworkState | None = None  # for the shapes and types of a state
         self._phase: Phase | None = None
         self._epoch = self._phase_epoch = 0
 
@@ -116,7 +107,6 @@ class Brian2Compiled(Engine):
     def _load(self, state: NetworkState, phase: Phase) -> None:
         if self._worker.stdin.closed:
             raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
-        self._template = state
         self._phase, self._epoch, self._phase_epoch = phase, state.epoch, state.phase_epoch
         order = removal_order(state.seed, self.parameters.n_hidden).astype(np.int32)
         _write(self._file, [*state.items(), ("removal_order", order)])
@@ -136,13 +126,10 @@ class Brian2Compiled(Engine):
     def _state(self) -> NetworkState:
         self._command("save", self._file)
         arrays = _read(self._file)
-        values = {}
-        for name, old in self._template.items():
-            if isinstance(old, np.ndarray):
-                array = np.frombuffer(arrays[name], old.dtype)
-                values[name] = array.reshape(-1, *old.shape[1:]).copy()
-            else:
-                values[name] = type(old)(np.frombuffer(arrays[name], np.int8 if isinstance(old, bool) else np.int64)[0])
+        values, sizes = {}, axis_sizes(self.parameters)
+        for name, what in schema_of(NetworkState).items():
+            data = np.frombuffer(arrays[name], what.kind if what.is_array else SINGLE[what.kind])
+            values[name] = data.reshape(-1, *what.shape(sizes)[1:]).copy() if what.is_array else what.kind(data[0])
         return NetworkState(**values)
 
 
@@ -151,7 +138,7 @@ def _write(path: str, values: Iterable[tuple[str, object]]) -> None:
     with open(path, "wb") as file:
         for name, value in values:
             if not isinstance(value, np.ndarray):
-                value = np.array(value, np.int8 if isinstance(value, bool) else np.int64)
+                value = np.array(value, SINGLE[type(value)])
             file.write(name.encode().ljust(32, b"\0"))
             file.write(np.int64(value.nbytes).tobytes())
             file.write(value.tobytes())
@@ -170,10 +157,18 @@ def _read(path: str) -> dict[str, memoryview]:
 
 def compiled_program(parameters: Parameters, flags: str = "strict") -> Path:
     """Folder with the compiled program for these parameters; compiled now if the cache does not hold it."""
-    from foraging_snn.models.brian2_build import FLAGS, constants_header
+    from foraging_snn.models.brian2_build import FLAGS, constants_header, state_header
 
     compiler = _compiler()
-    parts = [constants_header(parameters), version("brian2"), version("numpy"), compiler, " ".join(FLAGS[flags]), _processor()]
+    parts = [
+        constants_header(parameters),
+        state_header(parameters),
+        version("brian2"),
+        version("numpy"),
+        compiler,
+        " ".join(FLAGS[flags]),
+        _processor(),
+    ]
     parts += [(Path(__file__).parent / source).read_text() for source in SOURCES]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
     directory = cache_directory() / "brian2" / key

@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EINVAL, ENOSPC, ENOSYS, ENOTSUP
@@ -216,11 +217,20 @@ class GrowingFile:
 def damage_reported(path: Path, error: type[Exception]) -> Iterator[None]:
     """Turn whatever a damaged file leads to into one line that names the file."""
     try:
-        yield
+        with _warnings_not_raised():
+            yield
     except error:
         raise
     except DAMAGE as damage:
         raise error(f"{path}: damaged or truncated: {reason(damage)}") from None
+
+
+@contextmanager
+def _warnings_not_raised() -> Iterator[None]:
+    """Where warnings are errors (PYTHONWARNINGS=error), show them meanwhile: what a library warns of is no damage of a file."""
+    with warnings.catch_warnings():
+        warnings.filters[:] = [("default" if action == "error" else action, *which) for action, *which in warnings.filters]
+        yield
 
 
 def open_for_reading(path: Path, name: str, version: int, error: type[Exception]) -> h5py.File:
@@ -241,8 +251,7 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
             pass
         if not h5py.is_hdf5(path):
             raise error(f"{path}: not an HDF5 file")
-        # without locking: also a file that a run is writing, and one on a read-only disk, can be looked at
-        file = h5py.File(path, "r", locking=False)
+        file = _opened_unlocked(path)
     except OSError as problem:
         truncated = "truncated or damaged" if problem.errno is None else "cannot be read"
         raise error(f"{path}: {truncated}: {reason(problem)}") from None
@@ -254,6 +263,16 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
         file.close()
         raise
     return file
+
+
+def _opened_unlocked(path: Path) -> h5py.File:
+    """Without locking: also a file that a run is writing, and one on a read-only disk, can be looked at."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as problem:
+        if "locking flag" not in str(problem):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with locking; HDF5 opens it only in the same way
 
 
 def check_contents(file: h5py.File) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from foraging_snn.files.axes import COMPRESSION, describe
 from foraging_snn.files.hdf5 import GrowingFile, damage_reported, write_format, write_text, write_texts
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
@@ -26,10 +27,8 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     TABLES,
     WIRING,
-    Column,
     RecordingError,
     activity_legend,
-    axis_sizes,
     numbered_activities,
     phase_path,
     position_windows,
@@ -42,10 +41,10 @@ from foraging_snn.files.reader import RecordedPhase, Trial, read_phase, texts, v
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import AEON_COUNTS, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, Recorder
 from foraging_snn.models.engine import AeonCounter
+from foraging_snn.models.schema import Field, axis_sizes
 from foraging_snn.protocols import Experiment
 
 CHUNK_BYTES = 16 * 1024  # of an uncompressed chunk; larger rows have a chunk of their own
-COMPRESSION = {"compression": "gzip", "shuffle": True}
 FLUSH_SECONDS = 10.0  # what a killed process loses at most
 FLUSH_BYTES = 8 * 1024**2
 
@@ -350,15 +349,11 @@ class TrialWriter:
 
     def _write_fixed(self, group_name: str, values: dict[str, np.ndarray]) -> None:
         columns = FIXED[WIRING if group_name == WIRING else PHASES]
-        arrays = {field: np.asarray(value, columns[field].kind) for field, value in values.items()}
+        arrays = {field: np.asarray(value, columns[field].stored) for field, value in values.items()}
         with self._disk.writing(sum(array.nbytes for array in arrays.values())):
             group = self._file.require_group(group_name)
             for field, array in arrays.items():
-                _describe(group.create_dataset(field, data=array, **COMPRESSION), columns[field])
-
-
-def _describe(dataset: h5py.Dataset, column: Column) -> None:
-    write_texts(dataset.attrs, {"unit": column.unit, "meaning": column.meaning})
+                describe(group.create_dataset(field, data=array, **COMPRESSION), columns[field])
 
 
 class _Table:
@@ -415,11 +410,11 @@ def _existing_table(file: h5py.File, name: str) -> _Table:
     return _Table({column: file[f"{name}/{column}"] for column in TABLES[name]})
 
 
-def _growing(group: h5py.Group, name: str, column: Column, parameters: Parameters) -> h5py.Dataset:
-    shape = tuple(axis_sizes(parameters)[axis] for axis in column.axes)
-    rows = max(1, CHUNK_BYTES // (math.prod(shape) * np.dtype(column.kind).itemsize))
-    dataset = group.create_dataset(name, (0, *shape), column.kind, maxshape=(None, *shape), chunks=(rows, *shape), **COMPRESSION)
-    _describe(dataset, column)
+def _growing(group: h5py.Group, name: str, column: Field, parameters: Parameters) -> h5py.Dataset:
+    _, *shape = column.shape(axis_sizes(parameters))
+    rows = max(1, CHUNK_BYTES // (math.prod(shape) * column.stored.itemsize))
+    dataset = group.create_dataset(name, (0, *shape), column.stored, maxshape=(None, *shape), chunks=(rows, *shape), **COMPRESSION)
+    describe(dataset, column)
     return dataset
 
 

@@ -6,8 +6,6 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from foraging_snn.files.layout import (
     AEONS,
     FIXED,
@@ -18,13 +16,12 @@ from foraging_snn.files.layout import (
     SPIKES,
     TABLES,
     WIRING,
-    Column,
-    axis_sizes,
     position_windows,
     snapshot_epochs,
     spike_windows,
 )
 from foraging_snn.models import N_OUTPUT, Parameters, Phase
+from foraging_snn.models.schema import Field, axis_sizes
 from foraging_snn.running.trial import RunError
 
 # Share of a table that is left after compression, twice what it is in trials of the paper: small whole numbers, many alike.
@@ -84,8 +81,8 @@ def _all_windows(windows, parameters: Parameters, phases: list[Phase]) -> list[r
     return [window for phase in phases for window in windows(parameters, phase.epochs)]
 
 
-def _row_bytes(columns: Mapping[str, Column], sizes: Mapping[str, int]) -> int:
-    return sum(math.prod(sizes[axis] for axis in column.axes) * np.dtype(column.kind).itemsize for column in columns.values())
+def _row_bytes(columns: Mapping[str, Field], sizes: Mapping[str, int]) -> int:
+    return sum(column.n_bytes(sizes, free=1) for column in columns.values())
 
 
 def trial_bytes(parameters: Parameters, phases: Iterable[Phase]) -> int:

@@ -6,6 +6,7 @@ import h5py
 import pytest
 from pretend_engine import PretendEngine
 
+from foraging_snn.analysis.catalogue import published
 from foraging_snn.analysis.collection import CollectionError
 from foraging_snn.analysis.comparisons import QUESTIONS
 from foraging_snn.analysis.results import TestRow, results
@@ -58,7 +59,7 @@ def test_published_values_belong_to_the_tests_after_the_last_phase(trial):
 
 
 def test_an_experiment_without_numbers_in_the_paper_has_none_in_the_table(trial):
-    assert trial("task1-sleep").published is None
+    assert published(trial("task1-sleep")) is None
     assert [row.published for row in results([trial("task1-sleep")]).rows] == [None] * 4
 
 

@@ -1,10 +1,10 @@
 """The file of a trial: what a run told comes back, what interrupts it leaves a readable file, no damage goes unnoticed."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
+import warnings
 from datetime import UTC, datetime, timedelta
 from errno import ENOTSUP
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trial_contents import ADDRESSES, axes
 
 from foraging_snn.environments import TASKS, Outcome, Task
 from foraging_snn.files import layout, reader
@@ -428,7 +429,7 @@ def contents(group):
 
 
 def attributes(item):
-    return {name: np.asarray(value).tolist() for name, value in item.attrs.items()}
+    return {name: np.asarray(item.attrs[name]).tolist() for name in item.attrs.keys() - ADDRESSES}
 
 
 @pytest.mark.parametrize("flush_bytes", [2000, writer_module.FLUSH_BYTES])
@@ -461,6 +462,34 @@ def test_only_complete_phases_of_the_same_trial_are_copied(path, tmp_path):
     with writer(tmp_path / "broken.h5") as trial_writer:
         MadeUpEngine(EVERYTHING).run(state, T1, epochs=50, recorder=trial_writer.begin_phase(T1, state))
     refused(tmp_path / "broken.h5", 1, "1 complete phases are wanted")
+
+
+def test_phases_are_found_by_name(tmp_path):
+    phases = (T1, Phase("test T1", (TEST_1,), 100), Phase("T2", (TRAIN_2,), 150), Phase("test T1", (TEST_1,), 100))
+    write(tmp_path / "trial.h5", phases, EVERYTHING.with_changes({"recording.windows": 2}))
+    trial = Trial(tmp_path / "trial.h5")
+    assert [trial.phase(name).index for name in ("T1", "test T1", "T2")] == [0, 1, 2]  # of two of a name, the first
+    assert [trial.phase(number).name for number in range(4)] == ["T1", "test T1", "T2", "test T1"]
+    for read in (trial.counts, trial.positions, trial.spikes, trial.training_spikes, trial.performance_curve):
+        for by_name, by_number in zip(vars(read("T2")).values(), vars(read(2)).values(), strict=True):
+            np.testing.assert_equal(by_name, by_number)
+    assert trial.windows("T2") == trial.windows(2) == [range(0, 30), range(120, 150)]
+    assert trial.position_windows("T2") == [range(150)]
+    with pytest.raises(RecordingError, match=r"trial\.h5: no phase 'T3'; its phases are T1, test T1, T2$"):
+        trial.performance_curve("T3")
+
+
+def test_a_trial_and_what_is_read_from_it_are_shown_in_one_line(path, tmp_path):
+    trial = Trial(path)
+    assert repr(trial) == f"<Trial made-up, seed 3, complete, phases: unsupervised, T1; {path}>"
+    assert repr(trial.hidden_output_snapshots()) == (
+        "Snapshots(strength: (5, 20, 8) float32, epoch: (5,) int64, phase: (5,) int32)"
+    )
+    assert repr(trial.counts("T1")).startswith("PhaseRecord(first_aeon: 0, counts: {epochs: (3,) int64, ")
+    assert repr(trial.input_hidden_snapshots()).endswith("field: 5)")
+    with writer(tmp_path / "begun.h5"):
+        pass
+    assert repr(Trial(tmp_path / "begun.h5")) == f"<Trial made-up, seed 3, incomplete, phases: none; {tmp_path / 'begun.h5'}>"
 
 
 def test_what_was_not_recorded_is_said_to_be_so(tmp_path):
@@ -609,8 +638,8 @@ def test_a_file_can_be_read_while_it_is_written(tmp_path):
 
 def in_another_process(code, *arguments, **options):
     """Run code that begins with the names of this module."""
-    folder = str(Path(__file__).parent)
-    head = f"import sys; sys.path.insert(0, {folder!r})\nfrom test_recording import *\n"
+    here = Path(__file__).parent
+    head = f"import sys; sys.path[:0] = [{str(here)!r}, {str(here.parent)!r}]\nfrom test_recording import *\n"
     command = [sys.executable, "-c", head + code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
@@ -837,7 +866,7 @@ def test_files_that_are_no_trials(tmp_path):
             lambda file: (
                 file.move("snapshots/hidden_rate", "snapshots/hidden_output") if file.pop("snapshots/hidden_output", None) else None
             ),
-            r"damaged or truncated: snapshots/hidden_output has shape \(5, 20\), not \('rows', 20, 8\)$",
+            r"damaged or truncated: snapshots/hidden_output has shape \(5, 20\), not \(n, 20, 8\)$",
         ),
         (
             lambda file: file["wiring/input_index"].__setitem__(0, 25),
@@ -867,6 +896,36 @@ def test_a_trial_holds_no_file_open(path):
         assert len(trial.counts(1).eaten) == 3
     with pytest.raises(RecordingError, match="No such file"):
         trial.counts(0)
+
+
+def test_a_file_that_the_same_process_has_open_can_be_read(path):
+    with h5py.File(path), Trial(path) as trial:
+        assert trial.phase("T1").index == 1
+
+
+def warning_reader(attributes, index, read=reader.read_phase):
+    """As a library reads that has deprecated something; some make another error of a warning that is raised."""
+    try:
+        warnings.warn("not in the next version", DeprecationWarning, stacklevel=2)
+    except DeprecationWarning as warning:
+        raise RuntimeError("visitation failed") from warning
+    return read(attributes, index)
+
+
+def test_a_warning_is_no_damage_where_warnings_are_errors(path, monkeypatch):
+    monkeypatch.setattr(reader, "read_phase", warning_reader)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("error")
+        assert Trial(path).phase("T1").index == 1
+        with pytest.raises(DeprecationWarning):  # outside they are errors as before
+            warnings.warn("not here", DeprecationWarning, stacklevel=1)
+    assert [str(warning.message) for warning in shown] == ["not in the next version"]
+
+
+def test_a_whole_file_is_read_where_warnings_are_errors(path):
+    code = "import sys; from foraging_snn.files.reader import Trial; print(Trial(sys.argv[1]).is_whole())"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code, str(path)], capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -917,8 +976,11 @@ def test_random_bytes_are_no_trial(pristine, contents, signed):
 # -------------------------------------------------------------------------------------------------------------- the layout
 
 
+OF_AXES = ADDRESSES | {"CLASS", "NAME", "DIMENSION_LABELS"}  # which HDF5 writes itself
+
+
 def visited(path):
-    """Names and objects of a file, and all attributes."""
+    """Names and objects of a file, and all attributes but those of named axes."""
     objects, attributes = {}, []
     with h5py.File(path) as file:
         file.visititems(
@@ -927,7 +989,7 @@ def visited(path):
             )
         )
         for item in (file, *(file[name] for name in objects)):
-            attributes += [item.attrs.get_id(name) for name in item.attrs]
+            attributes += [item.attrs.get_id(name) for name in item.attrs.keys() - OF_AXES]
         kinds = [(attribute.dtype, attribute.get_type()) for attribute in attributes]
     return objects, kinds
 
@@ -951,6 +1013,7 @@ def test_every_dataset_has_unit_and_meaning(path):
             for column, spec in columns.items():
                 assert file[name][column].attrs["unit"].decode() == spec.unit
                 assert file[name][column].attrs["meaning"].decode() == spec.meaning
+                assert [axis.rpartition("/")[2] for axis in axes(file[name][column])] == list(spec.axes)
 
 
 LEGEND = "0 unsupervised, 1 train-task1, 2 train-task2, 3 test-task1, 4 test-task2, 5 sleep, 6 uniform-sleep"
@@ -989,16 +1052,8 @@ def test_numbers_of_activities_mean_what_the_legend_of_the_file_says(tmp_path):
     assert Trial(path).phases[1].activities == (Activity.train("T1"),)
 
 
-def test_the_documentation_lists_the_layout(path):
+def test_the_documentation_names_every_attribute(path):
     text = (Path(__file__).parents[2] / "docs" / "file_format.md").read_text(encoding="utf-8")
-    rows = {match[1]: match[2] for match in re.finditer(r"^\| `(/[^`]+)` \| [^|]* \| (\w+) \|", text, re.MULTILINE)}
-    objects, _ = visited(path)
-    datasets = {
-        f"/{re.sub(r'phases/[0-9]+', 'phases/NNN', name)}": str(dtype)
-        for name, (kind, dtype, _) in objects.items()
-        if kind is h5py.Dataset
-    }
-    assert {name: kind for name, kind in rows.items() if not name.startswith("/state")} == datasets
     with h5py.File(path) as file:
         names = {*file.attrs, *file["phases/000"].attrs, *file["provenance"].attrs}
     assert {name for name in names if f"`{name}`" not in text} == set()
