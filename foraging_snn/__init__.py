@@ -13,7 +13,7 @@ What a network does
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
     engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
-    performance         rewarded / (rewarded + punished) particles of a record
+    performance         rewarded / (rewarded + punished) particles; chance is 0.5
     run_trial           run an experiment and record it in a file
 
 Files
