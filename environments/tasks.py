@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -90,7 +91,7 @@ class Task:
         return self.slot + 1
 
 
-def _types(where: str, given: object) -> tuple[ParticleType, ...]:
+def _types(where: str, given: Any) -> tuple[ParticleType, ...]:
     try:
         return tuple(ParticleType(kind) for kind in given)
     except (TypeError, ValueError):
@@ -114,7 +115,7 @@ def find_task(given: "Task | str | int") -> Task:
         return given
     if isinstance(given, str) and given in TASKS:
         return TASKS[given]
-    if isinstance(given, Integral) and not isinstance(given, bool) and 1 <= given <= len(TASKS):
+    if isinstance(given, Integral) and not isinstance(given, bool) and 1 <= int(given) <= len(TASKS):
         return list(TASKS.values())[int(given) - 1]
     numbers = ", ".join(str(number) for number in range(1, len(TASKS) + 1))
     raise ValueError(f"task: {given!r} given, allowed are {', '.join(TASKS)} or their numbers {numbers}")
