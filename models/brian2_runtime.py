@@ -11,6 +11,7 @@
 
 import brian2
 import numpy as np
+from brian2 import BrianObject, Network
 
 from foraging_snn.models.boundary import Boundary
 from foraging_snn.models.brian2_network import Brian2Network, build_network
@@ -45,10 +46,10 @@ class Brian2Runtime(Engine):
     def __init__(self, parameters: Parameters, codegen: str = "numpy"):
         super().__init__(parameters)
         self.codegen = codegen
-        self._built: tuple[Brian2Network, brian2.Network] | None = None
+        self._built: tuple[Brian2Network, Network] | None = None
         self._wiring: tuple[bytes, bytes] | None = None
         self._own_state: NetworkState  # of the run under way
-        self._extra: list[brian2.BrianObject] = []
+        self._extra: list[BrianObject] = []
 
     @property
     def brian2(self) -> Brian2Network:
@@ -56,16 +57,16 @@ class Brian2Runtime(Engine):
         return self._objects()[0]
 
     @property
-    def network(self) -> brian2.Network:
+    def network(self) -> Network:
         """See the class."""
         return self._objects()[1]
 
-    def _objects(self) -> tuple[Brian2Network, brian2.Network]:
+    def _objects(self) -> tuple[Brian2Network, Network]:
         if self._built is None:
             raise EngineError("brian2-runtime engine: there is no network before the first run, which builds it")
         return self._built
 
-    def add(self, *objects: brian2.BrianObject) -> None:
+    def add(self, *objects: BrianObject) -> None:
         """Add monitors or other Brian2 objects to the network."""
         self._extra += objects
         self.network.add(*objects)
@@ -91,7 +92,7 @@ class Brian2Runtime(Engine):
         clock = brian2.Clock(self.parameters.timing.steps_per_epoch * self._dt)
         begin = brian2.NetworkOperation(self._begin_epoch, clock=clock, when="start")
         end = brian2.NetworkOperation(self._pass_boundary, clock=clock, when="end")
-        self._built = built, brian2.Network(*built.objects, begin, end)
+        self._built = built, Network(*built.objects, begin, end)
         self._extra = []
         self._wiring = (state.input_index.tobytes(), state.hidden_index.tobytes())
 
