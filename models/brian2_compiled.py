@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from foraging_snn.models.engine import Engine, EngineError, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.rows import rows_of
@@ -121,7 +121,7 @@ class Brian2Compiled(Engine):
         arrays = _read(self._file)
         records = {name: np.frombuffer(arrays[name], kind) for name, kind in RECORD_TYPES.items()}
         first, self._epoch = self._epoch, self._epoch + epochs
-        return EpochRecords(first, None, **records)
+        return EpochRecords(first, AWAKE_LATER, **records)
 
     def _state(self) -> NetworkState:
         self._command("save", self._file)

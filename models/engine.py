@@ -53,6 +53,9 @@ class EpochRecords:
         return len(self.move)
 
 
+AWAKE_LATER = np.zeros(0, bool)  # for `awake` of what `Engine._advance` returns; Engine.run knows it from the phase
+
+
 def _count(unit: str, meaning: str) -> Field:
     return Field(np.int64, ("aeon_row",), unit, meaning)
 
@@ -201,7 +204,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
-        """Run some epochs of the phase; `awake` of the result may be left out (None)."""
+        """Run some epochs of the phase; `awake` of the result is left out (`AWAKE_LATER`)."""
 
     @abstractmethod
     def _state(self) -> NetworkState:

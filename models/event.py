@@ -30,7 +30,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from foraging_snn.models import event_kernel as kernel
-from foraging_snn.models.engine import Engine, EngineError, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Activity, Block, Phase
 from foraging_snn.models.response import CellConstants, linear_propagator, respond, response_table
@@ -150,7 +150,7 @@ class Event(Engine):
         first = state.epoch
         state.epoch += epochs
         state.phase_epoch += epochs
-        return EpochRecords(first, None, *records, *kept)
+        return EpochRecords(first, AWAKE_LATER, *records, *kept)
 
     def _state(self) -> NetworkState:
         state, arrays = self._own, self._arrays

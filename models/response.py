@@ -237,10 +237,11 @@ def _respond_all(c, steps, pulses):
 def _bulk_polynomials(c: CellConstants, steps: int, bulk: float) -> tuple[np.ndarray, np.ndarray]:
     nodes = 0.5 - 0.5 * np.cos(np.pi * (np.arange(4 * DEGREE) + 0.5) / (4 * DEGREE))
     _, _, V, u = _respond_all(c, steps, nodes * bulk)
-    return tuple(
+    V_bulk, u_bulk = (
         np.polynomial.Chebyshev.fit(nodes, end, DEGREE, domain=[0, 1]).convert(kind=np.polynomial.Polynomial).coef[::-1].copy()
         for end in (V - c.V_rest, u - c.u_rest)
     )
+    return V_bulk, u_bulk
 
 
 def _shifts(c: CellConstants, steps: int, knot: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
@@ -257,7 +258,8 @@ def _shifts(c: CellConstants, steps: int, knot: np.ndarray, threshold: float) ->
         reached = _first_pulse(c, steps, latency, 0.0, 2 * knot[-1], 0.0, 0.0)
     if not at:
         return np.zeros(len(knot)), np.zeros(len(knot))
-    return tuple(np.interp(knot, at, shift) for shift in shifts)
+    of_V, of_u = (np.interp(knot, at, shift) for shift in shifts)
+    return of_V, of_u
 
 
 def _latency(c: CellConstants, steps: int, pulse: float) -> int:
