@@ -14,8 +14,7 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments
-from foraging_snn.running.starting import run_unsupervised
-from foraging_snn.running.trial import run_trial
+from foraging_snn.running.trial import run_trial, run_unsupervised
 
 TINY = preset("tiny")
 
@@ -37,7 +36,7 @@ def trial(tmp_path):
 @pytest.fixture
 def start(tmp_path):
     unsupervised = experiments(TINY)["task1"].phases[0]
-    state = run_unsupervised(unsupervised, TINY, seed=1, engine=PretendEngine(TINY))
+    state = run_unsupervised(TINY, seed=1, engine=PretendEngine(TINY))
     save_state(tmp_path / "start.h5", state, TINY, note="state for a test")
     return load_state(tmp_path / "start.h5")
 
