@@ -35,7 +35,6 @@ def trial(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    unsupervised = experiments(TINY)["task1"].phases[0]
     state = run_unsupervised(TINY, seed=1, engine=PretendEngine(TINY))
     save_state(tmp_path / "start.h5", state, TINY, note="state for a test")
     return load_state(tmp_path / "start.h5")
