@@ -194,10 +194,9 @@ def test_a_cluster_without_a_worker(refused, scheduler, monkeypatch):
 
 LACKS_PACKAGE = "import sys; sys.modules['foraging_snn'] = None"
 OTHER_VERSION = """
-from importlib import metadata
-if metadata.version.__name__ == "version":  # Dask may run this twice
-    version = metadata.version
-    metadata.version = lambda package: "0.0.1" if package == "foraging-snn" else version(package)
+from foraging_snn.files import provenance
+from foraging_snn.version import Version
+provenance.this_version = lambda: Version("0.0.1", "")
 """
 FOLDER_NOT_SHARED = """
 from pathlib import Path
