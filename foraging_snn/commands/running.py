@@ -1,4 +1,4 @@
-"""PlannedTrial trials, from the command line: their folders made ready and locked, the trials run, and what became of them told.
+"""Planned trials, from the command line: their folders made ready and locked, the trials run, and what became of them told.
 
 What is planned is in running/plan.py; how trials are given to processes, in running/scheduling.py.
 """

@@ -153,7 +153,7 @@ def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _summed(aeons: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """TableRows of counts in which those of the same aeon, which follow each other, are added up."""
+    """Rows of counts in which those of the same aeon, which follow each other, are added up."""
     starts = np.flatnonzero(np.diff(aeons["aeon"], prepend=-1))
     if not len(starts):
         return aeons

@@ -262,7 +262,7 @@ class _TrialFile:
     header : TrialHeader
     ledger : Ledger
     with_rows : bool
-        TableRows that are not in the ledger are written, too: nobody will go on with them.
+        Rows that are not in the ledger are written, too: nobody will go on with them.
     phases : dict
         Segments of the phases begun, by their steps, and the epoch at which each began.
     """
