@@ -31,7 +31,7 @@ from foraging_snn.files.layout import FIXED, PHASES, TABLES
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
 from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, write_table
-from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters
+from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters, Phase
 from foraging_snn.protocols import ImportRates, Step
 from foraging_snn.running.errors import LedgerError
 
@@ -243,8 +243,9 @@ class Ledger:
     def put_together(self, steps: Sequence[Step], chain: Sequence[Segment]) -> Segment:
         """One segment in the place of all those of the phase at the end of `steps`, which is over; the others are removed."""
         chain = self.present(steps, chain)
-        if not chain or chain[-1].end != steps[-1].epochs:
-            raise LedgerError(f"{self.place}: segments of phase {steps[-1].name} were removed while it was computed; stopped")
+        phase = phase_of(steps)
+        if not chain or chain[-1].end != phase.epochs:
+            raise LedgerError(f"{self.place}: segments of phase {phase.name} were removed while it was computed; stopped")
         whole = chain[0]
         if len(chain) > 1:
             with ExitStack() as stack:
@@ -302,10 +303,17 @@ class Ledger:
         return Segment(path, key, start, end, first_epoch, versions)
 
 
+def phase_of(steps: Sequence[Step]) -> Phase:
+    """The phase with which steps end; TypeError if it is none."""
+    if not isinstance(steps[-1], Phase):
+        raise TypeError(f"{steps[-1]!r} given, allowed are steps that end with a phase")
+    return steps[-1]
+
+
 @contextmanager
 def contents_of(steps: Sequence[Step], chain: Sequence[Segment], started_at: int, key: str) -> Iterator[PhaseContents]:
     """What the file of a trial holds of the phase at the end of `steps`, which began at epoch `started_at` of the trial."""
-    phase = steps[-1]
+    phase = phase_of(steps)
     with ExitStack() as stack:
         files = [stack.enter_context(segment.opened()) for segment in chain]
         done = chain[-1].end if chain else 0

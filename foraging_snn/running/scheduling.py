@@ -78,12 +78,15 @@ class Workers(Protocol):
 
     def place(self, shared: Path) -> Path | None:
         """Folder in which a folder for reports can be made that all workers see; None: the one for temporary files."""
+        ...
 
     def lifeline(self, folder: Path) -> "ParentProcess | Heartbeat":
         """How trials notice that nobody waits for them any more."""
+        ...
 
     def ends(self, trials: Sequence[PlannedTrial], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
         """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
+        ...
 
     def look(self, stopping: bool) -> str:
         """Look after the workers, a few times a second while trials run.
@@ -98,12 +101,15 @@ class Workers(Protocol):
         str
             A line for the user; "" if there is nothing new.
         """
+        ...
 
     def are_lost(self) -> bool:
         """No trial can be given to them any more, and nothing is heard of those that were."""
+        ...
 
     def kill(self) -> None:
         """End everything at once."""
+        ...
 
 
 @dataclass
@@ -149,9 +155,11 @@ class Display(Protocol):
 
     def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
         """Show the latest reports of those that have begun; whether they were asked to stop, whether these are the last."""
+        ...
 
     def say(self, text: str) -> None:
         """Show a line about something else."""
+        ...
 
 
 def run_all(
