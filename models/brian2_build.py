@@ -96,7 +96,7 @@ def bindings_header(network: Brian2Network) -> str:
     """bindings.h: the Brian2 arrays under the names that worker.cpp uses."""
 
     def array(owner, name: str) -> str:
-        return brian2.get_device().get_array_name(owner.variables[name], access_data=False)
+        return str(brian2.device.get_array_name(owner.variables[name], access_data=False))
 
     pointers = {
         name: ("double", array(network.cells, name)) for name in ("V", "V_1", "V_2", "u", "x", "resistance", "intact", "inhibition")

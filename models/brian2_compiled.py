@@ -68,6 +68,8 @@ class Brian2Compiled(Engine):
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
+        assert self._worker.stdin and self._worker.stdout  # they are pipes
+        self._commands, self._answers = self._worker.stdin, self._worker.stdout
         self._phase: Phase  # with the state, from _load
         self._epoch = self._phase_epoch = 0
 
@@ -84,16 +86,16 @@ class Brian2Compiled(Engine):
         if self._worker.poll() is None:
             self._worker.kill()
         self._worker.wait()
-        for stream in (self._worker.stdin, self._worker.stdout, self._log):
+        for stream in (self._commands, self._answers, self._log):
             with contextlib.suppress(BrokenPipeError):  # a command that a dead worker did not take is still in the buffer
                 stream.close()
         self._scratch.cleanup()
 
     def _command(self, *words: object) -> None:
         try:
-            self._worker.stdin.write(" ".join(map(str, words)) + "\n")
-            self._worker.stdin.flush()
-            answer = self._worker.stdout.readline().strip()
+            self._commands.write(" ".join(map(str, words)) + "\n")
+            self._commands.flush()
+            answer = self._answers.readline().strip()
         except BrokenPipeError:
             answer = ""
         if answer != "done":
@@ -105,7 +107,7 @@ class Brian2Compiled(Engine):
         return f"the compiled program ended unexpectedly (exit status {self._worker.wait()}){said and f': {said}'}"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
-        if self._worker.stdin.closed:
+        if self._commands.closed:
             raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
         self._phase, self._epoch, self._phase_epoch = phase, state.epoch, state.phase_epoch
         order = removal_order(state.seed, self.parameters.n_hidden).astype(np.int32)

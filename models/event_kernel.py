@@ -27,7 +27,7 @@ from foraging_snn.environments import (
 )
 from foraging_snn.models.lanes import LANES, advance_lanes
 from foraging_snn.models.parameters import N_OUTPUT
-from foraging_snn.models.response import MAX_SPIKES, step_cell
+from foraging_snn.models.response import MAX_SPIKES, ResponseTable, step_cell
 from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, regulate
 from foraging_snn.models.schema import schema_of
@@ -101,7 +101,7 @@ class Numbers(NamedTuple):
 class Layer(NamedTuple):
     """How a layer at rest answers the pulse of an epoch: its table, and the way from the start of the epoch to the pulse."""
 
-    table: NamedTuple
+    table: ResponseTable
     approach: np.ndarray  # (2, 3) propagator from the start of the epoch to the arrival
     approach_x: float  # decay of x on the way
     rest_x: float  # decay of x from the arrival to the end of the epoch
@@ -225,7 +225,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         # ---- the boundary step: only output cells can spike in it
         first_new = n_recent
         recent_step, recent_cell = _room(recent_step, n_recent, 1024), _room(recent_cell, n_recent, 1024)
-        advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)  # pyright: ignore[reportCallIssue] - Numba gives the context
         n_recent = _log_outputs(outputs, T, first_output, recent_step, recent_cell, n_recent)
         records.output_spikes[row] += n_recent - first_new
         # ---- the boundary
@@ -1050,7 +1050,8 @@ def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, k
     step, k = 1, 0  # next step; next event
     while step < steps:
         until = event_step[k] if k < n_events else steps - 1
-        step += advance_lanes(outputs, until - step + 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        n = until - step + 1
+        step += advance_lanes(outputs, n, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)  # pyright: ignore[reportCallIssue] - likewise
         now = step - 1
         first = k
         while k < n_events and event_step[k] <= now:
