@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -155,7 +155,7 @@ def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1)
         )
 
 
-_trial_bytes = lru_cache(trial_bytes)  # those of an experiment have the same
+_trial_bytes: Callable[[Parameters, Iterable[Phase]], int] = lru_cache(trial_bytes)  # those of an experiment have the same
 
 
 def _missing_phases(trial: PlannedTrial, keys: set[str]) -> Iterator[Phase]:
