@@ -25,7 +25,8 @@ from foraging_snn.environments import (
     uniform,
     view,
 )
-from foraging_snn.models.lanes import LANES, advance_lanes
+from foraging_snn.models.arithmetic import sum_at
+from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
 from foraging_snn.models.phases import Activity
 from foraging_snn.models.response import MAX_SPIKES, step_cell
@@ -106,6 +107,7 @@ class Numbers(NamedTuple):
     reward_punished: float
     reward_nothing: float
     reward_asleep: float
+    trace_decay: np.ndarray  # exp(-dt / 40)
     field: int
     per_type_all: int
     per_type_task: int
@@ -148,6 +150,7 @@ class RowTotals(NamedTuple):
 
     total: np.ndarray  # (8,): sum of the inputs of each output cell
     out_of_bounds: np.ndarray  # (1,): whether one of them may lie outside its limits
+    partial: np.ndarray  # (32,): work space for their sums
 
 
 class Scratch(NamedTuple):
@@ -174,7 +177,6 @@ class Scratch(NamedTuple):
     sorted_step: np.ndarray
     sorted_cell: np.ndarray
     per_step: np.ndarray
-    decay: np.ndarray  # exp(-dt / 40)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -260,7 +262,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 a.slot_of,
                 schedule.input_hidden_frozen,
                 rules,
-                s.decay,
+                numbers.trace_decay,
                 ho,
                 n_ho,
                 ih,
@@ -406,14 +408,13 @@ def _scratch(n_input, n_hidden, steps, rules):
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),
-        RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_)),
+        RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_), np.empty(SUMS * LANES)),
         np.empty(n_hidden),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.zeros(steps + 1, np.int64),
-        np.exp(-np.arange(rules.pair_window_steps) / rules.trace_decay_steps),
     )
 
 
@@ -717,21 +718,31 @@ def _scale_rows(W, target, low, high, row):
     """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
     too_large = 0
     for o in range(N_OUTPUT):
-        row.total[o], n = _scale_row(W[o], target / row.total[o], low, high)
+        row.total[o], n = _scale_row(W[o], target / row.total[o], low, high, row.partial)
         too_large += n
     row.out_of_bounds[0] = too_large > 0
 
 
-@njit(cache=True, fastmath={"nnan", "ninf", "nsz", "reassoc"})
-def _scale_row(strengths, factor, low, high):
-    """Returns the new total, and how many strengths are too large. A function of its own: within a loop it is vectorised badly."""
-    total, too_large = 0.0, 0
-    for h in range(len(strengths)):
+@njit(cache=True)
+def _scale_row(strengths, factor, low, high, partial):
+    """Returns the new total, and how many strengths are too large.
+
+    The order of additions: 32 partial sums (`partial`, work space), one for each h modulo 32; of these the second half is added to
+    the first, until one is left.
+    """
+    too_large = scale_lanes(strengths, factor, low, high, partial)
+    whole = len(strengths) // len(partial) * len(partial)
+    for h in range(whole, len(strengths)):
         scaled = max(strengths[h] * factor, low)
         strengths[h] = scaled
-        total += scaled
+        partial[h - whole] += scaled
         too_large += scaled > high
-    return total, too_large
+    half = len(partial) // 2
+    while half > 0:
+        for k in range(half):
+            partial[k] += partial[k + half]
+        half //= 2
+    return partial[0], too_large
 
 
 @njit(cache=True, error_model="numpy")
@@ -774,22 +785,14 @@ def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target,
     for k in range(n):
         i = flat_inputs[synapse[k]]
         if gain[i] == 0.0:
-            gain[i] = initial_total[i] / _sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
+            gain[i] = initial_total[i] / sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
     for k in range(n):
         D_k = min(max(s_k[k], -rules.max_change), rules.max_change)
         flat_W[synapse[k]] *= 1.0 + gain[flat_inputs[synapse[k]]] * D_k
     _clip_and_scale_inputs(W, target, factor, rules.min_strength, rules.max_input_hidden_strength)
 
 
-@njit(cache=True, fastmath={"reassoc", "nsz"})
-def _sum_at(values, places):
-    total = 0.0
-    for k in range(len(places)):
-        total += values[places[k]]
-    return total
-
-
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
+@njit(cache=True, error_model="numpy", fastmath={"nnan"})
 def _clip_and_scale_inputs(W, target, factor, low, high):
     """Clip the strengths W (k, H), then scale the inputs of each hidden cell to their target; in blocks, for the cache."""
     for first in range(0, W.shape[1], CELLS_AT_A_TIME):
@@ -871,7 +874,7 @@ def _silence_removed(pulse, removed):
             pulse[h] = 0.0
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _add_approach(pulse, x, decay):
     """What is left of x when the pulse arrives becomes part of it."""
     for k in range(len(pulse)):
@@ -888,7 +891,7 @@ def _candidates(pulse, bulk, candidate):
     return n
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@njit(cache=True, error_model="numpy")
 def _to_end(V, u, x, pulse, layer, c):
     """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
 

@@ -47,7 +47,7 @@ class Rules(NamedTuple):
 
 
 @njit(cache=True)
-def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, synapse_of, rules):
+def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, synapse_of, decay, rules):
     """Traces of all pairs whose later spike is one of `recent[fresh:]`, in the order in which they are made.
 
     Pre before (or at) post: amplitude exp(-dt / decay); post before pre: the negative of that. Pairs are closer than the window.
@@ -62,6 +62,8 @@ def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, sy
         Synapses that get no traces.
     synapse_of : (I, H) int32
         Number of the input-to-hidden synapse, -1 where there is none.
+    decay : (pair window,) float64
+        exp(-dt / decay) by dt, as models.arithmetic.decaying_exponential gives it.
 
     Returns
     -------
@@ -101,11 +103,10 @@ def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, sy
             if not kept:
                 continue
             amplitude = rules.hidden_output_amplitude if into_output else rules.input_hidden_amplitude
-            decay = math.exp(-(recent_step[b] - recent_step[a]) / rules.trace_decay_steps)
             kind = 0 if into_output else 1
             k = n[kind]
             synapse[kind, k] = s
-            value[kind, k] = amplitude * ((1.0 if causal else -1.0) * decay)
+            value[kind, k] = amplitude * ((1.0 if causal else -1.0) * decay[recent_step[b] - recent_step[a]])
             step[kind, k] = recent_step[b]
             n[kind] += 1
     return (
