@@ -6,8 +6,7 @@ The functions are jitted and take plain numbers, so that the engines call the sa
 from dataclasses import dataclass
 from enum import IntEnum
 
-from numba import njit
-
+from .jit import cached_njit
 from .particles import ParticleType, present_types
 
 NO_TYPE = 0  # stands for "rewarded" and "punished" where no task is set: no particle has this type
@@ -59,7 +58,7 @@ TASKS = {task.number: task for task in (TASK_1, TASK_2)}
 _NOTHING, _REWARDED, _PUNISHED, _OTHER = (int(outcome) for outcome in Outcome)
 
 
-@njit(cache=True)
+@cached_njit
 def outcome_of(eaten, rewarded, punished):
     """Outcome of a move.
 
@@ -84,7 +83,7 @@ def outcome_of(eaten, rewarded, punished):
     return _OTHER
 
 
-@njit(cache=True)
+@cached_njit
 def reward_of(outcome, reward_rewarded, reward_punished, reward_otherwise):
     """Reward of an outcome; the third value holds for no particle and for a particle outside the task.
 

@@ -10,7 +10,8 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-from numba import njit
+
+from foraging_snn.environments.jit import cached_njit
 
 _DIGITS = Context(prec=60)  # far more than the 17 of a double, so that rounding it at the end is correct rounding
 
@@ -100,7 +101,7 @@ def polynomial_fit(values: np.ndarray, degree: int) -> np.ndarray:
     return np.array([float(sum(a * b for a, b in zip(row, exact, strict=True))) for row in matrix[::-1]])
 
 
-@njit(cache=True)
+@cached_njit
 def interpolate(x, knots, values):
     """Piecewise linear function through (`knots`, `values`), both (m,), `knots` ascending, at `x` (n,); constant outside."""
     out = np.empty(len(x))
@@ -116,7 +117,7 @@ def interpolate(x, knots, values):
     return out
 
 
-@njit(cache=True)
+@cached_njit
 def sum_at(values, places):
     """Sum of `values` at `places` (n,): eight partial sums, one for each place modulo 8, added up as a tree."""
     a_0 = a_1 = a_2 = a_3 = a_4 = a_5 = a_6 = a_7 = 0.0

@@ -9,7 +9,6 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from foraging_snn.environments import (
     STAY,
@@ -25,6 +24,7 @@ from foraging_snn.environments import (
     uniform,
     view,
 )
+from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.arithmetic import sum_at
 from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
@@ -179,7 +179,7 @@ class Scratch(NamedTuple):
     per_step: np.ndarray
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached_njit(nogil=True, error_model="numpy")
 def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, c, layers, recent, traces, records, keep_spikes):
     """Run epochs of a phase; arrays are changed in place.
 
@@ -390,7 +390,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
     )
 
 
-@njit(cache=True)
+@cached_njit
 def _scratch(n_input, n_hidden, steps, rules):
     events = 8 * (n_input + n_hidden)
     return Scratch(
@@ -418,7 +418,7 @@ def _scratch(n_input, n_hidden, steps, rules):
     )
 
 
-@njit(cache=True)
+@cached_njit
 def _room(array, n, more):
     """The array, or a longer copy of its first n elements if it has no room for `more`."""
     if n + more <= len(array):
@@ -428,7 +428,7 @@ def _room(array, n, more):
     return longer
 
 
-@njit(cache=True)
+@cached_njit
 def _room_for_traces(traces, first, n, more):
     """The traces, or longer copies of those from `first` to n if there is no room for `more`; and where those are."""
     if n + more <= len(traces.step):
@@ -442,18 +442,18 @@ def _room_for_traces(traces, first, n, more):
     return longer, 0, n - first
 
 
-@njit(cache=True)
+@cached_njit
 def _live(traces, first, n):
     return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
 
 
-@njit(cache=True)
+@cached_njit
 def _trimmed(traces, first, n):
     """Plain arrays: Ctrl-C may come while Numba makes Python objects of them, and it does not survive that in a named tuple."""
     return traces.synapse[first:n].copy(), traces.value[first:n].copy(), traces.step[first:n].copy()
 
 
-@njit(cache=True)
+@cached_njit
 def _activity_at(schedule, phase_epoch):
     """Activity of an epoch of the phase, and whether a block begins with it; see Phase.block_at."""
     if schedule.n_blocks == 1:
@@ -464,13 +464,13 @@ def _activity_at(schedule, phase_epoch):
     return schedule.activities[1], position == schedule.block_epochs[0]
 
 
-@njit(cache=True)
+@cached_njit
 def _task_of(activity):
     """0 or 1, the task trained or tested; -1: none."""
     return (activity - _FIRST_TRAINING) % 2 if _FIRST_TRAINING <= activity <= _LAST_TEST else -1
 
 
-@njit(cache=True)
+@cached_njit
 def _draw_world(grid, activity, numbers, key):
     present = np.zeros(5, np.bool_)
     task = _task_of(activity)
@@ -481,7 +481,7 @@ def _draw_world(grid, activity, numbers, key):
     return draw_world(grid, present, numbers.per_type_task if task >= 0 else numbers.per_type_all, key)
 
 
-@njit(cache=True)
+@cached_njit
 def _sleep_probabilities(a, uniform_over_layer, probability):
     """As models.state.sleep_probabilities."""
     probability[:] = 0.0
@@ -498,7 +498,7 @@ def _sleep_probabilities(a, uniform_over_layer, probability):
         probability[:] = probability.mean()
 
 
-@njit(cache=True)
+@cached_njit
 def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     for o in range(LANES):
         if outputs[0, o] == -1.0 and outputs[1, o] > 0.0:
@@ -507,7 +507,7 @@ def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     return n
 
 
-@njit(cache=True)
+@cached_njit
 def _count_pairs(recent_step, fresh, n_recent, window):
     """Upper bound of the pairs that the spikes from `fresh` on form with those before them."""
     pairs, first = 0, 0
@@ -518,7 +518,7 @@ def _count_pairs(recent_step, fresh, n_recent, window):
     return pairs
 
 
-@njit(cache=True, forceinline=True)
+@cached_njit(forceinline=True)
 def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
     """As models.rules.make_traces, appended to the traces there are; returns their numbers.
 
@@ -558,7 +558,7 @@ def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, inp
     return n_ho, n_ih
 
 
-@njit(cache=True)
+@cached_njit
 def _add_output_trace(traces, n, frozen, o, h, value, step):
     if frozen[o, h]:
         return n
@@ -566,7 +566,7 @@ def _add_output_trace(traces, n, frozen, o, h, value, step):
     return n + 1
 
 
-@njit(cache=True)
+@cached_njit
 def _add_input_trace(traces, n, place, value, step):
     if place < 0:
         return n
@@ -574,7 +574,7 @@ def _add_input_trace(traces, n, place, value, step):
     return n + 1
 
 
-@njit(cache=True)
+@cached_njit
 def _first_live(steps, first, n, T, rules):
     """The first trace that has not lived its time; the oldest come first."""
     while first < n and T - steps[first] >= rules.trace_life_steps:
@@ -582,7 +582,7 @@ def _first_live(steps, first, n, T, rules):
     return first
 
 
-@njit(cache=True)
+@cached_njit
 def _keep_recent(recent_step, recent_cell, n, after):
     old = 0
     while old < n and recent_step[old] <= after:
@@ -592,7 +592,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
     return n - old
 
 
-@njit(cache=True, forceinline=True)
+@cached_njit(forceinline=True)
 def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
@@ -613,7 +613,7 @@ def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
     return reward_of(outcome, numbers.reward_rewarded, numbers.reward_punished, numbers.reward_nothing)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
@@ -660,20 +660,20 @@ def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     _scale_rows(a.hidden_output, rules.output_input_target, rules.min_strength, rules.max_strength, s.row)
 
 
-@njit(cache=True)
+@cached_njit
 def _row_of(m, n):
     """m // n, for numbers far below 2**52: faster than the division of integers."""
     return int((m + 0.5) * (1.0 / n))
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _age(value, step, T_offset, s_k):
     """s_k = tr_k / (T - t_k + 600)."""
     for k in range(len(value)):
         s_k[k] = value[k] / (T_offset - step[k])
 
 
-@njit(cache=True)
+@cached_njit
 def _sum_by_synapse(synapse, s_k, now, s):
     """Sum = sum_k s_k of every synapse with traces; lists these synapses and returns their number."""
     n = 0
@@ -686,7 +686,7 @@ def _sum_by_synapse(synapse, s_k, now, s):
     return n
 
 
-@njit(cache=True)
+@cached_njit
 def _total_output(W, h):
     """W_h, added up in the order of the outputs."""
     total = 0.0
@@ -695,7 +695,7 @@ def _total_output(W, h):
     return total
 
 
-@njit(cache=True)
+@cached_njit
 def _decay_average(average, frozen, any_frozen, rules):
     """Avg <- 0.999 Avg, its magnitude at least the floor: the rule for Sum = 0."""
     keep, floor = 1.0 - rules.average_rate, rules.average_floor
@@ -705,7 +705,7 @@ def _decay_average(average, frozen, any_frozen, rules):
         average[k] = average[k] if any_frozen and frozen[k] else new
 
 
-@njit(cache=True)
+@cached_njit
 def _know_totals(W, rules, row):
     """Sums of the rows of W (8, H) as they are, by the same additions as in every epoch, and whether one is out of bounds."""
     row.total[:] = 1.0
@@ -713,7 +713,7 @@ def _know_totals(W, rules, row):
     row.out_of_bounds[0] |= W.min() < rules.min_strength
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _scale_rows(W, target, low, high, row):
     """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
     too_large = 0
@@ -723,7 +723,7 @@ def _scale_rows(W, target, low, high, row):
     row.out_of_bounds[0] = too_large > 0
 
 
-@njit(cache=True)
+@cached_njit
 def _scale_row(strengths, factor, low, high, partial):
     """Returns the new total, and how many strengths are too large.
 
@@ -745,7 +745,7 @@ def _scale_row(strengths, factor, low, high, partial):
     return partial[0], too_large
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _scale_around_frozen(W, frozen, rules):
     for o in range(N_OUTPUT):
         fixed = plastic = 0.0
@@ -761,7 +761,7 @@ def _scale_around_frozen(W, frozen, rules):
                 W[o, h] = max(W[o, h] * factor, rules.min_strength)
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _balance_around_frozen(W, frozen, total, inhibition):
     """As models.rules.balance_outputs, for strengths (8, H)."""
     for h in range(W.shape[1]):
@@ -775,7 +775,7 @@ def _balance_around_frozen(W, frozen, total, inhibition):
             inhibition[h] = -(total[h] / n)
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, T, factor, s_k, rules):
     """Plasticity event and scaling of input-to-hidden strengths W (k, H); synapses are numbered by place in it."""
     flat_W, flat_inputs, synapse = W.reshape(-1), inputs.reshape(-1), traces.synapse
@@ -792,7 +792,7 @@ def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target,
     _clip_and_scale_inputs(W, target, factor, rules.min_strength, rules.max_input_hidden_strength)
 
 
-@njit(cache=True, error_model="numpy", fastmath={"nnan"})
+@cached_njit(error_model="numpy", fastmath={"nnan"})
 def _clip_and_scale_inputs(W, target, factor, low, high):
     """Clip the strengths W (k, H), then scale the inputs of each hidden cell to their target; in blocks, for the cache."""
     for first in range(0, W.shape[1], CELLS_AT_A_TIME):
@@ -813,7 +813,7 @@ def _clip_and_scale_inputs(W, target, factor, low, high):
                 row[h] = max(row[h] * own_factor[h], low)
 
 
-@njit(cache=True)
+@cached_njit
 def _homeostasis(
     hidden_rate, output_rate, resistance, target, recent_cell, fresh, n_recent, output_counts, hidden_counts, frozen, rules
 ):
@@ -831,7 +831,7 @@ def _homeostasis(
         regulate(target, hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
 
 
-@njit(cache=True)
+@cached_njit
 def _all_at(event_step, n, step):
     """Whether all input spikes come at the same step, as they do unless a flash finds a cell far from rest."""
     for k in range(n):
@@ -840,14 +840,14 @@ def _all_at(event_step, n, step):
     return True
 
 
-@njit(cache=True)
+@cached_njit
 def _event_sizes(size, target, base, key, noise):
     """1 - R + 2 R X of the events at the synapses of one cell; `base` + target is the number of the draw."""
     for k in range(len(target)):
         size[k] = (1.0 - noise) + 2.0 * noise * uniform(key, base + target[k])
 
 
-@njit(cache=True)
+@cached_njit
 def _deliver_input(target, place, base, W, key, noise, size, pulse):
     """Add the events of a spike of one input cell, with its synapses `target` and `place`, to the pulses of hidden cells."""
     _event_sizes(size, target, base, key, noise)
@@ -855,7 +855,7 @@ def _deliver_input(target, place, base, W, key, noise, size, pulse):
         pulse[target[k]] += W[place[k]] * size[k]
 
 
-@njit(cache=True)
+@cached_njit
 def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, size, pulse):
     """Add the events of the spikes of input cells `cells[first:last]`, all at one step, to the pulses of hidden cells."""
     W, first_synapse, target, place = a.input_hidden.reshape(-1), a.first_synapse, a.target, a.place
@@ -866,7 +866,7 @@ def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, 
     _silence_removed(pulse, a.removed)
 
 
-@njit(cache=True)
+@cached_njit
 def _silence_removed(pulse, removed):
     """Removed cells take no synaptic input."""
     for h in range(len(pulse)):
@@ -874,14 +874,14 @@ def _silence_removed(pulse, removed):
             pulse[h] = 0.0
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _add_approach(pulse, x, decay):
     """What is left of x when the pulse arrives becomes part of it."""
     for k in range(len(pulse)):
         pulse[k] += decay * x[k]
 
 
-@njit(cache=True)
+@cached_njit
 def _candidates(pulse, bulk, candidate):
     """Write which cells have a pulse of at least `bulk`; returns their number."""
     n = 0
@@ -891,7 +891,7 @@ def _candidates(pulse, bulk, candidate):
     return n
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _to_end(V, u, x, pulse, layer, c):
     """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
 
@@ -934,7 +934,7 @@ def _to_end(V, u, x, pulse, layer, c):
         x[k] = rest_x * pulse[k]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _respond(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
@@ -971,7 +971,7 @@ def _respond(a, first, n, added, layer, c, s, n_events):
     return n_events
 
 
-@njit(cache=True)
+@cached_njit
 def _interval(t, pulse):
     """Number of the interval of pulses that holds `pulse`, at least the first."""
     j = t.first_knot[int(max(pulse - t.bulk, 0.0) * t.per_pulse)]
@@ -980,7 +980,7 @@ def _interval(t, pulse):
     return j
 
 
-@njit(cache=True)
+@cached_njit
 def _in_doubt(t, j, highest):
     """Whether spike times change between the interval j and the pulse `highest`."""
     m = j
@@ -994,7 +994,7 @@ def _in_doubt(t, j, highest):
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _step_one(start, pulse, cell, layer, c, s, n_events):
     """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt.
 
@@ -1015,7 +1015,7 @@ def _step_one(start, pulse, cell, layer, c, s, n_events):
     return V, u, n_events
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     """Step all hidden cells through the epoch: the way when input spikes come at several steps."""
     _sort_events(s, n_inputs)
@@ -1041,7 +1041,7 @@ def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     return n_events
 
 
-@njit(cache=True)
+@cached_njit
 def _sort_events(s, n):
     """Sort the events by step, then cell, which they came in within each layer: by insertion, or counting."""
     if n < 48:
@@ -1065,7 +1065,7 @@ def _sort_events(s, n):
     s.event_cell[:n] = s.sorted_cell[:n]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
     """Step the output cells from step 1 to the end of the epoch and log all spikes.
 
@@ -1116,7 +1116,7 @@ def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, k
     return n_recent
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _deliver_hidden(x, strengths, resistance, noise, key, base):
     """Add the excitatory events of one hidden spike to x of the output cells."""
     for o in range(N_OUTPUT):

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.arithmetic import fit_nodes, interpolate, matrix_power, parabolas, polynomial_fit
 from foraging_snn.models.parameters import Cell
 
@@ -40,7 +40,7 @@ class CellConstants(NamedTuple):
         return cls(cell.alpha, cell.beta_e, cell.mu, cell.mu * cell.sigma, cell.input_decay, V, V - cell.alpha / (1.0 - V))
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def step_cell(V, V_2, u, x, c):
     """One step of one cell: new V, u, x, spiked. The arithmetic is that of models/cpp/cell.h."""
     w = u + c.beta_e * x
@@ -55,7 +55,7 @@ def step_cell(V, V_2, u, x, c):
     return V_new, u - c.mu * (V + 1.0) + c.mu_sigma + c.mu * x, c.decay * x, spiked
 
 
-@njit(cache=True)
+@cached_njit
 def respond(V, u, x, steps, c, spikes):
     """Step one cell; returns the number of spikes, and V and u at the end. `spikes` receives their steps, counted from 1."""
     V_1 = V_2 = V
@@ -157,7 +157,7 @@ def _threshold(c: CellConstants, steps: int, largest: float) -> float:
     return _first_pulse(c, steps, steps, 0.0, largest, 0.0, 0.0)
 
 
-@njit(cache=True)
+@cached_njit
 def _first_pulse(c, steps, latency, low, high, dV, du):
     """Smallest pulse in low ... high whose first spike comes after at most `latency` steps, by bisection."""
     spikes = np.zeros(1, np.int64)
@@ -171,7 +171,7 @@ def _first_pulse(c, steps, latency, low, high, dV, du):
     return high
 
 
-@njit(cache=True)
+@cached_njit
 def _same_response(c, steps, a, b):
     first, second = np.zeros(MAX_SPIKES, np.int64), np.zeros(MAX_SPIKES, np.int64)
     n_a, _V, _u = respond(c.V_rest, c.u_rest, a, steps, c, first)
@@ -179,7 +179,7 @@ def _same_response(c, steps, a, b):
     return n_a == n_b and np.array_equal(first, second)
 
 
-@njit(cache=True)
+@cached_njit
 def _changes(c, steps, pulses):
     """All pulses between the first and the last of `pulses` at which the spike times change."""
     found = []
@@ -223,7 +223,7 @@ def _intervals(c: CellConstants, steps: int, knot: np.ndarray, largest: float) -
     return n, spike, parabolas(at, ends[0]), parabolas(at, ends[1])
 
 
-@njit(cache=True)
+@cached_njit
 def _respond_all(c, steps, pulses):
     n = np.zeros(len(pulses), np.int64)
     spike = np.zeros((len(pulses), MAX_SPIKES), np.int64)
