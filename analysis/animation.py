@@ -1,6 +1,6 @@
 """The agent in its world and the activity of its network, epoch by epoch, as GIF or MP4: scenes side by side, drawn from arrays.
 
-Which epochs of which trial are shown is not decided here; the world of a recorded trial comes from foraging_snn/worlds.py.
+Which epochs of which trial are shown is not decided here; the world of a recorded trial comes from foraging_snn/commands/worlds.py.
 """
 
 import math
@@ -19,7 +19,9 @@ from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.files.recording import N_OUTPUT, N_PARTICLE_TYPES, PARTICLE_OFFSETS, AnalysisError
+from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.files.reader import AnalysisError
+from foraging_snn.models import N_OUTPUT
 
 from .figures import style
 from .receptive_fields import directions
@@ -254,7 +256,7 @@ class Stage:
             player.show(k)
 
     def _player(self, scene: Scene, left: int, most_output_spikes: int) -> "_Player":
-        places = {"world": (left + GAP, TOP, WORLD, WORLD)}
+        places: dict[str, tuple[float, float, float, float]] = {"world": (left + GAP, TOP, WORLD, WORLD)}
         top, free = TOP + WORLD + ROW, WORLD - 3 * LAYERS
         for number, name in enumerate(("view", "hidden", "output")):
             places[name] = (left + GAP + number * (LAYERS + free / 2), top, LAYERS, LAYERS)
@@ -281,7 +283,9 @@ class _Player:
         self._view = _cells(axes["view"], "sees", (scene.field, scene.field), 1, ("0.96", "0.4"))
         axes["view"].plot(scene.field // 2, scene.field // 2, "o", color=AGENT, ms=4)
         side = math.ceil(math.sqrt(scene.hidden.shape[1]))
+        self._side = side
         self._hidden = _cells(axes["hidden"], "hidden cells", (side, side), len(LEVELS) - 1, LEVELS)
+        self._most_output_spikes = most_output_spikes
         self._output = _cells(axes["output"], "output cells", (3, 3), most_output_spikes, _shades(most_output_spikes))
         self._direct(axes["output"])
 
@@ -320,9 +324,9 @@ class _Player:
         scene = self.scene
         self._show_world(k)
         self._view.set_data(self._seen(k) if scene.awake[k] else np.zeros((scene.field, scene.field)))
-        self._hidden.set_data(_square(scene.hidden[k], *self._hidden.get_array().shape))
+        self._hidden.set_data(_square(scene.hidden[k], self._side, self._side))
         self._output.set_data(_square(np.insert(scene.output[k], N_OUTPUT // 2, 0), 3, 3))
-        bright = np.log1p(scene.output[k]) > 0.5 * math.log1p(self._output.norm.vmax)
+        bright = np.log1p(scene.output[k]) > 0.5 * math.log1p(self._most_output_spikes)
         for arrow, spikes, on_dark in zip(self._arrows, scene.output[k], bright, strict=True):
             arrow.set_color("white" if on_dark else ("0.1" if spikes else "0.75"))
         move = int(scene.next_move[k])
@@ -363,13 +367,14 @@ class _Player:
     def _in_view(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         scene = self.scene
         offsets, size = np.arange(scene.field) - scene.field // 2, scene.grid.shape[1]
-        return np.ix_((scene.y[k] + offsets) % size, (scene.x[k] + offsets) % size)
+        rows, columns = np.ix_((scene.y[k] + offsets) % size, (scene.x[k] + offsets) % size)
+        return rows, columns
 
     def _seen(self, k: int) -> np.ndarray:
         return self.scene.grid[k][self._in_view(k)] != 0
 
 
-def _cells(axes: Axes, title: str, shape: tuple[int, int], most: int, colours: Sequence[str]):
+def _cells(axes: Axes, title: str, shape: tuple[int, int], most: int, colours: Sequence[str | tuple[float, float, float]]):
     """An image of a layer, one square per cell."""
     rows, columns = shape
     image = axes.imshow(np.zeros(shape), origin="lower", cmap=ListedColormap(colours), vmin=0, vmax=most, interpolation="nearest")

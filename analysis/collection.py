@@ -2,9 +2,19 @@
 
 import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from foraging_snn.files.recording import AnalysisError, RecordingError, Trial
+from foraging_snn.files.conditions import command_options, condition_lines
+from foraging_snn.files.hdf5 import format_of
+from foraging_snn.files.layout import FORMAT_NAME as TRIAL_FORMAT
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import AnalysisError, Trial
+from foraging_snn.files.states import packaged_states
+
+LEDGER = "ledger"  # folder with pieces of trials beside the files of trials
+OTHER_KINDS = {"foraging_snn state": "a saved state", "foraging_snn sweep": "the table of a sweep"}
+START_OPTION = "--start-from"
 
 
 class CollectionError(AnalysisError):
@@ -12,7 +22,20 @@ class CollectionError(AnalysisError):
 
 
 class MissingTrials(CollectionError):
-    """An experiment has no complete trial in the folder; the message names the command that makes some."""
+    """Experiments have no complete trial in the folder, or trials lack something; the message names the command that makes it.
+
+    Attributes
+    ----------
+    lacking : str
+        What, without the command.
+    experiments : tuple of str
+    elsewhere : bool
+        There are trials of these experiments, so that others have to be made in another folder.
+    """
+
+    def __init__(self, lacking: str, experiments: Sequence[str], elsewhere: bool, command: str):
+        super().__init__(f"{lacking}; made by {command}")
+        self.lacking, self.experiments, self.elsewhere = lacking, tuple(experiments), elsewhere
 
 
 class Collection:
@@ -29,7 +52,7 @@ class Collection:
     experiments : tuple of str
         Names of the experiments that have complete trials, in alphabetical order.
     left_out : tuple of str
-        Why files were left out, one line each: incomplete, unreadable, or no trial.
+        Why files were left out, one line each: incomplete, another kind of file, or unreadable.
 
     Raises
     ------
@@ -42,15 +65,13 @@ class Collection:
         self.directory = Path(directory)
         if not self.directory.is_dir():
             raise CollectionError(f"{self.directory}: not a folder")
-        paths = sorted(self.directory.glob("*.h5"))
-        if not paths:
-            raise CollectionError(f"{self.directory}: no .h5 file in it")
-        trials, incomplete, unreadable = _read(paths)
-        self.left_out = (*(f"{path}: incomplete" for path in incomplete), *unreadable)
-        self._n_incomplete = len(incomplete)
-        if not trials:
+        paths = files_in(self.directory)
+        files = sort_files(paths)
+        self.left_out = (*files.left_out, *files.unreadable)
+        self._n_incomplete = len(files.incomplete)
+        if not files.trials:
             raise CollectionError(f"{self.directory}: no complete trial in it{_among(self.left_out)}")
-        self._trials = by_experiment(trials)
+        self._trials = by_experiment(files.trials)
         self.experiments = tuple(sorted(self._trials))
 
     def has(self, experiment: str) -> bool:
@@ -103,14 +124,28 @@ class Collection:
             What is missing. If it is not trials but something that trials can be recorded without, e.g. "no spikes", the command
             names another folder.
         """
+        elsewhere = any(map(self.has, experiments))
+        return MissingTrials(f"{why} of {', '.join(experiments)}", experiments, elsewhere, self.command(experiments, elsewhere))
+
+    def command(self, experiments: Sequence[str], elsewhere: bool = False) -> str:
+        """The command that makes trials which go with those here: as many, of the same seeds, parameters and start state.
+
+        Parameters
+        ----------
+        experiments : sequence of str
+        elsewhere : bool
+            In another folder than this one.
+
+        Returns
+        -------
+        str
+            Between backquotes, and in words what of it is not known.
+        """
         trials = max(self._trials.values(), key=len)
-        out = shlex.quote(str(self.directory) if not any(map(self.has, experiments)) else f"{self.directory}-2")
-        command = (
-            f"foraging-snn reproduce --experiments {','.join(experiments)} {trials[0].command_options} "
-            f"--trials {len(trials)} --seed {trials[0].seed} --out {out}"
-        )
-        start = " (FILE: the state that all trials here start from)" if trials[0].started_from else ""
-        return MissingTrials(f"{why} of {', '.join(experiments)}; made by `{command}`{start}")
+        start, unknown = _start_option(trials[0])
+        options = [*command_options(trials[0].parameters), *start, f"--trials {len(trials)} --seed {trials[0].seed}"]
+        out = shlex.quote(f"{self.directory}-2" if elsewhere else str(self.directory))
+        return f"`foraging-snn reproduce --experiments {','.join(experiments)} {' '.join(options)} --out {out}`{unknown}"
 
     @property
     def small_print(self) -> str:
@@ -132,20 +167,72 @@ class Collection:
         return ", ".join(parts)
 
 
-def _read(paths: Iterable[Path]) -> tuple[list[Trial], list[Path], list[str]]:
-    """The complete trials; the files of incomplete ones; why other files cannot be read as trials."""
-    trials, incomplete, unreadable = [], [], []
+def files_in(directory: Path) -> list[Path]:
+    """The files `*.h5` in a folder; those in folders below it do not count.
+
+    Raises
+    ------
+    CollectionError
+        There is none.
+    """
+    paths = sorted(path for path in directory.glob("*.h5") if not path.is_dir())
+    if not paths:
+        below = sorted({path.parent for path in directory.glob("*/*.h5") if path.parent.name != LEDGER})
+        where = f", but in {len(below)} folder{'s' if len(below) > 1 else ''} below it, e.g. {below[0]}" if below else ""
+        raise CollectionError(f"{directory}: no .h5 file in it{where}")
+    return paths
+
+
+@dataclass(frozen=True)
+class SortedFiles:
+    """What is in some files.
+
+    Attributes
+    ----------
+    trials : tuple of Trial
+        The complete ones.
+    incomplete : tuple of Path
+        Of trials.
+    others : dict of Path to str
+        What else is sound, in words, e.g. "a saved state".
+    unreadable : tuple of str
+        Why files cannot be read, one line each.
+    """
+
+    trials: tuple[Trial, ...]
+    incomplete: tuple[Path, ...]
+    others: dict[Path, str]
+    unreadable: tuple[str, ...]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Sound files that are not complete trials, one line each."""
+        return (*(f"{path}: incomplete" for path in self.incomplete), *(f"{path}: {what}" for path, what in self.others.items()))
+
+
+def sort_files(paths: Iterable[Path]) -> SortedFiles:
+    """Read the headers of files, and tell complete trials from what else there is.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    """
+    trials, incomplete, others, unreadable = [], [], {}, []
     for path in paths:
         try:
             trial = Trial(path)
         except RecordingError as error:
-            unreadable.append(str(error))
+            kind = format_of(path)
+            if kind in (None, TRIAL_FORMAT):
+                unreadable.append(str(error))
+            else:
+                others[path] = OTHER_KINDS.get(kind, "not a trial")
             continue
         if trial.complete:
             trials.append(trial)
         else:
             incomplete.append(path)
-    return trials, incomplete, unreadable
+    return SortedFiles(tuple(trials), tuple(incomplete), others, tuple(unreadable))
 
 
 def by_experiment(trials: Sequence[Trial]) -> dict[str, tuple[Trial, ...]]:
@@ -183,13 +270,8 @@ def conditions_of(trials: Sequence[Trial]) -> tuple[str, ...]:
     if not trials:
         return ()
     first = trials[0]
-    parts = [f"preset {first.parameters.preset}"]
-    if shortened := _unique(line for trial in trials for line in trial.shortened):
-        parts.append(f"shortened: {', '.join(shortened)} aeons")
-    if first.changed:
-        parts.append(f"changed: {', '.join(first.changed)}")
-    if first.started_from:
-        parts.append(f"no unsupervised phase; all trials start with one network: {first.started_from}")
+    shortened = _unique(line for trial in trials for line in trial.shortened)
+    parts = [*condition_lines(first.parameters, shortened, first.started_from)]
     parts.append(f"engine {', '.join(_unique(trial.engine for trial in trials))}")
     if commits := _unique(_short(trial.provenance.get("git_commit", "")) for trial in trials):
         parts.append(f"commit {', '.join(commits)}")
@@ -197,6 +279,28 @@ def conditions_of(trials: Sequence[Trial]) -> tuple[str, ...]:
     if others := _unique(version for trial in trials for version in trial.versions[1:]):
         parts.append(f"in part computed by another version: {', '.join(map(_short_version, others))}")
     return tuple(parts)
+
+
+def _start_option(trial: Trial) -> tuple[list[str], str]:
+    """`--start-from` and the start state of a trial, as its command line has it or the package names it; else what to add."""
+    if not trial.started_from:
+        return [], ""
+    words = iter(_words(trial.provenance.get("command_line", "")))
+    for word in words:
+        option, sign, value = word.partition("=")
+        if option == START_OPTION and (name := value if sign else next(words, "")):
+            return [f"{START_OPTION} {shlex.quote(name)}"], ""
+    for name, read in packaged_states().items():
+        if str(read()) == trial.started_from:
+            return [f"{START_OPTION} {name}"], ""
+    return [], f" with {START_OPTION} and the file of that state: {trial.started_from}"
+
+
+def _words(command_line: str) -> list[str]:
+    try:
+        return shlex.split(command_line)
+    except ValueError:  # of a damaged file, or not of a shell
+        return []
 
 
 def _unique(texts: Iterable[str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from foraging_snn.analysis.statistics import Difference, compare_paired, compare_unpaired
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 
 @dataclass(frozen=True)

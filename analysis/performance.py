@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import RecordedPhase, Trial
+from foraging_snn.files.reader import RecordedPhase, Trial
 
 CURVE_POINTS = 120  # of all phases in a figure together: as many as a page is wide enough for
 
@@ -150,7 +150,7 @@ def mean_curve(trials: Sequence[Trial], recorded: RecordedPhase, task: int, wind
     curves = [trial.performance_curve(recorded.index, window, task if alternates else None) for trial in trials]
     if alternates and not len(curves[0].aeon) and len(tasks_of(recorded)) == 1:  # blocks that cut aeons; asleep nothing is eaten
         curves = [trial.performance_curve(recorded.index, window_aeons) for trial in trials]
-    return MeanCurve(task, curves[0].aeon + 0.5, over_trials([curve.performance for curve in curves]))
+    return MeanCurve(task, curves[0].aeon + 0.5, over_trials(np.array([curve.performance for curve in curves])))
 
 
 @dataclass(frozen=True)

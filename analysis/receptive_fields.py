@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import N_OUTPUT, N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.models import N_OUTPUT
 
 MIN_CORRELATION = 0.7  # the particle then explains about half of the variance of the receptive field
 DIRECTION_NAMES = ("down left", "down", "down right", "left", "right", "up left", "up", "up right")

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from foraging_snn.files.recording import N_OUTPUT, Parameters
+from foraging_snn.models import N_OUTPUT, Parameters
 
 N_SPLITS = 50
 N_PERMUTATIONS = 200
@@ -211,7 +211,7 @@ def _reliability_of_independent_epochs(activity: EpochActivity, rng: np.random.G
     one = (activity.pairs.T @ in_one.T).T.reshape(N_SPLITS, -1, N_OUTPUT)
     other = np.asarray(activity.pairs.sum(axis=0)).reshape(-1, N_OUTPUT) - one
     halves = zip(_without_rates(one), _without_rates(other), strict=True)
-    return _whole(np.mean([_correlation(*pair) for pair in halves]))
+    return _whole(float(np.mean([_correlation(*pair) for pair in halves])))
 
 
 def _whole(half: float) -> float:
@@ -272,9 +272,9 @@ def task_scores(task_1: EpochActivity, task_2: EpochActivity, other: EpochActivi
     middle, reach = np.mean(means, axis=0) @ axis, (means[1] - means[0]) @ axis / 2
     if not reach:
         return None
-    scores = [(shares @ axis - middle) / reach for shares in (test_1, test_2, _hidden_shares(other))]
+    held_1, held_2, asked = ((shares @ axis - middle) / reach for shares in (test_1, test_2, _hidden_shares(other)))
     label = np.repeat([0, 1], [len(test_1), len(test_2)])
-    return TaskScores(*scores, roc_auc_score(label, np.concatenate(scores[:2])))
+    return TaskScores(held_1, held_2, asked, float(roc_auc_score(label, np.concatenate([held_1, held_2]))))
 
 
 def _hidden_shares(activity: EpochActivity) -> np.ndarray:

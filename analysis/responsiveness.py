@@ -5,7 +5,7 @@ Pure functions of strengths; images are indexed [dy, dx] ascending, see receptiv
 
 import numpy as np
 
-from foraging_snn.files.recording import N_PARTICLE_TYPES
+from foraging_snn.environments import N_PARTICLE_TYPES
 
 from .receptive_fields import check_strengths, directions, particle_placements
 

@@ -10,7 +10,8 @@ from functools import cached_property
 from foraging_snn.analysis.collection import by_experiment, conditions_of
 from foraging_snn.analysis.comparisons import Comparison, comparisons
 from foraging_snn.analysis.statistics import PermutationTest, Summary, compare_with, summarise
-from foraging_snn.files.recording import PublishedValue, Trial
+from foraging_snn.files.reader import Trial
+from foraging_snn.protocols import PublishedValue
 
 SAME = 1e-9  # a mean this close to a bound lies on it
 

@@ -4,6 +4,7 @@ A trial is one observation: what happens within a trial (thousands of particles)
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ CONFIDENCE = 0.95
 FULL_COVERAGE_TRIALS = 6  # with n trials no bootstrap interval of a mean covers more than 1 - 2^(1-n)
 BOOTSTRAP_RESAMPLES = 10_000
 PERMUTATIONS = 20_000  # as many arrangements or fewer are all enumerated
+BATCH = 2_000  # arrangements of curves in memory at a time
 SEED = 2022  # of resamples and permutations; the same for each result, so that none depends on which others are reported
 
 
@@ -134,7 +136,7 @@ def bootstrap_interval(*samples: ArrayLike) -> Interval:
 
     data = [_at_least_two(sample) for sample in samples]
     n, freedom = min(map(len, data)), sum(map(len, data)) - len(data)
-    tail = stats.norm.sf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, freedom))
+    tail = float(stats.norm.sf(math.sqrt(n / (n - 1)) * stats.t.ppf(0.5 + CONFIDENCE / 2, freedom)))
     found = stats.bootstrap(
         data,
         _mean if len(data) == 1 else _difference_of_means,
@@ -186,6 +188,37 @@ def compare_paired(first: ArrayLike, second: ArrayLike) -> Difference:
     return Difference(True, over_pairs.n, over_pairs.n, over_pairs.mean, over_pairs.sd, over_pairs.interval, test)
 
 
+def compare_curves(first: ArrayLike, second: ArrayLike) -> PermutationTest | None:
+    """Permutation test of two curves of the same trials that differ nowhere, by the largest absolute mean difference of any point.
+
+    Parameters
+    ----------
+    first, second : (n, points) array_like
+        A curve per trial, in the same order of trials; no NaN.
+
+    Returns
+    -------
+    PermutationTest or None
+        The signs of the differences of whole curves are flipped, so that how points hang together is kept. None for fewer than
+        two trials.
+
+    Raises
+    ------
+    ValueError
+        Different shapes.
+    """
+    one, other = np.asarray(first, float), np.asarray(second, float)
+    if one.shape != other.shape or one.ndim != 2:
+        raise ValueError(f"curves: shapes {one.shape} and {other.shape} given, allowed are two equal ones (n, points)")
+    curves = np.concatenate([one, other])
+
+    def largest(ours: np.ndarray, theirs: np.ndarray, axis: int = -1) -> np.ndarray:
+        difference = curves[ours.astype(int)] - curves[theirs.astype(int)]  # rows of curves stand for them
+        return np.abs(difference.mean(axis=-2)).max(axis=-1)
+
+    return _permuted(np.arange(len(one)), np.arange(len(one)) + len(one), paired=True, statistic=largest, two_sided=False)
+
+
 def compare_unpaired(first: ArrayLike, second: ArrayLike) -> Difference:
     """Compare a quantity of two independent groups of trials, first minus second; trials change groups for the test.
 
@@ -201,7 +234,14 @@ def compare_unpaired(first: ArrayLike, second: ArrayLike) -> Difference:
     return Difference(False, len(one), len(other), mean, None, interval, _permuted(one, other, paired=False))
 
 
-def _permuted(first: np.ndarray, second: np.ndarray, paired: bool) -> PermutationTest | None:
+def _permuted(
+    first: np.ndarray,
+    second: np.ndarray,
+    paired: bool,
+    statistic: Callable[..., np.ndarray] | None = None,
+    two_sided: bool = True,
+) -> PermutationTest | None:
+    """Permutation test of a statistic, the difference of the means if omitted; only large values count unless `two_sided`."""
     if min(len(first), len(second)) < 2:
         return None
     from scipy import stats
@@ -209,15 +249,17 @@ def _permuted(first: np.ndarray, second: np.ndarray, paired: bool) -> Permutatio
     arrangements = 2 ** len(first) if paired else math.comb(len(first) + len(second), len(first))
     result = stats.permutation_test(
         (first, second),
-        _difference_of_means,
+        statistic or _difference_of_means,
         permutation_type="samples" if paired else "independent",
         n_resamples=PERMUTATIONS,
         vectorized=True,
-        alternative="two-sided",
+        batch=BATCH if statistic else None,
+        alternative="two-sided" if two_sided else "greater",
         rng=np.random.default_rng(SEED),
     )
     exact = arrangements <= PERMUTATIONS
-    return PermutationTest(float(result.pvalue), exact, 2.0 / (arrangements if exact else PERMUTATIONS + 1))
+    smallest = 2.0 / arrangements if exact else (2.0 if two_sided else 1.0) / (PERMUTATIONS + 1)
+    return PermutationTest(float(result.pvalue), exact, smallest)
 
 
 def _mean(sample: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -23,7 +23,7 @@ from foraging_snn.analysis.statistics import (
     Interval,
     PermutationTest,
 )
-from foraging_snn.files.recording import AnalysisError, Trial
+from foraging_snn.files.reader import AnalysisError, Trial
 
 AT_THE_START = "(start)"
 MARKS = {"above": "↑", "within": "", "below": "↓", None: ""}  # of where our mean lies beside the paper's
@@ -39,7 +39,7 @@ class TableError(AnalysisError):
 # ------------------------------------------------------------------------------------------------------------------ cells
 
 
-def test_cells(row: TestRow) -> tuple[str, ...]:
+def cells_of_test(row: TestRow) -> tuple[str, ...]:
     """The cells of a test, under `TEST_COLUMNS`."""
     return (
         row.after or AT_THE_START,
@@ -52,10 +52,7 @@ def test_cells(row: TestRow) -> tuple[str, ...]:
     )
 
 
-test_cells.__test__ = False  # not one of pytest's
-
-
-def comparison_cells(comparison: Comparison) -> tuple[str, ...]:
+def cells_of_comparison(comparison: Comparison) -> tuple[str, ...]:
     """The cells of a comparison, under `COMPARISON_COLUMNS`."""
     difference = comparison.difference
     return (
@@ -125,7 +122,7 @@ def _about_p_values(found: Results) -> str:
 # ---------------------------------------------------------------------------------------------------------------- formats
 
 MARKDOWN_MARK = "<!-- Written by foraging-snn, which replaces this file when it writes its tables here again. -->\n"
-CSV_COLUMNS = (
+CSV_COLUMNS: tuple[str, ...] = (
     "kind",
     "experiment",
     "label",
@@ -156,7 +153,7 @@ def markdown(found: Results) -> str:
     """Both tables in Markdown, with caption and conditions."""
     parts = [MARKDOWN_MARK, "# Performance\n", _markdown_table(("experiment", *TEST_COLUMNS), _test_lines(found))]
     if found.comparisons:
-        rows = [comparison_cells(comparison) for comparison in found.comparisons]
+        rows = [cells_of_comparison(comparison) for comparison in found.comparisons]
         parts += ["# Comparisons\n", "Differences of performance.\n", _markdown_table(COMPARISON_COLUMNS, rows)]
     parts += [f"{line}  " for line in caption(found)] + [""]
     parts += [f"- {condition}" for condition in found.conditions]
@@ -165,7 +162,7 @@ def markdown(found: Results) -> str:
 
 def _test_lines(found: Results) -> list[tuple[str, ...]]:
     return [
-        (f"{experiment.experiment}: {experiment.label}" if row is experiment.rows[0] else "", *test_cells(row))
+        (f"{experiment.experiment}: {experiment.label}" if row is experiment.rows[0] else "", *cells_of_test(row))
         for experiment in found.experiments
         for row in experiment.rows
     ]

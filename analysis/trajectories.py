@@ -53,5 +53,5 @@ def path(x: np.ndarray, y: np.ndarray, outcome: np.ndarray) -> Path:
     x, y, outcome = np.asarray(x, np.int64), np.asarray(y, np.int64), np.asarray(outcome)
     jumps = np.flatnonzero((np.abs(np.diff(x)) > 1) | (np.abs(np.diff(y)) > 1)) + 1
     squares = np.stack([x, y], axis=1)
-    broken = (np.insert(values.astype(float), jumps, np.nan) for values in (x, y))
-    return Path(*broken, squares[outcome == 1], squares[outcome == 2], len(x))
+    broken_x, broken_y = (np.insert(values.astype(float), jumps, np.nan) for values in (x, y))
+    return Path(broken_x, broken_y, squares[outcome == 1], squares[outcome == 2], len(x))

@@ -294,7 +294,9 @@ def set_distances(
     dict of str to (m,) float64
         NaN for a set without points.
     """
-    distance = euclidean_distances(np.asarray(trajectory.vector, float), np.asarray(points.vector, float)) if len(points) else None
+    if not len(points):
+        return {name: np.full(len(trajectory), np.nan) for name in sets}
+    distance = euclidean_distances(np.asarray(trajectory.vector, float), np.asarray(points.vector, float))
     members = {name: np.isin(points.phase, phases) for name, phases in sets.items()}
     return {
         name: distance[:, chosen].min(axis=1) if chosen.any() else np.full(len(trajectory), np.nan)

@@ -1,26 +1,9 @@
-"""The foraging world: particles, tasks, the jitted rules of the grid, its Gymnasium environment, random draws.
-
-Importing this package registers the environment "foraging_snn/Foraging-v0" with Gymnasium.
-"""
-
-import gymnasium
+"""The foraging world: particles, tasks, the jitted rules of the grid, its Gymnasium environment, random draws."""
 
 from .draws import Stream, integer, stream_key, uniform, uniforms
 from .gym_env import ForagingEnv
 from .particles import N_PARTICLE_TYPES, PARTICLE_NAMES, PARTICLE_OFFSETS, ParticleType, present_types
-from .tasks import (
-    NO_TYPE,
-    REWARD_OTHERWISE,
-    REWARD_PUNISHED,
-    REWARD_REWARDED,
-    TASK_1,
-    TASK_2,
-    TASKS,
-    Outcome,
-    Task,
-    outcome_of,
-    reward_of,
-)
+from .tasks import REWARD_OTHERWISE, REWARD_PUNISHED, REWARD_REWARDED, TASKS, Outcome, Task, find_task, outcomes, reward_of
 from .world import (
     MAX_ATTEMPTS,
     MAX_DENSITY,
@@ -40,16 +23,9 @@ from .world import (
     view,
 )
 
-ENVIRONMENT_ID = "foraging_snn/Foraging-v0"
-
-if ENVIRONMENT_ID not in gymnasium.registry:
-    gymnasium.register(id=ENVIRONMENT_ID, entry_point=f"{__name__}.gym_env:ForagingEnv")
-
 __all__ = [
-    "ENVIRONMENT_ID",
     "MAX_ATTEMPTS",
     "MAX_DENSITY",
-    "NO_TYPE",
     "N_DIRECTIONS",
     "N_MOVES",
     "N_PARTICLE_TYPES",
@@ -60,8 +36,6 @@ __all__ = [
     "REWARD_REWARDED",
     "STAY",
     "TASKS",
-    "TASK_1",
-    "TASK_2",
     "ForagingEnv",
     "Outcome",
     "ParticleType",
@@ -73,9 +47,10 @@ __all__ = [
     "draw_world",
     "eat",
     "empty_world",
+    "find_task",
     "integer",
     "move_agent",
-    "outcome_of",
+    "outcomes",
     "particles_per_type",
     "place_particle",
     "present_types",

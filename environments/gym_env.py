@@ -3,8 +3,8 @@
 The rules are the jitted functions of world.py and tasks.py, the same ones the engines call.
 """
 
-from numbers import Integral, Real
-from typing import ClassVar
+from numbers import Real
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -14,16 +14,7 @@ from gymnasium.error import ResetNeeded
 from . import rendering, world
 from .draws import Stream, stream_key
 from .particles import PARTICLE_NAMES, ParticleType, present_types
-from .tasks import (
-    NO_TYPE,
-    REWARD_OTHERWISE,
-    REWARD_PUNISHED,
-    REWARD_REWARDED,
-    TASKS,
-    Outcome,
-    outcome_of,
-    reward_of,
-)
+from .tasks import REWARD_OTHERWISE, REWARD_PUNISHED, REWARD_REWARDED, TASKS, Outcome, Task, find_task, outcomes, reward_of
 
 
 class ForagingEnv(gymnasium.Env):
@@ -34,13 +25,13 @@ class ForagingEnv(gymnasium.Env):
     The world is a torus of 50 x 50 squares, a tenth of them covered by food particles of two squares each: horizontal,
     vertical, positive diagonal (rising to the right) and negative diagonal (falling to the right). The agent sees, in
     the 7 x 7 squares around it, which squares hold food, but not of which type. When it moves onto a square of a
-    particle the particle is eaten and a new one of the same type appears at a random place. A task rewards one type and
-    punishes another; a world with a task holds only these two.
+    particle the particle is eaten and a new one of the same type appears at a random place. A task rewards some types and
+    punishes others; a world with a task holds only these. The tasks of the paper:
 
     | task | rewarded | punished |
     |---|---|---|
-    | 1 | horizontal | negative diagonal |
-    | 2 | vertical | positive diagonal |
+    | 1 or "T1" | horizontal | negative diagonal |
+    | 2 or "T2" | vertical | positive diagonal |
     | None | - | - |
 
     Particles never straddle the edge of the grid and never touch one another, not even diagonally.
@@ -88,8 +79,8 @@ class ForagingEnv(gymnasium.Env):
 
     ## Arguments
     ```python
+    import foraging_snn
     import gymnasium
-    import foraging_snn.environments
 
     gymnasium.make(
         "foraging_snn/Foraging-v0",
@@ -103,8 +94,8 @@ class ForagingEnv(gymnasium.Env):
     )
     ```
 
-    * `task=1`: 1, 2 or None. With None all four types are there and none is rewarded or punished, as in the
-        unsupervised phase of the model.
+    * `task=1`: number or name of a task of `foraging_snn.environments.TASKS`, a `Task`, or None. With None all types
+        are there and none is rewarded or punished, as in the unsupervised phase of the model.
     * `size=50`: side of the world in squares, at least `field`.
     * `field=7`: side of the field of view in squares, odd.
     * `density=0.1`: fraction of the squares covered by food. There are `ceil(density * size**2 / (2 * types))`
@@ -126,7 +117,7 @@ class ForagingEnv(gymnasium.Env):
     * v0: Initial version
     """
 
-    metadata: ClassVar = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
 
     def __init__(
         self,
@@ -142,12 +133,8 @@ class ForagingEnv(gymnasium.Env):
         """Check the arguments, which the class describes; the world itself is drawn at the first reset."""
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'ansi' or 'rgb_array', got {render_mode!r}.")
-        _check_task(task)
-        if task is None:
-            present, self._rewarded, self._punished = present_types(*ParticleType), NO_TYPE, NO_TYPE
-        else:
-            chosen = TASKS[int(task)]
-            present, self._rewarded, self._punished = chosen.present, int(chosen.rewarded), int(chosen.punished)
+        chosen = _chosen(task)
+        present = chosen.present if chosen else present_types(*ParticleType)
         n_types = int(present.sum())
         world.check_world(size, field, density, n_types)
         _check_reward("reward_rewarded", reward_rewarded)
@@ -161,6 +148,7 @@ class ForagingEnv(gymnasium.Env):
         self.density = density
         self.rewards = (float(reward_rewarded), float(reward_punished), float(reward_otherwise))
         self._present = present
+        self._outcomes = outcomes(chosen.rewarded, chosen.punished) if chosen else outcomes()
         self._per_type = world.particles_per_type(size, density, n_types)
 
         self.action_space = spaces.Discrete(world.N_MOVES)
@@ -182,7 +170,7 @@ class ForagingEnv(gymnasium.Env):
             )
         self.grid = grid
         self.x = self.y = self.size // 2
-        return self._observation(), self._information(NO_TYPE, Outcome.NOTHING)
+        return self._observation(), self._information(0, Outcome.NOTHING)
 
     def step(self, action):
         """Move and eat; returns observation, reward, terminated and truncated (both always False), information."""
@@ -194,9 +182,9 @@ class ForagingEnv(gymnasium.Env):
         self._moves += 1
         self.x, self.y = world.move_agent(self.x, self.y, int(action), self.size)
         eaten = world.eat(self.grid, self.x, self.y, key)
-        outcome = outcome_of(eaten, self._rewarded, self._punished)
-        reward = reward_of(outcome, *self.rewards)
-        return self._observation(), reward, False, False, self._information(eaten, Outcome(outcome))
+        outcome = Outcome(self._outcomes[eaten])
+        reward = reward_of(int(outcome), *self.rewards)
+        return self._observation(), reward, False, False, self._information(eaten, outcome)
 
     def render(self):
         """Show the world as a string ("ansi") or as a uint8 array of shape (rows, columns, 3) ("rgb_array")."""
@@ -225,13 +213,14 @@ class ForagingEnv(gymnasium.Env):
             raise ResetNeeded(f"call reset() before {method}().")
 
 
-def _check_task(task):
-    if task is None:
-        return
-    if isinstance(task, bool) or not isinstance(task, Integral) or int(task) not in TASKS:
-        raise ValueError(f"task must be 1, 2 or None, got {task!r}.")
+def _chosen(task) -> Task | None:
+    try:
+        return None if task is None else find_task(task)
+    except ValueError:
+        allowed = ", ".join([*map(str, range(1, len(TASKS) + 1)), *(f"'{name}'" for name in TASKS)])
+        raise ValueError(f"task must be {allowed}, a Task or None, got {task!r}.") from None
 
 
 def _check_reward(name, value):
-    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(float(value)):
         raise ValueError(f"{name} must be a finite number, got {value!r}.")

@@ -40,7 +40,7 @@ def present_types(*types):
 
     Returns
     -------
-    numpy.ndarray of bool, shape (5,)
+    numpy.ndarray of bool, shape (n_types + 1,)
         Indexed by type; element 0 (empty) is False.
     """
     present = np.zeros(N_PARTICLE_TYPES + 1, dtype=np.bool_)

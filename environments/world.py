@@ -125,7 +125,7 @@ def draw_world(grid, present, per_type, key):
     Parameters
     ----------
     grid : numpy.ndarray of int8, shape (size, size)
-    present : numpy.ndarray of bool, shape (5,)
+    present : numpy.ndarray of bool, shape (n_types + 1,)
         Which types are drawn, indexed by type.
     per_type : int
         Particles of each type.
@@ -139,7 +139,7 @@ def draw_world(grid, present, per_type, key):
     """
     grid[:] = 0
     attempt = 0
-    for particle_type in range(1, N_PARTICLE_TYPES + 1):
+    for particle_type in range(1, len(present)):
         if not present[particle_type]:
             continue
         for _ in range(per_type):
@@ -317,7 +317,7 @@ def check_world(size, field, density, n_types=N_PARTICLE_TYPES):
         raise ValueError(f"field must be an odd integer of at least 1, got {field!r}.")
     if isinstance(size, bool) or not isinstance(size, Integral) or size < field:
         raise ValueError(f"size must be an integer of at least field = {field}, got {size!r}.")
-    if isinstance(density, bool) or not isinstance(density, Real) or not 0 < density <= MAX_DENSITY:
+    if isinstance(density, bool) or not isinstance(density, Real) or not 0 < float(density) <= MAX_DENSITY:
         raise ValueError(f"density must be a number above 0 and at most {MAX_DENSITY}, got {density!r}.")
     per_type = particles_per_type(size, density, n_types)
     covered = 2 * n_types * per_type / int(size) ** 2

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from foraging_snn import RecordingError, Trial
 from foraging_snn.analysis.weight_space import Projection, WeightStates, fit_projection, plateau, strength_coordinates
-from foraging_snn.files.recording import RecordingError, Trial
 
 
 def load(path: str | Path) -> WeightStates:

@@ -1,3 +1,128 @@
-"""foraging_snn: a spiking network that learns to forage, forgets, and remembers with sleep."""
+"""A spiking network that learns to forage, forgets, and remembers with sleep (Golden et al. 2022).
 
-__version__ = "0.1.0"
+Settings
+    Parameters          every value of the model, with unit, meaning, source and allowed range
+    preset, PRESETS     parameters by name: full (as published), enough, quick, tiny
+
+What a network does
+    Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
+    Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
+    Phase               one activity, or two that alternate, for a number of epochs
+    experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
+
+Running it
+    initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
+    engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
+    performance         rewarded / (rewarded + punished) particles of a record
+    run_trial           run an experiment and record it in a file
+
+Files
+    Trial               reads the file of a trial; RecordingError says in one line why it cannot
+    load_state          reads a saved state; `save_state` writes one
+
+Example: train Task 1 in a small fraction of the time that it takes, and read the tests that follow.
+
+    from foraging_snn import Trial, engine_class, experiment, preset, run_trial
+
+    parameters = preset("tiny")
+    with engine_class("event")(parameters) as engine:
+        task1 = experiment("task1", parameters)
+        run_trial(task1, parameters, seed=1, trial=0, engine=engine, path="task1.h5", command_line="")
+    print(Trial("task1.h5").test_results())
+
+The names are loaded when they are first used. More is in the packages `environments`, `models`, `files`, `running` and `analysis`.
+Importing foraging_snn makes the world known to Gymnasium: `gymnasium.make("foraging_snn/Foraging-v0")`.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from foraging_snn.registration import register_with_gymnasium
+
+if TYPE_CHECKING:
+    from foraging_snn.environments import TASKS, Task
+    from foraging_snn.files.layout import RecordingError
+    from foraging_snn.files.reader import Trial
+    from foraging_snn.files.states import load_state, save_state
+    from foraging_snn.models import (
+        ENGINES,
+        PRESETS,
+        Activity,
+        Block,
+        NetworkState,
+        Parameters,
+        Phase,
+        engine_class,
+        initial_state,
+        performance,
+        preset,
+    )
+    from foraging_snn.protocols import experiment, experiments
+    from foraging_snn.running.trial import run_trial
+
+    __version__: str
+
+_PLACES = {
+    "environments": ("TASKS", "Task"),
+    "files.layout": ("RecordingError",),
+    "files.reader": ("Trial",),
+    "files.states": ("load_state", "save_state"),
+    "models": (
+        "ENGINES",
+        "PRESETS",
+        "Activity",
+        "Block",
+        "NetworkState",
+        "Parameters",
+        "Phase",
+        "engine_class",
+        "initial_state",
+        "performance",
+        "preset",
+    ),
+    "protocols": ("experiment", "experiments"),
+    "running.trial": ("run_trial",),
+}
+_PLACE = {name: place for place, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "ENGINES",
+    "PRESETS",
+    "TASKS",
+    "Activity",
+    "Block",
+    "NetworkState",
+    "Parameters",
+    "Phase",
+    "RecordingError",
+    "Task",
+    "Trial",
+    "__version__",
+    "engine_class",
+    "experiment",
+    "experiments",
+    "initial_state",
+    "load_state",
+    "performance",
+    "preset",
+    "run_trial",
+    "save_state",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        value: object = import_module("foraging_snn.version").this_version().number
+    elif name in _PLACE:
+        value = getattr(import_module(f"foraging_snn.{_PLACE[name]}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+register_with_gymnasium()

@@ -2,7 +2,7 @@
 
 import sys
 
-from foraging_snn.commands.cli import main
+from foraging_snn.commands.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

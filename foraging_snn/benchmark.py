@@ -34,8 +34,8 @@ ENGINES = {
 }
 ACTIVITIES = {
     "unsupervised": Activity.UNSUPERVISED,
-    "training": Activity.TRAIN_TASK_1,
-    "test": Activity.TEST_TASK_1,
+    "training": Activity.train("T1"),
+    "test": Activity.test("T1"),
     "sleep": Activity.SLEEP,
 }
 TRAINING_AEONS = 5000  # of preset enough
@@ -50,15 +50,15 @@ def prepare(path: Path, aeons: int) -> None:
     start = read_start(next(iter(packaged_states())))
     epochs = aeons * start.parameters.timing.epochs_per_aeon
     with engine_class("event")(start.parameters) as engine:
-        state, _ = engine.run(start.state, Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), epochs))
+        state, _ = engine.run(start.state, Phase("T1", (Block(Activity.train("T1"), 100),), epochs))
     save_state(path, state, start.parameters, note=f"packaged start state, {aeons} aeons of Task 1")
 
 
 def speed(engine: Engine, state: NetworkState, activity: Activity, seconds: float) -> float:
     """Epochs per second in one activity, over about `seconds`; the time that a run needs to begin is not counted."""
-    phase = Phase(activity.value, (Block(activity, 100),), 10**9)
+    phase = Phase(activity.name, (Block(activity, 100),), 10**9)
     state = state.copy()
-    state.input_hidden_frozen = activity is not Activity.UNSUPERVISED
+    state.input_hidden_frozen = activity != Activity.UNSUPERVISED
 
     def seconds_of(epochs: int) -> float:
         began = time.perf_counter()
@@ -81,7 +81,7 @@ def measure(name: str, path: Path, seconds: float) -> dict[str, float]:
     engine_name, options = ENGINES[name]
     saved = load_state(path)
     with engine_class(engine_name)(saved.parameters, **options) as engine:
-        engine.run(saved.state, Phase("start", (Block(Activity.TEST_TASK_1, 100),), 1))
+        engine.run(saved.state, Phase("start", (Block(Activity.test("T1"), 100),), 1))
         result = {"start": time.perf_counter() - began}
         result |= {label: speed(engine, saved.state, activity, seconds) for label, activity in ACTIVITIES.items()}
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + engine.worker_kilobytes()
@@ -110,7 +110,7 @@ def scaling_row(changes: dict[str, int], seconds: float) -> tuple[float, list[fl
     parameters = preset("enough").with_changes(changes)
     state = settled(parameters, SETTLING_EPOCHS)
     state.hidden_rate[:] = parameters.homeostasis.hidden_target_rate
-    training = Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), 1000)
+    training = Phase("T1", (Block(Activity.train("T1"), 100),), 1000)
     with engine_class("event")(parameters) as engine:
         _, record = engine.run(state, training)
         spikes = record.counts["hidden_spikes"].sum() / training.epochs
@@ -139,7 +139,7 @@ def print_scaling(seconds: float, cores: int) -> None:
 def _one_trial(seconds: float) -> float:
     start = read_start(next(iter(packaged_states())))
     with engine_class("event")(start.parameters) as engine:
-        return speed(engine, start.state, Activity.TRAIN_TASK_1, seconds)
+        return speed(engine, start.state, Activity.train("T1"), seconds)
 
 
 def main(
@@ -153,7 +153,7 @@ def main(
     if scaling:
         print_scaling(seconds, os.cpu_count() or 1)
         return
-    if measured:
+    if measured and state:
         typer.echo(json.dumps(measure(measured, state, seconds)))
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -95,30 +95,25 @@ class _Builder:
     @property
     def tests(self) -> tuple[Phase, Phase]:
         return (
-            self._phase("test T1", "test", Activity.TEST_TASK_1),
-            self._phase("test T2", "test", Activity.TEST_TASK_2),
+            self._phase("test T1", "test", Activity.test("T1")),
+            self._phase("test T2", "test", Activity.test("T2")),
         )
 
     def train(self, task: int, again: bool = False, freeze: float = 0.0) -> tuple[Phase, ...]:
         """Train one task, then test both."""
-        activity = (Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2)[task - 1]
-        phase = self._phase(f"T{task}", "retraining" if again else "training", activity, freeze_fraction=freeze)
+        length = "retraining" if again else "training"
+        phase = self._phase(f"T{task}", length, Activity.train(task), freeze_fraction=freeze)
         return (phase, *self.tests)
 
     def interleave(self, first: str, second: str) -> tuple[Phase, ...]:
         """Alternate two activities, named as in I(S,T2), then test both. Interleaved sleep begins with a training block."""
-        activities = {
-            "S": Activity.SLEEP,
-            "uniform S": Activity.UNIFORM_SLEEP,
-            "T1": Activity.TRAIN_TASK_1,
-            "T2": Activity.TRAIN_TASK_2,
-        }
-        order = (second, first) if activities[first].is_sleep else (first, second)
-        return (self._phase(f"I({first},{second})", "interleaved", *(activities[name] for name in order)), *self.tests)
+        sleep = {"S": Activity.SLEEP, "uniform S": Activity.UNIFORM_SLEEP}
+        order = (second, first) if first in sleep else (first, second)
+        activities = (sleep.get(name) or Activity.train(name) for name in order)
+        return (self._phase(f"I({first},{second})", "interleaved", *activities), *self.tests)
 
     def dropout(self, task: int) -> Phase:
-        activity = (Activity.TEST_TASK_1, Activity.TEST_TASK_2)[task - 1]
-        return self._phase(f"dropout T{task}", "dropout", activity, dropout=True)
+        return self._phase(f"dropout T{task}", "dropout", Activity.test(task), dropout=True)
 
 
 def experiments(parameters: Parameters) -> dict[str, Experiment]:

@@ -1,13 +1,15 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
+from .engine import ABILITIES, AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase
+from .phases import Activity, Block, Phase, all_activities
+from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities, state_pattern
 from .wiring import WiringError
 
 __all__ = [
+    "ABILITIES",
     "AEON_COUNTS",
     "ENGINES",
     "MAX_SEED",
@@ -26,13 +28,16 @@ __all__ = [
     "Phase",
     "PhaseRecord",
     "Recorder",
+    "Rows",
     "WiringError",
+    "all_activities",
     "begin_phase",
     "engine_class",
     "initial_state",
     "performance",
     "preset",
     "removal_order",
+    "rows_of",
     "sleep_probabilities",
     "state_pattern",
 ]

@@ -16,9 +16,6 @@ from foraging_snn.environments import (
     draw_world,
     eat,
     move_agent,
-    outcome_of,
-    particles_per_type,
-    present_types,
     reward_of,
     stream_key,
     view,
@@ -27,7 +24,8 @@ from foraging_snn.models import rules as rule
 from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.engine import EngineError
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
-from foraging_snn.models.phases import Activity, Phase
+from foraging_snn.models.phases import Phase
+from foraging_snn.models.rows import rows_of
 from foraging_snn.models.state import NetworkState, removal_order, sleep_probabilities
 
 
@@ -62,7 +60,13 @@ class Boundary:
         self.hidden = slice(n_input, n_input + n_hidden)
         self.order = removal_order(state.seed, n_hidden)
         self.epoch = state.epoch
-        self.activity = phase.block_at(state.phase_epoch)[0]
+        self.rows = rows_of(phase, parameters)
+        self.block = self._turn()[0]
+
+    def _turn(self) -> tuple[int, bool]:
+        """The row of the next epoch, and whether a block begins with it."""
+        block, begins = self.phase.schedule([self.state.phase_epoch])
+        return int(block[0]), bool(begins[0])
 
     def _key(self, stream: Stream) -> np.uint64:
         return stream_key(self.state.seed, stream, self.epoch)
@@ -71,37 +75,38 @@ class Boundary:
         """Phase events of the next epoch: world, dropout, sleep pulses."""
         state, phase = self.state, self.phase
         self.epoch = state.epoch
-        self.activity, begins = phase.block_at(state.phase_epoch)
+        self.block, begins = self._turn()
+        rows, counted = self.rows, self.rows.counted[self.block]
         state.epoch += 1
         if begins:
             self._draw_world()
         if phase.dropout:
             state.removed[self.order[: state.phase_epoch * len(self.order) // phase.epochs]] = True
-        if self.activity.trained_task:
-            state.task_epochs[self.activity.trained_task.number - 1] += 1
-        if self.activity.is_sleep:
-            probability = sleep_probabilities(state, uniform=self.activity is Activity.UNIFORM_SLEEP)
+        if counted >= 0:
+            state.task_epochs[counted] += 1
+        if rows.asleep[self.block]:
+            probability = sleep_probabilities(state, rows.rate_weights[self.block], rows.uniform[self.block])
             rule.sleep_pulses(state.x[self.hidden], probability, self.parameters.sleep.pulse, self._key(Stream.SLEEP_PULSE))
 
     def _draw_world(self) -> None:
-        types, world = self.activity.particle_types, self.parameters.world
-        per_type = particles_per_type(world.size, world.density, len(types)) if types else 0
-        if not draw_world(self.state.grid, present_types(*types), per_type, self._key(Stream.WORLD)):
-            raise EngineError(f"world.density: {world.density} given, the grid is too full to place all particles")
+        present, per_type = self.rows.present[self.block], self.rows.per_type[self.block]
+        if not draw_world(self.state.grid, present, per_type, self._key(Stream.WORLD)):
+            density = self.parameters.world.density
+            raise EngineError(f"world.density: {density} given, the grid is too full to place all particles")
 
     def count_training_spikes(self, cells: np.ndarray) -> None:
         """Count spikes (cell numbers) of the present epoch for the sleep probabilities, if it trains a task."""
-        task = self.activity.trained_task
-        if task:
+        counted = self.rows.counted[self.block]
+        if counted >= 0:
             hidden = cells[(cells >= self.hidden.start) & (cells < self.hidden.stop)] - self.hidden.start
-            np.add.at(self.state.task_spikes[task.number - 1], hidden, 1)
+            np.add.at(self.state.task_spikes[counted], hidden, 1)
 
     def pass_boundary(self) -> Movement:
         """Traces, movement, plasticity, flash, homeostasis at the first step of the epoch begun last."""
         state, rules = self.state, self.rules
         steps = self.parameters.timing.steps_per_epoch
         T = self.epoch * steps
-        plastic, awake = not self.activity.is_test, not self.activity.is_sleep
+        plastic, awake = self.rows.plastic[self.block], not self.rows.asleep[self.block]
         fresh = int(np.searchsorted(state.recent_step, T - steps, side="right"))
         spikes = np.bincount(state.recent_cell[fresh:], minlength=self.parameters.n_cells)
         self._update_traces(fresh, T)
@@ -155,8 +160,7 @@ class Boundary:
         )
         state.agent_x, state.agent_y = move_agent(state.agent_x, state.agent_y, state.last_move, self.parameters.world.size)
         eaten = eat(state.grid, state.agent_x, state.agent_y, self._key(Stream.NEW_PARTICLE))
-        task = self.activity.task
-        outcome = outcome_of(eaten, int(task.rewarded) if task else 0, int(task.punished) if task else 0)
+        outcome = int(self.rows.outcome[self.block, eaten])
         state.hunger = 0 if outcome in (Outcome.REWARDED, Outcome.PUNISHED) else state.hunger + 1
         return Movement(state.last_move, eaten, outcome), reward_of(outcome, reward.rewarded, reward.punished, reward.nothing)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import brian2
 import numpy as np
 
-from foraging_snn.environments import TASK_1, TASK_2, particles_per_type
+from foraging_snn.environments import PARTICLE_OFFSETS
 from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.brian2_network import CPP_DIRECTORY, Brian2Network, build_network
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
@@ -28,7 +28,6 @@ FLAGS = {
 def constants_header(parameters: Parameters) -> str:
     """constants.h: every number of the model that the C++ code uses."""
     p = parameters
-    size, density = p.world.size, p.world.density
     reals = {
         "alpha": p.cell.alpha,
         "beta_e": p.cell.beta_e,
@@ -65,10 +64,8 @@ def constants_header(parameters: Parameters) -> str:
         "N_OUTPUT": N_OUTPUT,
         "N_CELLS": p.n_cells,
         "N_INPUT_HIDDEN": p.n_hidden * p.network.inputs_per_hidden_cell,
-        "SIZE": size,
+        "SIZE": p.world.size,
         "FIELD": p.world.field,
-        "PER_TYPE_ALL": particles_per_type(size, density, 4),
-        "PER_TYPE_TASK": particles_per_type(size, density, 2),
     }
     longs = {
         "STEPS_PER_EPOCH": p.timing.steps_per_epoch,
@@ -88,11 +85,8 @@ def constants_header(parameters: Parameters) -> str:
     lines += [f"constexpr int64_t {name} = {value};" for name, value in longs.items()]
     decay = decaying_exponential(p.plasticity.pair_window_steps, p.plasticity.trace_decay_steps)
     lines.append(f"constexpr double trace_decay[{len(decay)}] = {{{', '.join(repr(float(value)) for value in decay)}}};")
-    for name, types in (
-        ("REWARDED_TYPE", [t.rewarded for t in (TASK_1, TASK_2)]),
-        ("PUNISHED_TYPE", [t.punished for t in (TASK_1, TASK_2)]),
-    ):
-        lines.append(f"constexpr int {name}[{len(types)}] = {{{', '.join(str(int(t)) for t in types)}}};")
+    for name, offsets in zip(("OFFSET_X", "OFFSET_Y"), PARTICLE_OFFSETS.T.tolist(), strict=True):  # of a particle's second square
+        lines.append(f"constexpr int {name}[{len(offsets)}] = {{{', '.join(map(str, offsets))}}};")
     return "\n".join([*lines, "}  // namespace foraging::constants", ""])
 
 

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,10 +20,10 @@ import numpy as np
 from foraging_snn.environments.jit import cache_directory
 from foraging_snn.models.engine import Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
-from foraging_snn.models.phases import Activity, Phase
+from foraging_snn.models.phases import Phase
+from foraging_snn.models.rows import rows_of
 from foraging_snn.models.state import NetworkState, removal_order
 
-ACTIVITY_NUMBERS = {activity: number for number, activity in enumerate(Activity)}  # as in models/cpp/worker.cpp
 SOURCES = (
     "brian2_build.py",
     "brian2_network.py",
@@ -75,7 +76,8 @@ class Brian2Compiled(Engine):
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
         self._template: NetworkState | None = None  # for the shapes and types of a state
-        self._epoch = 0
+        self._phase: Phase | None = None
+        self._epoch = self._phase_epoch = 0
 
     def worker_kilobytes(self) -> int:
         """Peak memory of the compiled program; 0 where the system does not tell."""
@@ -114,13 +116,16 @@ class Brian2Compiled(Engine):
         if self._worker.stdin.closed:
             raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
         self._template = state
-        self._epoch = state.epoch
-        _write(self._file, state, removal_order(state.seed, self.parameters.n_hidden))
+        self._phase, self._epoch, self._phase_epoch = phase, state.epoch, state.phase_epoch
+        order = removal_order(state.seed, self.parameters.n_hidden).astype(np.int32)
+        _write(self._file, [*state.items(), ("removal_order", order)])
         self._command("load", self._file)
-        blocks = [word for block in phase.blocks for word in (ACTIVITY_NUMBERS[block.activity], block.epochs)]
-        self._command("phase", phase.epochs, int(phase.dropout), len(phase.blocks), *blocks)
+        _write(self._file, rows_of(phase, self.parameters)._asdict().items())
+        self._command("phase", phase.epochs, int(phase.dropout), self._file)
 
     def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
+        _write(self._file, zip(("block", "begins"), self._phase.schedule(self._phase_epoch + np.arange(epochs)), strict=True))
+        self._phase_epoch += epochs
         self._command("run", epochs, int(spikes), self._file)
         arrays = _read(self._file)
         records = {name: np.frombuffer(arrays[name], kind) for name, kind in RECORD_TYPES.items()}
@@ -140,10 +145,10 @@ class Brian2Compiled(Engine):
         return NetworkState(**values)
 
 
-def _write(path: str, state: NetworkState, order: np.ndarray) -> None:
+def _write(path: str, values: Iterable[tuple[str, object]]) -> None:
     """Named arrays one after the other: name (32 bytes), number of bytes (int64), data."""
     with open(path, "wb") as file:
-        for name, value in [*state.items(), ("removal_order", order.astype(np.int32))]:
+        for name, value in values:
             if not isinstance(value, np.ndarray):
                 value = np.array(value, np.int8 if isinstance(value, bool) else np.int64)
             file.write(name.encode().ljust(32, b"\0"))

@@ -158,6 +158,13 @@ class FullRecorder(Recorder):
 
 Progress = Callable[[EpochRecords], None]
 
+# What an engine may declare that it cannot do (Engine.cannot), and why somebody would want it.
+ABILITIES = {
+    "spikes": "tell the spikes of the epochs that a recorder asks for",
+    "unsupervised": "change input-to-hidden strengths",
+    "parts": "run a phase in parts with the same result, bit for bit, as in one piece",
+}
+
 
 class Engine(ABC):
     """Takes a state through phases.
@@ -172,6 +179,7 @@ class Engine(ABC):
     """
 
     name: str
+    cannot: frozenset[str] = frozenset()  # what of ABILITIES it lacks
     chunk_epochs = 500  # largest piece between two calls of the recorder and the progress function
 
     def __init__(self, parameters: Parameters):
@@ -201,6 +209,11 @@ class Engine(ABC):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _refuse_what_it_cannot_do(self, phase: Phase, recorder: Recorder) -> None:
+        wanted = {"spikes": any(recorder.spike_windows(phase)), "unsupervised": phase.is_unsupervised}
+        for ability in sorted(self.cannot & {name for name, is_wanted in wanted.items() if is_wanted}):
+            raise EngineError(f"{self.name} engine: it cannot {ABILITIES[ability]} (phase {phase.name}); use another engine")
 
     def run(
         self,
@@ -251,6 +264,7 @@ class Engine(ABC):
         epochs = phase.epochs - start if epochs is None else epochs
         if not 1 <= epochs <= phase.epochs - start:
             raise ValueError(f"epochs: {epochs} given, allowed is 1 to {phase.epochs - start}, what is left of the phase")
+        self._refuse_what_it_cannot_do(phase, recorder)
         end = start + epochs
         snapshots = {e for e in recorder.snapshot_epochs(phase) if start < e <= end or e == start == 0}
         windows = recorder.spike_windows(phase)

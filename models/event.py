@@ -29,13 +29,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from foraging_snn.environments import TASK_1, TASK_2, particles_per_type
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
 from foraging_snn.models.engine import Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Activity, Block, Phase
 from foraging_snn.models.response import CellConstants, linear_propagator, respond, response_table
+from foraging_snn.models.rows import rows_of
 from foraging_snn.models.rules import Rules, balance_outputs, sum_inputs
 from foraging_snn.models.state import NetworkState, initial_state, removal_order
 
@@ -93,10 +93,6 @@ class Event(Engine):
             p.reward.asleep,
             decaying_exponential(p.plasticity.pair_window_steps, p.plasticity.trace_decay_steps),
             p.world.field,
-            particles_per_type(p.world.size, p.world.density, 4),
-            particles_per_type(p.world.size, p.world.density, 2),
-            np.array([int(task.rewarded) for task in (TASK_1, TASK_2)]),
-            np.array([int(task.punished) for task in (TASK_1, TASK_2)]),
         )
         self._compile()
 
@@ -124,15 +120,8 @@ class Event(Engine):
             removal_order=removal_order(state.seed, n_hidden),
             agent=np.array([state.agent_x, state.agent_y, state.last_move, state.hunger]),
         )
-        self._schedule = kernel.Schedule(
-            len(phase.blocks),
-            np.array([kernel.ACTIVITY[block.activity] for block in phase.blocks]),
-            np.array([block.epochs for block in phase.blocks]),
-            phase.epochs,
-            phase.dropout,
-            state.input_hidden_frozen,
-            bool(state.frozen.any()),
-        )
+        rows, any_frozen = rows_of(phase, self.parameters), bool(state.frozen.any())
+        self._course = kernel.Course(rows, phase.epochs, phase.dropout, state.input_hidden_frozen, any_frozen)
         self._phase = phase
         self._recent = (state.recent_step, state.recent_cell)
         ho, ih = (
@@ -144,18 +133,18 @@ class Event(Engine):
 
     def _compile(self) -> None:
         """Compile the kernel, or fetch it from Numba's cache: Ctrl-C works here, and is not held back until it is done."""
-        self._load(initial_state(self.parameters, 0), Phase("none", (Block(Activity.TEST_TASK_1, 1),), 1))
+        self._load(initial_state(self.parameters, 0), Phase("none", (Block(Activity.UNSUPERVISED, 1),), 1))
         self._run_kernel(kernel_records(0), False)
 
     def _run_kernel(self, records: kernel.Records, spikes: bool) -> tuple:
         state = self._own
         return kernel.run_epochs(
-            len(records.move),
+            self._phase.schedule(state.phase_epoch + np.arange(len(records.move))),
             state.seed,
             state.epoch,
             state.phase_epoch,
             self._arrays,
-            self._schedule,
+            self._course,
             self._numbers,
             self._rules,
             self._cell,
@@ -196,7 +185,7 @@ class Event(Engine):
             setattr(state, f"{projection}_trace_step", traces.step)
         state.input_hidden = arrays.input_hidden.reshape(-1)[self._place]
         state.hidden_output, state.trace_average = arrays.hidden_output.T.copy(), arrays.trace_average.T.copy()
-        if not self._phase.is_test and not self._schedule.any_frozen:
+        if self._course.rows.plastic.any() and not self._course.any_frozen:
             balance_outputs(state.hidden_output.reshape(-1), state.frozen.reshape(-1), state.hidden_output_total, state.inhibition)
         if not state.input_hidden_frozen:
             sum_inputs(state.input_hidden, state.input_index, state.input_output_total)

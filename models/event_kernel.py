@@ -18,7 +18,6 @@ from foraging_snn.environments import (
     draw_world,
     eat,
     move_agent,
-    outcome_of,
     reward_of,
     stream_key,
     uniform,
@@ -28,14 +27,10 @@ from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.arithmetic import sum_at
 from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
-from foraging_snn.models.phases import Activity
 from foraging_snn.models.response import MAX_SPIKES, step_cell
+from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, regulate
 
-ACTIVITY = {activity: number for number, activity in enumerate(Activity)}
-_FIRST_TEST, _LAST_TEST = ACTIVITY[Activity.TEST_TASK_1], ACTIVITY[Activity.TEST_TASK_2]
-_FIRST_TRAINING = ACTIVITY[Activity.TRAIN_TASK_1]
-_FIRST_SLEEP, _UNIFORM_SLEEP = ACTIVITY[Activity.SLEEP], ACTIVITY[Activity.UNIFORM_SLEEP]
 _REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
 _WORLD, _NEW_PARTICLE, _TIE, _EXPLORATION = (
     int(stream) for stream in (Stream.WORLD, Stream.NEW_PARTICLE, Stream.DIRECTION_TIE, Stream.EXPLORATION)
@@ -83,12 +78,10 @@ class Arrays(NamedTuple):
     agent: np.ndarray  # (4,): x, y, last move, hunger
 
 
-class Schedule(NamedTuple):
-    """A Phase in numbers."""
+class Course(NamedTuple):
+    """A Phase in numbers, with what is frozen in the state it runs on."""
 
-    n_blocks: int
-    activities: np.ndarray
-    block_epochs: np.ndarray
+    rows: Rows
     epochs: int
     dropout: bool
     input_hidden_frozen: bool
@@ -109,10 +102,6 @@ class Numbers(NamedTuple):
     reward_asleep: float
     trace_decay: np.ndarray  # exp(-dt / 40)
     field: int
-    per_type_all: int
-    per_type_task: int
-    rewarded_type: np.ndarray  # (2,)
-    punished_type: np.ndarray
 
 
 class Layer(NamedTuple):
@@ -180,11 +169,13 @@ class Scratch(NamedTuple):
 
 
 @cached_njit(nogil=True, error_model="numpy")
-def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, c, layers, recent, traces, records, keep_spikes):
+def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, recent, traces, records, keep_spikes):
     """Run epochs of a phase; arrays are changed in place.
 
     Parameters
     ----------
+    turns : tuple of two arrays
+        For each epoch to run, the row that holds in it, and whether a block begins with it (Phase.schedule).
     recent : tuple of two arrays
         Steps and cells of the spikes since the last boundary and within the pair window before it.
     traces : tuple of two Traces
@@ -198,6 +189,8 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
     recent, traces, spikes
         As they are now, the traces as plain tuples; `spikes` steps and cells of all spikes, empty unless kept.
     """
+    blocks, begins = turns
+    rows, n_epochs, any_plastic = course.rows, len(blocks), course.rows.plastic.any()
     n_input, n_hidden = rules.n_input, rules.n_hidden
     first_output = n_input + n_hidden
     input_layer, hidden_layer, sleep_layer = layers
@@ -220,20 +213,20 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
 
     for row in range(n_epochs):
         T = epoch * numbers.steps
-        activity, begins = _activity_at(schedule, phase_epoch)
-        asleep, plastic = activity >= _FIRST_SLEEP, not _FIRST_TEST <= activity <= _LAST_TEST
-        trained = activity - _FIRST_TRAINING if _FIRST_TRAINING <= activity < _FIRST_TEST else -1
+        block = blocks[row]
+        asleep, plastic, counted = rows.asleep[block], rows.plastic[block], rows.counted[block]
         # ---- phase events
-        if begins and not _draw_world(a.grid, activity, numbers, stream_key(seed, _WORLD, epoch)):
-            ok = False
-            break
-        if schedule.dropout:
-            for k in range(phase_epoch * n_hidden // schedule.epochs):
+        if begins[row]:
+            ok = draw_world(a.grid, rows.present[block], rows.per_type[block], stream_key(seed, _WORLD, epoch))
+            if not ok:
+                break
+        if course.dropout:
+            for k in range(phase_epoch * n_hidden // course.epochs):
                 a.removed[a.removal_order[k]] = True
-        if trained >= 0:
-            a.task_epochs[trained] += 1
-        if asleep and (begins or fresh_sleep):
-            _sleep_probabilities(a, activity == _UNIFORM_SLEEP, s.probability)
+        if counted >= 0:
+            a.task_epochs[counted] += 1
+        if asleep and (begins[row] or fresh_sleep):
+            _sleep_probabilities(a, rows.rate_weights[block], rows.uniform[block], s.probability)
             fresh_sleep = False
         # ---- the boundary step: only output cells can spike in it
         first_new = n_recent
@@ -249,10 +242,10 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
             if recent_cell[fresh] >= first_output:
                 output_counts[recent_cell[fresh] - first_output] += 1
         # traces made so early in a test that they are dead before anything is plastic again are not made
-        if plastic or schedule.epochs - phase_epoch <= rules.trace_life_steps // numbers.steps + 1 or schedule.n_blocks > 1:
+        if plastic or course.epochs - phase_epoch <= rules.trace_life_steps // numbers.steps + 1 or any_plastic:
             pairs = _count_pairs(recent_step, fresh, n_recent, rules.pair_window_steps)
             ho, first_ho, n_ho = _room_for_traces(ho, first_ho, n_ho, pairs)
-            ih, first_ih, n_ih = _room_for_traces(ih, first_ih, n_ih, 0 if schedule.input_hidden_frozen else pairs)
+            ih, first_ih, n_ih = _room_for_traces(ih, first_ih, n_ih, 0 if course.input_hidden_frozen else pairs)
             n_ho, n_ih = _make_traces(
                 recent_step,
                 recent_cell,
@@ -260,7 +253,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 n_recent,
                 a.frozen,
                 a.slot_of,
-                schedule.input_hidden_frozen,
+                course.input_hidden_frozen,
                 rules,
                 numbers.trace_decay,
                 ho,
@@ -272,12 +265,12 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
         reward = numbers.reward_asleep
         records.move[row] = STAY
         if not asleep:
-            reward = _forage(a, activity, output_counts, seed, epoch, numbers, records, row)
+            reward = _forage(a, rows.outcome[block], output_counts, seed, epoch, numbers, records, row)
         records.x[row], records.y[row] = a.agent[0], a.agent[1]
         if plastic:
             s_k = _room(s_k, 0, n_ho - first_ho)
-            _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, s_k, rules, schedule.any_frozen)
-            if not schedule.input_hidden_frozen:
+            _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, s_k, rules, course.any_frozen)
+            if not course.input_hidden_frozen:
                 s_k = _room(s_k, 0, n_ih - first_ih)
                 _change_input_hidden(
                     a.input_hidden,
@@ -302,7 +295,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 n_recent,
                 output_counts,
                 hidden_counts,
-                schedule.input_hidden_frozen,
+                course.input_hidden_frozen,
                 rules,
             )
         n_recent = _keep_recent(recent_step, recent_cell, n_recent, T - rules.pair_window_steps)
@@ -338,7 +331,7 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
         recent_step, recent_cell = _room(recent_step, n_recent, most), _room(recent_cell, n_recent, most)
         first_new_step = n_recent
         keys = (stream_key(seed, _EXCITATORY, epoch), stream_key(seed, _INHIBITORY, epoch))
-        fresh_inhibition = plastic and not schedule.any_frozen
+        fresh_inhibition = plastic and not course.any_frozen
         n_recent = _step_outputs(
             outputs,
             a.hidden_output,
@@ -362,8 +355,8 @@ def run_epochs(n_epochs, seed, epoch, phase_epoch, a, schedule, numbers, rules, 
                 records.output_spikes[row] += 1
             elif cell >= n_input:
                 records.hidden_spikes[row] += 1
-                if trained >= 0:
-                    a.task_spikes[trained, cell - n_input] += 1
+                if counted >= 0:
+                    a.task_spikes[counted, cell - n_input] += 1
         if keep_spikes:
             # spikes of the boundary step were logged before those forgotten above; they are the outputs of step T
             added = n_recent - first_new_step + LANES
@@ -454,46 +447,18 @@ def _trimmed(traces, first, n):
 
 
 @cached_njit
-def _activity_at(schedule, phase_epoch):
-    """Activity of an epoch of the phase, and whether a block begins with it; see Phase.block_at."""
-    if schedule.n_blocks == 1:
-        return schedule.activities[0], phase_epoch == 0
-    position = phase_epoch % (schedule.block_epochs[0] + schedule.block_epochs[1])
-    if position < schedule.block_epochs[0]:
-        return schedule.activities[0], position == 0
-    return schedule.activities[1], position == schedule.block_epochs[0]
-
-
-@cached_njit
-def _task_of(activity):
-    """0 or 1, the task trained or tested; -1: none."""
-    return (activity - _FIRST_TRAINING) % 2 if _FIRST_TRAINING <= activity <= _LAST_TEST else -1
-
-
-@cached_njit
-def _draw_world(grid, activity, numbers, key):
-    present = np.zeros(5, np.bool_)
-    task = _task_of(activity)
-    if task >= 0:
-        present[numbers.rewarded_type[task]] = present[numbers.punished_type[task]] = True
-    elif activity < _FIRST_SLEEP:
-        present[1:] = True
-    return draw_world(grid, present, numbers.per_type_task if task >= 0 else numbers.per_type_all, key)
-
-
-@cached_njit
-def _sleep_probabilities(a, uniform_over_layer, probability):
+def _sleep_probabilities(a, weights, uniform_over_layer, probability):
     """As models.state.sleep_probabilities."""
     probability[:] = 0.0
-    n = 0
-    for task in range(2):
-        if a.task_epochs[task] > 0:
-            n += 1
+    total = 0.0
+    for slot in range(len(weights)):
+        if a.task_epochs[slot] > 0:
+            total += weights[slot]
             for h in range(len(probability)):
-                probability[h] += a.task_spikes[task, h] / a.task_epochs[task]
-    if n > 0:
+                probability[h] += weights[slot] * (a.task_spikes[slot, h] / a.task_epochs[slot])
+    if total > 0.0:
         for h in range(len(probability)):
-            probability[h] /= n
+            probability[h] /= total
     if uniform_over_layer:
         probability[:] = probability.mean()
 
@@ -593,7 +558,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
 
 
 @cached_njit(forceinline=True)
-def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
+def _forage(a, outcomes, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
         output_counts,
@@ -605,8 +570,7 @@ def _forage(a, activity, output_counts, seed, epoch, numbers, records, row):
     )
     x, y = move_agent(a.agent[0], a.agent[1], move, a.grid.shape[0])
     eaten = eat(a.grid, x, y, stream_key(seed, _NEW_PARTICLE, epoch))
-    task = _task_of(activity)
-    outcome = outcome_of(eaten, numbers.rewarded_type[task] if task >= 0 else 0, numbers.punished_type[task] if task >= 0 else 0)
+    outcome = outcomes[eaten]
     a.agent[0], a.agent[1], a.agent[2] = x, y, move
     a.agent[3] = 0 if outcome == _REWARDED or outcome == _PUNISHED else a.agent[3] + 1
     records.move[row], records.eaten[row], records.outcome[row] = move, eaten, outcome

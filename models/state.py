@@ -8,7 +8,7 @@ from numbers import Integral
 
 import numpy as np
 
-from foraging_snn.environments.draws import Stream, stream_key, uniforms
+from foraging_snn.environments import TASKS, Stream, stream_key, uniforms
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.wiring import Wiring, draw_wiring
@@ -67,9 +67,9 @@ class NetworkState:
         Live traces in the order they were made; synapse h * 8 + o; step at which made.
     input_hidden_trace_synapse, _value, _step : (L,)
         The same for input -> hidden; synapse numbered as in `input_hidden`.
-    task_spikes : (2, H) int64
-        Spikes of each hidden cell in the most recent training on Task 1 and 2.
-    task_epochs : (2,) int64
+    task_spikes : (n_tasks, H) int64
+        Spikes of each hidden cell in the most recent training on each task of the table of tasks.
+    task_epochs : (n_tasks,) int64
         Epochs of that training.
     grid : (size, size) int8
         The world, [y, x].
@@ -210,8 +210,8 @@ def _at_rest(parameters: Parameters, seed: int, wiring: Wiring) -> NetworkState:
         np.zeros(0, np.int32),
         *no_traces,
         *(array.copy() for array in no_traces),
-        np.zeros((2, n_hidden), np.int64),
-        np.zeros(2, np.int64),
+        np.zeros((len(TASKS), n_hidden), np.int64),
+        np.zeros(len(TASKS), np.int64),
         np.zeros((size, size), np.int8),
         size // 2,
         size // 2,
@@ -229,6 +229,9 @@ def misfit(state: NetworkState, parameters: Parameters) -> str:
         "input_hidden": (n_hidden * parameters.network.inputs_per_hidden_cell,),
         "grid": (size, size),
     }
+    n_tasks = len(state.task_epochs)
+    if n_tasks > len(TASKS) or (n_tasks < len(TASKS) and state.phase_epoch > 0):
+        return f"it counts spikes of {n_tasks} tasks, the table of tasks holds {len(TASKS)}"
     for name, shape in shapes.items():
         if (found := getattr(state, name).shape) != shape:
             return f"{name} has the shape {found}, with the engine's parameters it must be {shape}"
@@ -238,7 +241,8 @@ def misfit(state: NetworkState, parameters: Parameters) -> str:
 def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
     """The state with which `phase` begins: freezing applied, spike counts of the tasks it trains set to zero.
 
-    The world is drawn by the engine, at every block. `state` itself is left as it is.
+    A state from before the table of tasks grew gets counts of 0 for the new ones. The world is drawn by the engine, at every block.
+    `state` itself is left as it is.
     """
     state = state.copy()
     state.phase_epoch = 0
@@ -247,10 +251,13 @@ def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
         for name in ("synapse", "value", "step"):
             field = f"input_hidden_trace_{name}"
             setattr(state, field, getattr(state, field)[:0])
+    missing = len(TASKS) - len(state.task_epochs)
+    state.task_spikes = np.pad(state.task_spikes, ((0, missing), (0, 0)))
+    state.task_epochs = np.pad(state.task_epochs, (0, missing))
     for activity in phase.activities:
         if activity.trained_task:
-            state.task_spikes[activity.trained_task.number - 1] = 0
-            state.task_epochs[activity.trained_task.number - 1] = 0
+            state.task_spikes[activity.trained_task.slot] = 0
+            state.task_epochs[activity.trained_task.slot] = 0
     if phase.freeze_fraction > 0.0:
         _freeze_strongest(state, phase.freeze_fraction)
     return state
@@ -272,14 +279,15 @@ def removal_order(seed: int, n_hidden: int) -> np.ndarray:
     return np.argsort(uniforms(stream_key(seed, Stream.DROPOUT_ORDER, 0), 0, n_hidden), kind="stable")
 
 
-def sleep_probabilities(state: NetworkState, uniform: bool) -> np.ndarray:
+def sleep_probabilities(state: NetworkState, rate_weights: np.ndarray, uniform: bool) -> np.ndarray:
     """Probability per epoch of sleep that a hidden cell is activated, (n_hidden,).
 
-    The mean over the tasks trained so far of its spikes per epoch in the most recent training on that task; `uniform`: the
-    layer mean of that for every cell.
+    The mean over the tasks trained so far of its spikes per epoch in the most recent training on that task, weighted with
+    `rate_weights` (n_tasks,); `uniform`: the layer mean of that for every cell. 0 where no task with a weight was trained.
     """
     trained = state.task_epochs > 0
-    if not trained.any():
+    weights = rate_weights[trained, None]
+    if not weights.sum() > 0.0:
         return np.zeros(state.task_spikes.shape[1])
-    rates = (state.task_spikes[trained] / state.task_epochs[trained, None]).mean(axis=0)
+    rates = (weights * (state.task_spikes[trained] / state.task_epochs[trained, None])).sum(axis=0) / weights.sum()
     return np.full_like(rates, rates.mean()) if uniform else rates

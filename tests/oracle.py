@@ -81,33 +81,65 @@ class Rules:
         return self.n_input + self.n_hidden + self.n_output
 
 
+# Particle types 1 horizontal, 2 vertical, 3 positive diagonal, 4 negative diagonal: (dx, dy) from the anchor.
+PARTICLE_OFFSET = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
+STAY = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """The particle types that a task rewards and those that it punishes; its world holds these."""
+
+    rewarded: tuple[int, ...]
+    punished: tuple[int, ...]
+
+
+TASKS = {1: Task(rewarded=(1,), punished=(4,)), 2: Task(rewarded=(2,), punished=(3,))}  # those of the paper
+
+
 @dataclass(frozen=True)
 class Activity:
-    """What goes on in a block: the task (0: none), the particle types in the world, asleep or not, plastic or not."""
+    """What goes on in a block, by the name of the activity: "unsupervised", "train3" and "test3" (of task 3), "sleep",
+    "uniform-sleep"."""
 
-    task: int
-    types: tuple[int, ...]
+    task: int  # 0: none
     plastic: bool
+    trained: bool = False
     asleep: bool = False
     uniform_sleep: bool = False
 
 
-# Particle types 1 horizontal, 2 vertical, 3 positive diagonal, 4 negative diagonal: (dx, dy) from the anchor.
-PARTICLE_OFFSET = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
-REWARDED = {1: 1, 2: 2}  # task -> particle type
-PUNISHED = {1: 4, 2: 3}
-STAY = 4
+def activity_named(name: str) -> Activity:
+    """What goes on in a block of this name."""
+    if name.startswith("train"):
+        return Activity(task=int(name[5:]), plastic=True, trained=True)
+    if name.startswith("test"):
+        return Activity(task=int(name[4:]), plastic=False)
+    return {
+        "unsupervised": Activity(task=0, plastic=True),
+        "sleep": Activity(task=0, plastic=True, asleep=True),
+        "uniform-sleep": Activity(task=0, plastic=True, asleep=True, uniform_sleep=True),
+    }[name]
 
-ACTIVITIES = {
-    "unsupervised": Activity(task=0, types=(1, 2, 3, 4), plastic=True),
-    "train1": Activity(task=1, types=(1, 4), plastic=True),
-    "train2": Activity(task=2, types=(2, 3), plastic=True),
-    "test1": Activity(task=1, types=(1, 4), plastic=False),
-    "test2": Activity(task=2, types=(2, 3), plastic=False),
-    "sleep": Activity(task=0, types=(), plastic=True, asleep=True),
-    "uniform-sleep": Activity(task=0, types=(), plastic=True, asleep=True, uniform_sleep=True),
-}
-TRAINED_TASK = {"train1": 1, "train2": 2}
+
+def types_in_world(activity: Activity, tasks: dict[int, Task]) -> tuple[int, ...]:
+    """The particle types that are there during an activity: those of its task; without a task all; asleep none."""
+    if activity.asleep:
+        return ()
+    return (*tasks[activity.task].rewarded, *tasks[activity.task].punished) if activity.task else tuple(PARTICLE_OFFSET)
+
+
+def block_of(phase_epoch: int, lengths: tuple[int, ...]) -> tuple[int, bool]:
+    """Which of the blocks, which take turns, an epoch of a phase belongs to, and whether it is the first epoch of a turn.
+    A phase of one block has one turn."""
+    if len(lengths) == 1:
+        return 0, phase_epoch == 0
+    left = phase_epoch
+    while True:
+        for block, length in enumerate(lengths):
+            if left < length:
+                return block, left == 0
+            left -= length
 
 
 # ------------------------------------------------------------------------------------------------ random numbers
@@ -300,11 +332,11 @@ def choose_move(output_spikes: np.ndarray, last_move: int, hunger: int, seed: in
     return int(chosen if chosen < STAY else chosen + 1)
 
 
-def outcome_of(eaten: int, task: int) -> int:
+def outcome_of(eaten: int, task: Task | None) -> int:
     """+1 for a rewarded particle of the task, -1 for a punished one, 0 for anything else."""
-    if task and eaten == REWARDED[task]:
+    if task and eaten in task.rewarded:
         return 1
-    if task and eaten == PUNISHED[task]:
+    if task and eaten in task.punished:
         return -1
     return 0
 
@@ -557,8 +589,9 @@ class Record:
 class Oracle:
     """The whole network and its world. State lies in public attributes and is complete between epochs."""
 
-    def __init__(self, rules: Rules | None = None, seed: int = 1):
+    def __init__(self, rules: Rules | None = None, seed: int = 1, tasks: dict[int, Task] | None = None):
         self.rules = rules = rules or Rules()
+        self.tasks = tasks or TASKS
         self.seed = seed
         self.epoch = 0  # completed epochs
         self.phase_epoch = 0  # completed epochs of the current phase
@@ -568,8 +601,8 @@ class Oracle:
         self.agent_x = self.agent_y = rules.size // 2
         self.last_move = STAY
         self.hunger = 0
-        self.task_spikes = np.zeros((2, rules.n_hidden), dtype=np.int64)
-        self.task_epochs = np.zeros(2, dtype=np.int64)
+        self.task_spikes = np.zeros((len(self.tasks), rules.n_hidden), dtype=np.int64)
+        self.task_epochs = np.zeros(len(self.tasks), dtype=np.int64)
         self._rows: list[tuple] = []  # of the current run
         self._spikes: list[np.ndarray] = []
 
@@ -617,17 +650,20 @@ class Oracle:
         start: bool = True,
         freeze_fraction: float = 0.0,
         dropout: bool | int | None = None,
+        lengths: tuple[int, ...] | None = None,
     ) -> Record:
         """Run `epochs` epochs of a phase; with start=False, go on with the phase that is under way.
 
         dropout removes the hidden cells one by one over the phase: True takes `epochs` for the length of the phase, a
-        number is that length itself (needed to run such a phase in parts)."""
+        number is that length itself (needed to run such a phase in parts). lengths are those of the blocks of the
+        activities, which take turns; without them all have the length that the rules say."""
+        lengths = lengths or (self.rules.block_epochs,) * len(activities)
         phase_length = epochs if dropout is True else dropout
         first_epoch, self._rows, self._spikes = self.epoch, [], []
         if start:
             self._start_phase(activities, freeze_fraction)
         for _ in range(epochs):
-            self._run_epoch(activities, phase_length)
+            self._run_epoch(activities, lengths, phase_length)
         activity, *columns = zip(*self._rows, strict=True) if self._rows else [()] * 6
         spikes = np.concatenate([np.empty((0, 2), dtype=np.int64), *self._spikes])
         return Record(first_epoch, list(activity), *(np.array(c, dtype=np.int64) for c in columns), spikes)
@@ -635,29 +671,29 @@ class Oracle:
     def _start_phase(self, activities: tuple[str, ...], freeze_fraction: float) -> None:
         self.phase_epoch = 0
         for name in activities:
-            if name in TRAINED_TASK:
-                self.task_spikes[TRAINED_TASK[name] - 1] = 0
-                self.task_epochs[TRAINED_TASK[name] - 1] = 0
-        if tuple(activities) != ("unsupervised",):
+            activity = activity_named(name)
+            if activity.trained:
+                self.task_spikes[activity.task - 1] = 0
+                self.task_epochs[activity.task - 1] = 0
+        if "unsupervised" not in activities:
             self.input_hidden_frozen = True
             self.input_hidden_traces = Traces()
         if freeze_fraction > 0:
             self.frozen |= strongest_inputs(self.hidden_output, freeze_fraction)
 
-    def _run_epoch(self, activities: tuple[str, ...], dropout_length: int | None) -> None:
-        block = self.phase_epoch // self.rules.block_epochs
-        name = activities[block % len(activities)]
-        activity = ACTIVITIES[name]
-        block_begins = len(activities) > 1 and self.phase_epoch % self.rules.block_epochs == 0
-        if self.phase_epoch == 0 or block_begins:
-            self.grid = draw_world(self.seed, self.epoch, activity.types, self.rules)
+    def _run_epoch(self, activities: tuple[str, ...], lengths: tuple[int, ...], dropout_length: int | None) -> None:
+        block, begins = block_of(self.phase_epoch, lengths)
+        name = activities[block]
+        activity = activity_named(name)
+        if begins:
+            self.grid = draw_world(self.seed, self.epoch, types_in_world(activity, self.tasks), self.rules)
         if dropout_length:
             number = self.phase_epoch * self.rules.n_hidden // dropout_length
             self.removed[removal_order(self.seed, self.rules.n_hidden)[:number]] = True
         if activity.asleep:
             r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep)
             self.x[self.hidden_cells] += self.rules.sleep_pulse * sleep_pulses(self.seed, self.epoch, r)
-        task = TRAINED_TASK.get(name, 0)
+        task = activity.task if activity.trained else 0
         for step_in_epoch in range(self.rules.steps_per_epoch):
             self._step(step_in_epoch, task)
             if step_in_epoch == 0:
@@ -747,7 +783,7 @@ class Oracle:
         self.agent_y = (self.agent_y + row - 1) % self.rules.size
         self.last_move = move
         eaten = eat(self.grid, self.agent_x, self.agent_y, self.seed, self.epoch)
-        outcome = outcome_of(eaten, task)
+        outcome = outcome_of(eaten, self.tasks.get(task))
         self.hunger = 0 if outcome else self.hunger + 1
         return move, eaten, outcome
 

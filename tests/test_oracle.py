@@ -275,10 +275,43 @@ def test_exploration_takes_over_with_half_a_percent_per_epoch_of_hunger():
         assert o.choose_move(counts, 4, 1, seed=1, epoch=epoch) == 1
 
 
+def test_activities_and_their_worlds():
+    tasks = o.TASKS | {3: o.Task(rewarded=(2, 4), punished=(1,))}
+    types = {
+        name: sorted(o.types_in_world(o.activity_named(name), tasks))
+        for name in ("unsupervised", "train1", "test2", "train3", "sleep", "uniform-sleep")
+    }
+    assert list(types.values()) == [[1, 2, 3, 4], [1, 4], [2, 3], [1, 2, 4], [], []]
+    flags = [(a.task, a.plastic, a.trained, a.asleep, a.uniform_sleep) for a in map(o.activity_named, types)]
+    assert flags == [
+        (0, True, False, False, False),
+        (1, True, True, False, False),
+        (2, False, False, False, False),
+        (3, True, True, False, False),
+        (0, True, False, True, False),
+        (0, True, False, True, True),
+    ]
+
+
+def test_blocks_take_turns_and_a_phase_of_one_block_begins_once():
+    assert [o.block_of(epoch, (2, 1, 3)) for epoch in range(8)] == [
+        (0, True),
+        (0, False),
+        (1, True),
+        (2, True),
+        (2, False),
+        (2, False),
+        (0, True),
+        (0, False),
+    ]
+    assert [o.block_of(epoch, (2,)) for epoch in range(4)] == [(0, True), (0, False), (0, False), (0, False)]
+
+
 def test_outcomes_and_reward():
-    assert [o.outcome_of(kind, 1) for kind in range(5)] == [0, 1, 0, 0, -1]
-    assert [o.outcome_of(kind, 2) for kind in range(5)] == [0, 0, 1, -1, 0]
-    assert [o.outcome_of(kind, 0) for kind in range(5)] == [0] * 5
+    assert [o.outcome_of(kind, o.TASKS[1]) for kind in range(5)] == [0, 1, 0, 0, -1]
+    assert [o.outcome_of(kind, o.TASKS[2]) for kind in range(5)] == [0, 0, 1, -1, 0]
+    assert [o.outcome_of(kind, o.Task(rewarded=(2, 4), punished=(1,))) for kind in range(5)] == [0, -1, 1, 0, 1]
+    assert [o.outcome_of(kind, None) for kind in range(5)] == [0] * 5
     assert [o.reward_signal(outcome, False, RULES) for outcome in (1, -1, 0)] == [1, -0.001, -0.0001]
     assert o.reward_signal(0, True, RULES) == 0.5
 

@@ -58,21 +58,21 @@ def test_dropout_removes_cells_in_a_test_of_the_task_just_trained(catalogue, tas
     assert (row.label, row.figure, row.published) == (f"T{task} -> hidden cells removed", "S2", None)
     assert [p.name for p in row.phases] == ["unsupervised", f"T{task}", "test T1", "test T2", f"dropout T{task}"]
     assert [p.dropout for p in row.phases] == [False, False, False, False, True]
-    assert row.phases[-1].activities == ((Activity.TEST_TASK_1, Activity.TEST_TASK_2)[task - 1],)
+    assert row.phases[-1].activities == ((Activity.test("T1"), Activity.test("T2"))[task - 1],)
 
 
 @pytest.mark.parametrize(
     ("name", "phase_name", "activities"),
     [
         ("task1", "unsupervised", [Activity.UNSUPERVISED]),
-        ("task1", "T1", [Activity.TRAIN_TASK_1]),
-        ("sequential", "T2", [Activity.TRAIN_TASK_2]),
-        ("task1", "test T1", [Activity.TEST_TASK_1]),
-        ("task1", "test T2", [Activity.TEST_TASK_2]),
-        ("interleaved", "I(T1,T2)", [Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2]),
-        ("sleep", "I(S,T2)", [Activity.TRAIN_TASK_2, Activity.SLEEP]),  # begins with a training block
-        ("sequential-sleep", "I(S,T1)", [Activity.TRAIN_TASK_1, Activity.SLEEP]),
-        ("uniform-sleep", "I(uniform S,T2)", [Activity.TRAIN_TASK_2, Activity.UNIFORM_SLEEP]),
+        ("task1", "T1", [Activity.train("T1")]),
+        ("sequential", "T2", [Activity.train("T2")]),
+        ("task1", "test T1", [Activity.test("T1")]),
+        ("task1", "test T2", [Activity.test("T2")]),
+        ("interleaved", "I(T1,T2)", [Activity.train("T1"), Activity.train("T2")]),
+        ("sleep", "I(S,T2)", [Activity.train("T2"), Activity.SLEEP]),  # begins with a training block
+        ("sequential-sleep", "I(S,T1)", [Activity.train("T1"), Activity.SLEEP]),
+        ("uniform-sleep", "I(uniform S,T2)", [Activity.train("T2"), Activity.UNIFORM_SLEEP]),
     ],
 )
 def test_activities_alternate_in_blocks_of_100_epochs(catalogue, name, phase_name, activities):

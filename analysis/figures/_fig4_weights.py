@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..boundary import HeldOutDistances, TaskStates, hold_out_snapshots, hold_out_trials
 from ..collection import Collection
+from ..decision_boundary import HeldOutDistances, TaskStates, hold_out_snapshots, hold_out_trials
 from ..weight_space import WeightStates, fit_projection, plateau
 from ..weights import STRONG, strength_distribution, task_relevant_synapses, trace_synapses
 from . import style
@@ -167,7 +167,7 @@ def _task_states(states: WeightStates) -> TaskStates:
     return TaskStates(*(plateau(states.of_phases(phase)).vector for phase in PHASES))
 
 
-def _block(axes: Axes, top: int, name: str, distances: Mapping[int, HeldOutDistances]) -> None:
+def _block(axes: Axes, top: float, name: str, distances: Mapping[int, HeldOutDistances]) -> None:
     """Three rows of dots, one dot per trial, its mean; a bar at the mean of all."""
     for k, (field, phase) in enumerate(zip(("task_1", "task_2", "other"), PHASES, strict=True)):
         means = np.array([getattr(one, field).mean() for one in distances.values()])

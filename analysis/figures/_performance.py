@@ -1,13 +1,14 @@
 """Panels that several figures share: performance over aeons, and bars of the performance in the tests."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from ..performance import (
     CURVE_POINTS,
@@ -77,7 +78,7 @@ def _name_phases(axes: Axes, phases: Sequence[PhaseCurves], end: float) -> None:
             _name(axes, "tests" if width > 0.05 * end else "", phase.start + width / 2, color="0.35")
 
 
-def _name(axes: Axes, text: str, x: float, **font: str) -> None:
+def _name(axes: Axes, text: str, x: float, **font: Any) -> None:
     axes.text(x, 1.01, text, transform=axes.get_xaxis_transform(), ha="center", va="bottom", fontsize=style.SMALL, **font)
 
 

@@ -10,7 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from foraging_snn.files.recording import PARTICLE_NAMES, Trial
+from foraging_snn.environments import PARTICLE_NAMES
+from foraging_snn.files.reader import Trial
 
 from ..collection import Collection
 from ..receptive_fields import (
@@ -100,7 +101,7 @@ def draw_rows(collection: Collection, rows: Sequence[tuple[str, str]]) -> Figure
         Normalize(0.0, PER_MILLE * max(group[0].images.max() for group in states)),
     )
     figure = style.new_figure(style.FULL_WIDTH_MM, ROW_MM * len(rows) + SCALES_MM + SMALL_PRINT_MM)
-    *parts, strip = figure.subfigures(len(rows) + 1, 1, height_ratios=[ROW_MM] * len(rows) + [SCALES_MM])
+    *parts, strip = figure.subfigures(len(rows) + 1, 1, squeeze=False, height_ratios=[ROW_MM] * len(rows) + [SCALES_MM])[:, 0]
     shares = []
     for number, (part, group) in enumerate(zip(parts, states, strict=True)):
         letters = [chr(ord("A") + len(WIDTHS) * number + k) for k in range(len(WIDTHS))]
@@ -117,7 +118,7 @@ def draw_rows(collection: Collection, rows: Sequence[tuple[str, str]]) -> Figure
 
 def _row(part: SubFigure, group: Sequence[NetworkFields], scales: tuple[Normalize, Normalize], letters: Sequence[str]) -> Axes:
     """The panels of a state; the axes of the last one, whose scale depends on the other states."""
-    columns, state = part.subfigures(1, len(WIDTHS), width_ratios=WIDTHS), group[0]
+    columns, state = part.subfigures(1, len(WIDTHS), squeeze=False, width_ratios=WIDTHS)[0], group[0]
     _output_panel(columns[0], state, scales[0])
     _hidden_panel(columns[1], state, scales[1])
     _compass_panel(columns[2], state, scales[0])
@@ -147,7 +148,7 @@ def _mark_direction(axes: Axes, output: int, side: int) -> None:
     """The block of squares in the direction of an output cell."""
     rows, columns = np.nonzero(direction_masks(side)[output])
     corner = (columns.min() - side / 2, rows.min() - side / 2)
-    size = np.ptp(columns) + 1
+    size = int(np.ptp(columns)) + 1
     axes.add_patch(Rectangle(corner, size, size, fill=False, ls=(0, (2, 2)), ec="white", lw=0.7))
 
 
@@ -167,7 +168,7 @@ def _hidden_panel(part: SubFigure, state: NetworkFields, scale: Normalize) -> No
     cells = strongest_hidden_cells(state.strength, SHOWN_OUTPUT, N_HIDDEN_SHOWN)
     for axes, cell in zip(grid.flat, cells, strict=False):
         _image(axes, state.images[cell], scale, cross=3.0)
-        name = SHORT_NAMES[preferred.particle_type[cell]]
+        name = SHORT_NAMES[int(preferred.particle_type[cell])]
         axes.set_title(f"{name}  {preferred.correlation[cell]:.2f}", fontsize=CAPTION, pad=2)
         axes.set_xlabel(f"W {state.strength[cell, SHOWN_OUTPUT]:.2f}", fontsize=CAPTION, labelpad=1.5)
     for axes in grid.flat[len(cells) :]:
@@ -207,7 +208,7 @@ def _shares_over_trials(group: Sequence[NetworkFields]) -> tuple[np.ndarray, np.
 
 
 def _scale_bars(part: SubFigure, scales: tuple[Normalize, Normalize]) -> None:
-    columns = part.subfigures(1, len(WIDTHS), width_ratios=WIDTHS)
+    columns = part.subfigures(1, len(WIDTHS), squeeze=False, width_ratios=WIDTHS)[0]
     labels = ("mean input strength (10$^{-3}$)", "input strength (10$^{-3}$)")
     for column, scale, label in zip(columns, scales, labels, strict=False):
         bar = column.colorbar(ScalarMappable(scale), cax=column.subplots(), orientation="horizontal")

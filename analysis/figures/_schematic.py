@@ -1,12 +1,14 @@
 """The drawing of network and tasks in Figure 1. Sizes of the network are those of the trial; the view is an example."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.files.recording import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS, Trial
+from foraging_snn.environments import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS
+from foraging_snn.files.reader import Trial
 
 from . import style
 
@@ -40,11 +42,11 @@ def schematic(axes: Axes, trial: Trial) -> None:
         Whose parameters say how large the layers are.
     """
     parameters = trial.parameters
-    field, task = parameters.world.field, TASKS[1]
+    field, task = parameters.world.field, TASKS["T1"]
     squares = {
         square: colour
         for rewarded, x, y in EXAMPLE
-        for colour, kind in [(style.REWARDED, task.rewarded) if rewarded else (style.PUNISHED, task.punished)]
+        for colour, (kind,) in [(style.REWARDED, task.rewarded) if rewarded else (style.PUNISHED, task.punished)]
         for square in ((x, y), (x + PARTICLE_OFFSETS[kind][0], y + PARTICLE_OFFSETS[kind][1]))
     }
     _world(axes, 15.0, squares, field)
@@ -63,13 +65,13 @@ def schematic(axes: Axes, trial: Trial) -> None:
     _arrow(axes, 27.5, 39.0, "")
     _arrow(axes, 58.5, 69.0, "STDP,\nthen\nfrozen")
     _arrow(axes, 95.0, 106.0, "rewarded\nSTDP")
-    for task, y in zip(TASKS.values(), (9.5, -8.5), strict=True):
+    for task, y in ((TASKS["T1"], 9.5), (TASKS["T2"], -8.5)):
         _task(axes, 133.0, y, task)
     axes.set(xlim=(0, 173), ylim=(-20.5, 21), aspect="equal")
     axes.axis("off")
 
 
-def _square(axes: Axes, x: float, y: float, side: float, colour: str, **more: object) -> None:
+def _square(axes: Axes, x: float, y: float, side: float, colour: str, **more: Any) -> None:
     axes.add_patch(Rectangle((x - side / 2, y - side / 2), side, side, facecolor=colour, **{"edgecolor": EDGE, "lw": 0.3} | more))
 
 
@@ -115,7 +117,7 @@ def _arrow(axes: Axes, start: float, end: float, text: str) -> None:
 
 def _task(axes: Axes, x: float, y: float, task) -> None:
     axes.text(x, y + 4.6, f"Task {task.number}", weight="bold", color=style.TASK_COLOURS[task.number], va="bottom")
-    for kind, colour, role, row in (
+    for (kind,), colour, role, row in (
         (task.rewarded, style.REWARDED, "rewarded", y + 1.2),
         (task.punished, style.PUNISHED, "punished", y - 5.0),
     ):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import Snapshots, Trial
+from foraging_snn.files.reader import Snapshots, Trial
 
 from ..collection import CollectionError
 from ..weight_space import (

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from foraging_snn.files.recording import RecordingError
+from foraging_snn.files.layout import RecordingError
 
 from ..collection import Collection, CollectionError
 from . import FIGURES, figure_module, style
@@ -26,13 +26,13 @@ class Drawn:
     name : str
     files : tuple of Path
         Empty if it could not be drawn.
-    missing : str
-        Then why, in one line.
+    reason : CollectionError or RecordingError or None
+        Then why.
     """
 
     name: str
     files: tuple[Path, ...] = ()
-    missing: str = ""
+    reason: CollectionError | RecordingError | None = None
 
 
 def chosen(names: str | None, allowed: Sequence[str], option: str) -> tuple[str, ...]:
@@ -86,7 +86,7 @@ def draw_figures(
             with style.applied():
                 figure = module.draw(collection)
         except (CollectionError, RecordingError) as error:
-            yield Drawn(name, missing=str(error))
+            yield Drawn(name, reason=error)
             continue
         files = tuple(out / f"{name}.{ending}" for ending in formats)
         out.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from ..collection import Collection
 from ..trajectories import Path, first_stretch, path

@@ -18,7 +18,7 @@ def draw(collection: Collection) -> Figure:
     """
     trials = collection.trials(EXPERIMENTS[0])
     figure = style.new_figure(style.FULL_WIDTH_MM, 140.0)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.0, 1.45))
+    top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.45))[:, 0]
     a, b = top.subplots(1, 2, width_ratios=(2.1, 1))
     c, d, e = bottom.subplots(1, 3, width_ratios=(1.1, 1.1, 1))
     _performance.curves(a, trials)

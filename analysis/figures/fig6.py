@@ -37,16 +37,15 @@ def draw(collection: Collection) -> Figure:
     trials = [learning_states(trial) for trial in collection.trials(EXPERIMENTS[0])]
     figure = style.new_figure(style.FULL_WIDTH_MM, 128)
     style.small_print(figure, collection, EXPERIMENTS, NOTE)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.0, 0.95))
-    left, right = upper.subfigures(1, 2, width_ratios=(1.0, 1.25))
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 0.95))[:, 0]
+    left, right = upper.subfigures(1, 2, squeeze=False, width_ratios=(1.0, 1.25))[0]
     axes = left.subplots()
     strengths_onto_one_cell(axes, trials[0])
     style.panel(axes, "A")
     cluster_sizes(right, trials)
     maps = lower.subplots(1, 3, sharey=False)
-    for ax, (before, after) in zip(maps, TIMES, strict=True):
-        image = change_of_strengths(ax, trials, before, after)
-    lower.colorbar(image, ax=maps, label="synapses per trial", pad=0.01, aspect=30, format="{x:g}")
+    meshes = [change_of_strengths(ax, trials, *times) for ax, times in zip(maps, TIMES, strict=True)]
+    lower.colorbar(meshes[-1], ax=maps, label="synapses per trial", pad=0.01, aspect=30, format="{x:g}")
     style.panel(maps[0], "C")
     style.panel(maps[1], "D")
     return figure
@@ -82,7 +81,7 @@ def cluster_sizes(figure: SubFigure, trials: Sequence[LearningStates]) -> None:
     for column, title in enumerate(("all output cells", "the cell of A")):
         strengths = [trial.during(PHASE) if column == 0 else trial.during(PHASE)[:, :, SHOWN_OUTPUT] for trial in trials]
         fixed = [clusters(strength) for strength in strengths]
-        split = [clusters(strength, [two_cluster_threshold(state) for state in strength]) for strength in strengths]
+        split = [clusters(strength, np.array([two_cluster_threshold(state) for state in strength])) for strength in strengths]
         for row, (field, colour) in enumerate((("n_weak", "0.45"), ("n_strong", style.SLEEP))):
             axes = grid[row, column]
             _mean_and_sd(axes, aeon, [getattr(one, field) for one in fixed], colour)

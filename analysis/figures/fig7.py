@@ -225,7 +225,9 @@ def _draw_distances(axes_of_row: Sequence[Axes], protocols: Sequence[Protocol], 
                 axes.fill_between(aeon, low, high, color=colour, alpha=0.18, lw=0)
         for name in protocol.phases:
             rows = np.flatnonzero(phase == name)
-            axes.axvspan(aeon[rows[0] - 1], aeon[rows[-1]], color=style.phase_colour(name), alpha=0.10, lw=0, zorder=0)
+            axes.axvspan(
+                float(aeon[rows[0] - 1]), float(aeon[rows[-1]]), color=style.phase_colour(name), alpha=0.10, lw=0, zorder=0
+            )
         axes.set(xlim=(0, aeon[-1]))
     top = 1.05 * max(
         d.max() for of_protocol in row.distances for trial in of_protocol for d in trial.values() if not np.isnan(d).all()

@@ -10,12 +10,13 @@ apart. The measures are those of analysis/replay.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import RecordedPhase, Trial
+from foraging_snn.files.reader import RecordedPhase, Trial
 
 from ..collection import Collection, CollectionError
 from ..replay import EpochActivity, TaskScores, epoch_activity, resemblance, task_overlap, task_scores
@@ -95,7 +96,7 @@ def sleep_content(trial: Trial) -> SleepContent:
     """Compare the sleep of a trial's interleaved phase with its tasks."""
     phase = _interleaved(trial)
     windows = trial.windows(phase.index)
-    templates = [_last_training(trial, task) for task in (1, 2)]
+    templates = (_last_training(trial, 1), _last_training(trial, 2))
     asleep = [_activity(trial, phase, np.array(window)[~phase.phase.awake(window)]) for window in windows]
     pairs = [[resemblance(sleep, template) for sleep in asleep] for template in templates]
     together = _activity(trial, phase, np.concatenate([sleep.epoch for sleep in asleep]) - phase.first_epoch)
@@ -127,9 +128,9 @@ def _last_training(trial: Trial, task: int) -> EpochActivity:
     return _activity(trial, phase, np.array(window)[phase.phase.awake(window)])
 
 
-def _activity(trial: Trial, phase: RecordedPhase, epochs: Sequence[int]) -> EpochActivity:
+def _activity(trial: Trial, phase: RecordedPhase, epochs: np.ndarray) -> EpochActivity:
     spikes = trial.spikes(phase.index)
-    return epoch_activity(spikes.step, spikes.cell, np.asarray(epochs, np.int64) + phase.first_epoch, trial.parameters)
+    return epoch_activity(spikes.step, spikes.cell, epochs.astype(np.int64) + phase.first_epoch, trial.parameters)
 
 
 def _check_windows(group: Sequence[Trial]) -> None:
@@ -148,7 +149,7 @@ def _draw_resemblance(axes: Axes, contents: Sequence[SleepContent], title: str) 
     else:
         axes.text(0.5, 0.5, "too few pairs of spikes to say", ha="center", transform=axes.transAxes)
     if np.isfinite(overlap).any():
-        axes.axhline(np.nanmean(overlap), color="0.5", ls="--", lw=0.8, label="Task 1 and Task 2 awake")
+        axes.axhline(float(np.nanmean(overlap)), color="0.5", ls="--", lw=0.8, label="Task 1 and Task 2 awake")
     axes.axhline(MIXTURE, color="0.5", ls=":", lw=0.8, label="equal mixture")
     for row, (task, colour) in enumerate(style.TASK_COLOURS.items()):
         values = np.array([content.resemblance[row] for content in contents])
@@ -176,7 +177,7 @@ def _draw_scores(axes: Axes, scores: Sequence[TaskScores]) -> None:
     axes.legend(loc="upper right")
 
 
-def _mean_and_spread(axes: Axes, x: np.ndarray, values: np.ndarray, look: dict[str, object]) -> None:
+def _mean_and_spread(axes: Axes, x: np.ndarray, values: np.ndarray, look: dict[str, Any]) -> None:
     """Mean over trials, the rows, as a line; with several trials the sd as a band."""
     mean = values.mean(axis=0)
     axes.plot(x, mean, **look)

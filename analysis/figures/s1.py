@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import RecordedPhase, Trial
+from foraging_snn.files.reader import RecordedPhase, Trial
 
 from ..collection import Collection
 from ..rasters import by_layer, last_stretch

@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.files.recording import PARTICLE_NAMES, TASKS, Trial
+from foraging_snn.environments import PARTICLE_NAMES, TASKS, ParticleType
+from foraging_snn.files.reader import Trial
 
 from ..collection import Collection
 from ..responsiveness import particle_responsiveness
@@ -76,9 +77,9 @@ def _untrained(trial: Trial) -> np.ndarray:
     return particle_responsiveness(images, trial.wiring().hidden_output) / 10**SHOWN_EXPONENT
 
 
-def _name(kind: int) -> str:
+def _name(kind: ParticleType) -> str:
     """Name of a particle type and what it is in the tasks."""
     roles = [
-        f"Task {task.number} {role}" for task in TASKS.values() for role in ("rewarded", "punished") if getattr(task, role) == kind
+        f"Task {task.number} {role}" for task in TASKS.values() for role in ("rewarded", "punished") if kind in getattr(task, role)
     ]
     return "\n".join([PARTICLE_NAMES[kind], *roles])

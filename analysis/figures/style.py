@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -31,13 +32,13 @@ TASK_COLOURS = {1: TASK_1, 2: TASK_2}
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
-FORMULA = {"parse_math": True}  # of a text with a formula between dollar signs
+FORMULA: dict[str, Any] = {"parse_math": True}  # of a text with a formula between dollar signs
 
 # In characters; those of the catalogue are shorter. Lines are of one text in the small print.
 LONGEST_LABEL, LONGEST_NAME = 40, 16
 MOST_LINES = 8
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "Helvetica", "Liberation Sans", "DejaVu Sans"],
     "font.size": NORMAL,

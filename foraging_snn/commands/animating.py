@@ -18,7 +18,8 @@ from foraging_snn.analysis.figures import style
 from foraging_snn.commands.worlds import follow_world, followed, way_in
 from foraging_snn.environments import PARTICLE_NAMES, ParticleType
 from foraging_snn.environments.rendering import SQUARE_COLOURS
-from foraging_snn.files.recording import RecordedPhase, RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import RecordedPhase, Trial
 from foraging_snn.running.trial import RunError, prepare_output
 
 MOST_SCENES = 3
@@ -204,7 +205,8 @@ def _food(phase: RecordedPhase) -> tuple[Food, ...]:
     return tuple(
         Food(int(kind), f"{PARTICLE_NAMES[kind]}: {worth}", colour)
         for task in tasks
-        for kind, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
+        for kinds, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
+        for kind in kinds
     )
 
 

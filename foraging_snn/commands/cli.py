@@ -33,7 +33,8 @@ from foraging_snn.commands.terminal import (
     show_trial,
 )
 from foraging_snn.files.conditions import run_conditions
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, Phase, engine_class, preset
 from foraging_snn.protocols import experiment, experiments

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import typer
 
+from foraging_snn.analysis.statistics import PERMUTATIONS, PermutationTest, compare_curves, compare_paired
 from foraging_snn.commands.terminal import add_row, new_table, print_table
 from foraging_snn.models import Activity, Block, Engine, FullRecorder, NetworkState, Parameters, Phase, engine_class, initial_state
 from foraging_snn.running.starting import packaged_states, read_start
 
 STRETCH_EPOCHS = 1000  # that both engines run on their own
-PERMUTATIONS = 10_000
 
 
 @dataclass(frozen=True)
@@ -56,17 +56,17 @@ class CurveComparison:
     seeds : int
     performance, reference : (seeds, bins) float
         Performance over the training phase, in bins.
-    p_value : float
-        Permutation test: paired by seed, signs of the differences of the mean performance flipped.
-    largest_bin_p_value : float
+    mean : PermutationTest
+        Paired by seed, of the mean performance.
+    largest_bin : PermutationTest
         The same for the largest absolute mean difference of any bin, so for the shape of the curve.
     """
 
     seeds: int
     performance: np.ndarray
     reference: np.ndarray
-    p_value: float
-    largest_bin_p_value: float
+    mean: PermutationTest
+    largest_bin: PermutationTest
 
 
 def phases_to_compare(parameters: Parameters) -> list[Phase]:
@@ -74,9 +74,9 @@ def phases_to_compare(parameters: Parameters) -> list[Phase]:
     awake, asleep = parameters.phases.block_epochs, parameters.sleep.block_epochs
     kinds = {
         "unsupervised": (Block(Activity.UNSUPERVISED, awake),),
-        "training": (Block(Activity.TRAIN_TASK_1, awake),),
-        "test": (Block(Activity.TEST_TASK_1, awake),),
-        "interleaved sleep": (Block(Activity.TRAIN_TASK_2, awake), Block(Activity.SLEEP, asleep)),
+        "training": (Block(Activity.train("T1"), awake),),
+        "test": (Block(Activity.test("T1"), awake),),
+        "interleaved sleep": (Block(Activity.train("T2"), awake), Block(Activity.SLEEP, asleep)),
     }
     return [Phase(name, blocks, 10**9) for name, blocks in kinds.items()]
 
@@ -143,7 +143,7 @@ def learning_curve(engine: Engine, state: NetworkState, seed: int, aeons: int, b
     state = state.copy()
     state.seed = seed
     epochs_per_aeon = engine.parameters.timing.epochs_per_aeon
-    phase = Phase("T1", (Block(Activity.TRAIN_TASK_1, engine.parameters.phases.block_epochs),), aeons * epochs_per_aeon)
+    phase = Phase("T1", (Block(Activity.train("T1"), engine.parameters.phases.block_epochs),), aeons * epochs_per_aeon)
     _, record = engine.run(state, phase)
     rewarded, punished = (
         np.array([part.sum() for part in np.array_split(record.counts[name], bins)]) for name in ("rewarded", "punished")
@@ -151,22 +151,19 @@ def learning_curve(engine: Engine, state: NetworkState, seed: int, aeons: int, b
     return rewarded / np.maximum(rewarded + punished, 1)
 
 
-def compare_curves(performance: np.ndarray, reference: np.ndarray, seed: int = 0) -> CurveComparison:
-    """Paired permutation tests between learning curves (seeds, bins) of two engines.
+def compare_learning(performance: np.ndarray, reference: np.ndarray) -> CurveComparison:
+    """Paired permutation tests between learning curves of two engines.
 
     Parameters
     ----------
-    seed : int
-        Of the permutations.
+    performance, reference : (seeds, bins) float
+        At least two seeds, the same of both.
     """
-    difference = performance - reference
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(PERMUTATIONS, len(difference)))
-    flipped = signs @ difference / len(difference)
-    observed = difference.mean(axis=0)
-    tolerance = 1e-12  # equal but for the last bit counts as equal
-    p_mean = np.mean(np.abs(flipped.mean(axis=1)) >= abs(observed.mean()) - tolerance)
-    p_bin = np.mean(np.abs(flipped).max(axis=1) >= np.abs(observed).max() - tolerance)
-    return CurveComparison(len(difference), performance, reference, float(p_mean), float(p_bin))
+    mean = compare_paired(performance.mean(axis=1), reference.mean(axis=1)).test
+    largest_bin = compare_curves(performance, reference)
+    if mean is None or largest_bin is None:
+        raise ValueError(f"seeds: {len(performance)} given, allowed is at least 2")
+    return CurveComparison(len(performance), performance, reference, mean, largest_bin)
 
 
 TRAINING_AEONS = 500  # before the phases of a trained network are compared
@@ -231,12 +228,13 @@ def _print_curves(engine: Engine, reference: Engine, state: NetworkState, seeds:
         np.array([learning_curve(simulator, state, seed, aeons, CURVE_BINS) for seed in range(seeds)])
         for simulator in (engine, reference)
     ]
-    result = compare_curves(*curves)
+    result = compare_learning(*curves)
     table = new_table(f"learning curve, {seeds} seeds", *(f">{int((k + 0.5) * aeons / CURVE_BINS)}" for k in range(CURVE_BINS)))
     for name, performance in ((engine.name, result.performance), (reference.name, result.reference)):
         add_row(table, name, *(f"{value:.3f}" for value in performance.mean(axis=0)))
     print_table(table)
     typer.echo(
-        f"Mean performance in {CURVE_BINS} bins of {aeons} aeons of Task 1. Paired permutation tests over seeds ({PERMUTATIONS} "
-        f"sign flips): mean performance p = {result.p_value:.2f}, largest bin p = {result.largest_bin_p_value:.2f}."
+        f"Mean performance in {CURVE_BINS} bins of {aeons} aeons of Task 1. Paired permutation tests over seeds "
+        f"({f'all {2**seeds:,}' if result.mean.exact else f'{PERMUTATIONS:,} random'} sign flips): mean performance "
+        f"p = {result.mean.p_value:.3f}, largest bin p = {result.largest_bin.p_value:.3f}."
     )

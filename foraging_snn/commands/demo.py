@@ -8,22 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import typer
 
+from foraging_snn.analysis.effects import Effect, effects, proportion
 from foraging_snn.analysis.results import results
 from foraging_snn.commands.progress import Board, duration
-from foraging_snn.commands.terminal import print_conditions, print_results, ready_engines, saying_what_is_left
+from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table, ready_engines, saying_what_is_left
 from foraging_snn.files.conditions import run_conditions
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
-from foraging_snn.models import Engine, EpochRecords, Parameters, Phase, engine_class, performance
+from foraging_snn.models import Engine, EpochRecords, Parameters, Phase, engine_class
 from foraging_snn.protocols import Experiment, experiments
 from foraging_snn.running.disk import check_space
 from foraging_snn.running.starting import check_start, read_start
@@ -38,17 +38,9 @@ from foraging_snn.running.trial import (
 )
 from foraging_snn.running.trunk import Listener
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
 NAME = "demo"
 START = "after-unsupervised"
 TRIALS = 2
-CHANCE = 0.5
-CONFIDENCE = 0.95
-CURVE_POINTS = 40  # of a training phase in the figure
-ROW_MM, BELOW_MM = 52.0, 12.0
 DOTS_PER_INCH = 200
 
 
@@ -83,86 +75,6 @@ SHOWS = {
         side_by_side=False,
     ),
 }
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share of rewarded particles among those eaten, with its confidence interval (Wilson)."""
-
-    rewarded: int
-    punished: int
-
-    @property
-    def value(self) -> float:
-        """Rewarded / (rewarded + punished); NaN if nothing was eaten."""
-        return performance(self.rewarded, self.punished)
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's interval of the share, each particle counted as an independent draw; (0, 1) if nothing was eaten."""
-        from scipy.stats import binomtest  # takes a second to import
-
-        n = self.rewarded + self.punished
-        if n == 0:
-            return 0.0, 1.0
-        low, high = binomtest(self.rewarded, n).proportion_ci(CONFIDENCE, method="wilson")
-        return float(low), float(high)
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.3f} ({CONFIDENCE:.0%} interval {low:.3f} to {high:.3f}, {self.rewarded + self.punished} particles)"
-
-
-def pooled(trials: Sequence[Trial], after: str, task: int) -> Share:
-    """Share of rewarded particles in the test of a task that followed the phase `after`, over trials together."""
-    results = [test for trial in trials for test in trial.test_results() if (test.after, test.task) == (after, task)]
-    return Share(sum(test.rewarded for test in results), sum(test.punished for test in results))
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Something the demo sets out to show, and the shares that decide it."""
-
-    text: str
-    shown: bool
-    shares: tuple[tuple[str, Share], ...]
-
-
-def claims(trials: Mapping[str, Sequence[Trial]]) -> list[Claim]:
-    """What the trials show.
-
-    Parameters
-    ----------
-    trials : mapping from the name of an experiment to its trials
-
-    Returns
-    -------
-    list of Claim
-        Learning: after T1 the interval of Task 1 lies above chance in every trial. With the experiments "sequential" and
-        "sleep", also forgetting: Task 1 is worse after T2 than after T1; and memory: after I(S,T2) it is better than after T2,
-        and Task 2 lies above chance. "Worse" and "better" mean that the intervals of the pooled trials do not overlap.
-    """
-    first = trials[next(iter(trials))]
-    learned = [(f"Task 1 after T1, trial {k + 1}", pooled([trial], "T1", 1)) for k, trial in enumerate(first)]
-    found = [Claim("learns", all(share.interval[0] > CHANCE for _, share in learned), tuple(learned))]
-    if {"sequential", "sleep"} <= set(trials):
-        before, forgotten = pooled(first, "T1", 1), pooled(trials["sequential"], "T2", 1)
-        kept, new = (pooled(trials["sleep"], "I(S,T2)", task) for task in (1, 2))
-        found.append(
-            Claim(
-                "forgets Task 1 when Task 2 is trained after it",
-                forgotten.interval[1] < before.interval[0],
-                (("Task 1 after T1", before), ("Task 1 after T2", forgotten)),
-            )
-        )
-        found.append(
-            Claim(
-                "keeps Task 1 and learns Task 2 when sleep is interleaved",
-                kept.interval[0] > forgotten.interval[1] and new.interval[0] > CHANCE,
-                (("Task 1 after I(S,T2)", kept), ("Task 2 after I(S,T2)", new)),
-            )
-        )
-    return found
 
 
 @dataclass(frozen=True)
@@ -270,12 +182,11 @@ def _show(plan: _Plan, engine_name: str, side_by_side: bool) -> bool:
     _run_trials(plan, engine_name, side_by_side)
     typer.echo(f"done in {duration(time.monotonic() - began)}\n")
     trials = plan.trials()
-    found = results([trial for group in trials.values() for trial in group])
-    print_results(replace(found, comparisons=()))  # two trials do not tell; the claims below count particles
+    _print_tests(trials)
     save_figure(plan.figure, trials, conditions)
     for path in (*sorted(plan.contents), plan.figure):
         typer.echo(path)
-    return _verdict(claims(trials))
+    return _print_effects(effects(trials))
 
 
 def _run_trials(plan: _Plan, engine_name: str, side_by_side: bool) -> None:
@@ -316,12 +227,30 @@ def _run_with_free_engine(
         free.put(engine)
 
 
-def _verdict(found: Sequence[Claim]) -> bool:
-    for claim in found:
-        typer.echo(f"\nThe network {claim.text}: {'shown' if claim.shown else 'NOT shown'}")
-        for label, share in claim.shares:
-            typer.echo(f"  {label}: {share}")
-    return all(claim.shown for claim in found)
+def _print_tests(trials: Mapping[str, Sequence[Trial]]) -> None:
+    """Performance in every test of every trial with the interval of that test; nothing over trials, of which there are too few."""
+    for group in trials.values():
+        (experiment,) = results(group).experiments
+        typer.echo(f"{experiment.experiment}: {experiment.label}")
+        table = new_table("after", "test", *(f"trial {k} (seed {seed})" for k, seed in enumerate(experiment.seeds, 1)), "paper")
+        for row in experiment.rows:
+            measured = [proportion(trial, row.after, row.task) for trial in group]
+            add_row(table, row.after, f"Task {row.task}", *measured, row.published or "")
+        print_table(table)
+        typer.echo()
+    typer.echo(
+        "Performance, rewarded / (rewarded + punished) particles, of each trial, and the 95 % interval of its test (Wilson, each\n"
+        f"particle a draw): how exactly that network was measured. How networks differ, {TRIALS} trials do not tell."
+    )
+
+
+def _print_effects(found: Sequence[Effect]) -> bool:
+    """Say what every trial shows, and by which of the numbers in the table; whether all that was to be shown is."""
+    for effect in found:
+        typer.echo(f"\nThe network {effect.text}: {'shown in every trial' if effect.shown else 'NOT shown in every trial'}")
+        for test in effect.tests:
+            typer.echo(f"  {test}")
+    return all(effect.shown for effect in found)
 
 
 class _Stoppable(Listener):
@@ -356,73 +285,10 @@ def _run_together(jobs: Sequence[Callable[[], object]], n_threads: int, stop: th
 
 
 def save_figure(path: Path, trials: Mapping[str, Sequence[Trial]], conditions: Sequence[str]) -> None:
-    """Performance over aeons of training, and in the tests, beside chance; conditions in small print below."""
-    from foraging_snn.analysis.figures import style  # Matplotlib takes a second to import
+    """Performance over aeons of training, and in the tests of every trial, beside chance; conditions in small print below."""
+    from foraging_snn.analysis.figures import demo_overview, style  # Matplotlib takes a second to import
 
     picture = io.BytesIO()  # drawn before the file is begun, so that an interrupted demo leaves no half of it
     with style.applied():
-        _figure(trials, conditions).savefig(picture, dpi=DOTS_PER_INCH)
+        demo_overview.draw(trials, conditions).savefig(picture, dpi=DOTS_PER_INCH)
     path.write_bytes(picture.getvalue())
-
-
-def _figure(trials: Mapping[str, Sequence[Trial]], conditions: Sequence[str]) -> "Figure":
-    from foraging_snn.analysis.figures import style
-
-    n = len(trials)
-    figure = style.new_figure(style.FULL_WIDTH_MM, BELOW_MM + ROW_MM * n)
-    rows = figure.subplots(n, 2, sharey=True, squeeze=False, width_ratios=(2, 1))
-    for (left, right), group in zip(rows, trials.values(), strict=True):
-        _plot_training(left, group)
-        _plot_tests(right, group)
-        left.set_title(style.written(group[0].label), loc="left")
-        right.set_title("tests", loc="left")
-        for axes in (left, right):
-            style.chance_line(axes)
-    rows[0][0].legend(loc="lower right", ncols=2)
-    explanation = (
-        "Performance = rewarded / (rewarded + punished) particles eaten. Left: mean of the trials (thin: single ones), up to "
-        f"{CURVE_POINTS} bins a phase. Right: trials pooled, with {CONFIDENCE:.0%} interval (circles: single ones), as bars from "
-        "chance (dashed)."
-    )
-    style.print_below(figure, explanation, ", ".join(conditions))
-    return figure
-
-
-def _plot_training(axes: "Axes", trials: Sequence[Trial]) -> None:
-    """Performance on the task that is trained, over the training phases one after the other."""
-    from foraging_snn.analysis.figures import style
-
-    start = 0
-    for phase in trials[0].phases:
-        tasks = {activity.trained_task.number for activity in phase.activities if activity.trained_task}
-        if not tasks:
-            continue
-        aeons = phase.epochs // trials[0].parameters.timing.epochs_per_aeon
-        for task in sorted(tasks):
-            colour = style.TASK_COLOURS[task]
-            curves = [trial.performance_curve(phase.index, max(1, aeons // CURVE_POINTS), task) for trial in trials]
-            for curve in curves:
-                axes.plot(start + curve.aeon, curve.performance, color=colour, lw=0.5, alpha=0.45)
-            mean = np.mean([curve.performance for curve in curves], axis=0)
-            label = f"Task {task}" if start == 0 or f"Task {task}" not in axes.get_legend_handles_labels()[1] else None
-            axes.plot(start + curves[0].aeon, mean, color=colour, lw=1.5, label=label)
-        axes.text(start + aeons / 2, 0.86, phase.name, ha="center", weight="bold")
-        start += aeons
-        axes.axvline(start, color="0.85", lw=0.8, zorder=0)
-    axes.set(xlabel="aeons of training", ylabel="performance", ylim=(0.35, 0.92), xlim=(0, start))
-
-
-def _plot_tests(axes: "Axes", trials: Sequence[Trial]) -> None:
-    from foraging_snn.analysis.figures import style
-
-    phases = list(dict.fromkeys(test.after for test in trials[0].test_results()))
-    for x, after in enumerate(phases):
-        for task, colour in style.TASK_COLOURS.items():
-            at = x + (task - 1.5) * 0.3
-            share = pooled(trials, after, task)
-            low, high = share.interval
-            axes.bar(at, share.value - CHANCE, 0.26, bottom=CHANCE, color=colour, alpha=0.35)
-            axes.errorbar(at, share.value, [[share.value - low], [high - share.value]], fmt="none", ecolor=colour, lw=1, capsize=2)
-            for trial in trials:
-                axes.plot(at, pooled([trial], after, task).value, "o", ms=3, mfc="none", mew=0.7, color=colour)
-    axes.set_xticks(range(len(phases)), [f"after {after}" for after in phases])

@@ -1,6 +1,6 @@
 """Sweeps: an experiment for all combinations of some values of some parameters, and the table and figure of what came of it.
 
-How trials are run is in scheduling.py; what is in the table, in analysis/sweep.py.
+How trials are run is in scheduling.py; what is in the table, in analysis/sweep_table.py.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ import numpy as np
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
     damage_reported,
+    format_of,
     open_for_reading,
     read_text,
     reason,
@@ -29,8 +30,9 @@ from foraging_snn.files.hdf5 import (
     write_texts,
     write_whole_file,
 )
+from foraging_snn.files.layout import FORMAT_NAME as TRIAL_FORMAT
 from foraging_snn.files.provenance import provenance
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import toml_text
 from foraging_snn.protocols import experiment
@@ -39,7 +41,7 @@ from foraging_snn.running.starting import check_start
 from foraging_snn.running.trial import RunError
 
 if TYPE_CHECKING:
-    from foraging_snn.analysis.sweep import SweepTable, Value
+    from foraging_snn.analysis.sweep_table import SweepTable, Value
 
 FORMAT_NAME, FORMAT_VERSION = "foraging_snn sweep", 1
 TABLE = "table"
@@ -212,7 +214,7 @@ def table_of(points: Sequence[SweepPoint], planned: Sequence[Plan]) -> "SweepTab
     SweepError
         There is none.
     """
-    from foraging_snn.analysis.sweep import tidy
+    from foraging_snn.analysis.sweep_table import tidy
 
     groups = []
     for point, plan in zip(points, planned, strict=True):
@@ -235,7 +237,7 @@ def check_results_can_be_written(directory: Path, may_replace: bool) -> None:
     ------
     SweepError
     """
-    from foraging_snn.analysis.sweep import FIXED_COLUMNS
+    from foraging_snn.analysis.sweep_table import FIXED_COLUMNS
 
     for name in (CSV_NAME, HDF5_NAME, *FIGURE_NAMES):
         path = directory / name
@@ -265,21 +267,27 @@ def write_results(table: "SweepTable", directory: Path, command_line: str) -> li
     list of Path
         The files.
     """
-    from foraging_snn.analysis.figures import style
-    from foraging_snn.analysis.figures.drawing import DPI
-    from foraging_snn.analysis.figures.sweep import draw
-    from foraging_snn.analysis.sweep import csv_text
+    from foraging_snn.analysis.sweep_table import csv_text
 
     paths = [directory / name for name in (CSV_NAME, HDF5_NAME, *FIGURE_NAMES)]
     write_whole_file(paths[0], csv_text(table).encode())
     write_whole_file(paths[1], _hdf5_image(table, command_line))
+    write_overview(table, paths[2:])
+    return paths
+
+
+def write_overview(table: "SweepTable", paths: Sequence[Path]) -> None:
+    """Draw the overview of a sweep into files, which are replaced; what kind each is, its ending says."""
+    from foraging_snn.analysis.figures import style
+    from foraging_snn.analysis.figures.drawing import DPI
+    from foraging_snn.analysis.figures.sweep_overview import draw
+
     with style.applied():
         figure = draw(table)
-        for path in paths[2:]:
+        for path in paths:
             image = io.BytesIO()
             figure.savefig(image, dpi=DPI, format=path.suffix[1:])
             write_whole_file(path, image.getvalue())
-    return paths
 
 
 def _hdf5_image(table: "SweepTable", command_line: str) -> bytes:
@@ -303,9 +311,19 @@ def _hdf5_image(table: "SweepTable", command_line: str) -> bytes:
 
 
 def _columns() -> list[str]:
-    from foraging_snn.analysis.sweep import SweepRow
+    from foraging_snn.analysis.sweep_table import SweepRow
 
     return [field.name for field in fields(SweepRow) if field.name != "values"]
+
+
+def table_file(path: Path) -> Path | None:
+    """The file with the table of a sweep: this one, or that in this folder if no trial lies beside it; None if it is no sweep."""
+    if path.is_dir():
+        trials = [file for file in path.glob("*.h5") if format_of(file) == TRIAL_FORMAT]
+        path = path / HDF5_NAME
+        if trials:
+            return None
+    return path if format_of(path) == FORMAT_NAME else None
 
 
 def read_table(path: str | Path) -> "SweepTable":
@@ -316,7 +334,7 @@ def read_table(path: str | Path) -> "SweepTable":
     SweepError
         No such file, not one of a sweep, or damaged.
     """
-    from foraging_snn.analysis.sweep import SweepRow, SweepTable
+    from foraging_snn.analysis.sweep_table import SweepRow, SweepTable
 
     path = Path(path)
     with open_for_reading(path, FORMAT_NAME, FORMAT_VERSION, SweepError) as file, damage_reported(path, SweepError):

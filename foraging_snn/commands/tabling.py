@@ -1,30 +1,38 @@
 """The command `foraging-snn table`: which trials, in what form, to the screen or into which files."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
+from foraging_snn.analysis.collection import SortedFiles, files_in, sort_files
 from foraging_snn.analysis.results import results
+from foraging_snn.analysis.sweep_table import FIXED_COLUMNS, csv_text
 from foraging_snn.analysis.tables import FILE_NAME, FORMATS, Format, write_files
-from foraging_snn.commands.terminal import results_as_text
-from foraging_snn.files.recording import RecordingError, Trial
-from foraging_snn.files.states import StateError, load_state
+from foraging_snn.commands.sweep import read_table, table_file
+from foraging_snn.commands.terminal import print_results, print_sweep, printed
+from foraging_snn.files.hdf5 import format_of
 from foraging_snn.running.trial import RunError
 
 TEXT_MARK = "Written by foraging-snn table\n"
-ALL_FORMATS = {"text": Format(".txt", lambda found: f"{TEXT_MARK}\n{results_as_text(found)}", TEXT_MARK), **FORMATS}
+RESULT_FORMATS = {"text": Format(".txt", lambda found: f"{TEXT_MARK}\n{printed(print_results, found)}", TEXT_MARK), **FORMATS}
+SWEEP_FORMATS = {
+    "text": Format(".txt", lambda table: f"{TEXT_MARK}\n{printed(print_sweep, table)}", TEXT_MARK),
+    "csv": Format(".csv", csv_text, ",".join(FIXED_COLUMNS)),
+}
 
 
 def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | None) -> None:
-    """Print the tables of all complete trials in some folders and files, or write them.
+    """Print the tables of all complete trials in some folders and files, or of a sweep, or write them.
 
     Parameters
     ----------
     sources : sequence of Path
-        Folders with files of trials, and such files.
+        Folders with files of trials, and such files; or the folder of a sweep, or its table.
     format_name : str or None
-        A key of `ALL_FORMATS`; None: text on the screen, for files what :func:`files_asked_for` says.
+        A key of `RESULT_FORMATS` or `SWEEP_FORMATS`; None: text on the screen, for files what :func:`files_asked_for` says.
     out : Path or None
         Folder or file; None: the screen.
 
@@ -35,24 +43,40 @@ def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | 
     AnalysisError
         The trials do not belong together, or a file is not ours to replace.
     """
-    if format_name not in (None, *ALL_FORMATS):
-        raise RunError(f"--format: {format_name!r} given, allowed are {', '.join(ALL_FORMATS)}")
-    files = files_asked_for(out, format_name) if out else {}
-    trials, left_out, unreadable = _sorted_out(_trial_files(sources))
-    found = results(trials)
-    if files and trials:
-        write_files({path: (kind.text(found), kind.mark) for path, kind in files.items()})
-        for path in files:
-            typer.echo(path)
-    elif trials:
-        typer.echo(results_as_text(found) if format_name in (None, "text") else FORMATS[format_name].text(found), nl=False)
-    for reason in left_out:
+    table = table_file(sources[0]) if len(sources) == 1 else None
+    formats, name = (SWEEP_FORMATS, table.stem) if table else (RESULT_FORMATS, FILE_NAME)
+    if format_name not in (None, *formats):
+        raise RunError(f"--format: {format_name!r} given, allowed are {', '.join(formats)}")
+    files = files_asked_for(out, format_name, formats, name) if out else {}
+    if table:
+        found = read_table(table)
+        _write(found, files) if files else _show(found, format_name, formats, print_sweep)
+        return
+    sorted_files = _sorted(sources)
+    found = results(sorted_files.trials)
+    if sorted_files.trials:
+        _write(found, files) if files else _show(found, format_name, formats, print_results)
+    for reason in sorted_files.left_out:
         typer.echo(f"left out: {reason}", err=format_name in FORMATS)  # what a program reads holds the tables only
-    if unreadable or not trials:
-        raise RunError("; ".join(unreadable) or f"{', '.join(map(str, sources))}: no complete trial in it")
+    if sorted_files.unreadable or not sorted_files.trials:
+        nothing = f"{', '.join(map(str, sources))}: no complete trial in it"
+        raise RunError("; ".join(sorted_files.unreadable) or nothing)
 
 
-def files_asked_for(out: Path, format_name: str | None) -> dict[Path, Format]:
+def _show(found: Any, format_name: str | None, formats: Mapping[str, Format], show: Callable[[Any], None]) -> None:
+    if format_name in (None, "text"):
+        show(found)
+    else:
+        typer.echo(formats[format_name].text(found), nl=False)
+
+
+def _write(found: Any, files: Mapping[Path, Format]) -> None:
+    write_files({path: (kind.text(found), kind.mark) for path, kind in files.items()})
+    for path in files:
+        typer.echo(path)
+
+
+def files_asked_for(out: Path, format_name: str | None, formats: Mapping[str, Format], name: str) -> dict[Path, Format]:
     """The files that `--out` and `--format` ask for.
 
     Parameters
@@ -61,6 +85,10 @@ def files_asked_for(out: Path, format_name: str | None) -> dict[Path, Format]:
         A folder that there is, or a new name without ending: all formats but text, or the one that is named. Otherwise a file:
         the format that is named, or the one that the ending stands for.
     format_name : str or None
+    formats : mapping of str to Format
+        What there is.
+    name : str
+        Of files in a folder, without ending.
 
     Raises
     ------
@@ -68,51 +96,24 @@ def files_asked_for(out: Path, format_name: str | None) -> dict[Path, Format]:
         Neither a folder nor a known ending.
     """
     if out.is_dir() or (format_name is None and not out.suffix and not out.exists()):
-        kinds = [ALL_FORMATS[format_name]] if format_name else FORMATS.values()
-        return {out / f"{FILE_NAME}{kind.suffix}": kind for kind in kinds}
+        kinds = [formats[format_name]] if format_name else [kind for key, kind in formats.items() if key != "text"]
+        return {out / f"{name}{kind.suffix}": kind for kind in kinds}
     if format_name:
-        return {out: ALL_FORMATS[format_name]}
-    for kind in ALL_FORMATS.values():
+        return {out: formats[format_name]}
+    for kind in formats.values():
         if kind.suffix == out.suffix.lower():
             return {out: kind}
-    endings = ", ".join(kind.suffix for kind in ALL_FORMATS.values())
+    endings = ", ".join(kind.suffix for kind in formats.values())
     raise RunError(f"--out: {out} given, allowed is a folder, or a file that ends in {endings}")
 
 
-def _trial_files(sources: Sequence[Path]) -> list[Path]:
-    """All files meant, each once."""
+def _sorted(sources: Sequence[Path]) -> SortedFiles:
+    """What is in all files meant, each counted once; one that is named must be ours."""
     files: dict[Path, Path] = {}
     for source in sources:
-        inside = sorted(source.glob("*.h5")) if source.is_dir() else [source]
-        if not inside:
-            raise RunError(f"{source}: no .h5 file in it")
-        for path in inside:
+        for path in files_in(source) if source.is_dir() else [source]:
             files.setdefault(path.resolve(), path)
-    return list(files.values())
-
-
-def _sorted_out(paths: Sequence[Path]) -> tuple[list[Trial], list[str], list[str]]:
-    """The complete trials among the files; what else belongs to us; what cannot be read or is not ours."""
-    trials, left_out, unreadable = [], [], []
-    for path in paths:
-        try:
-            trial = Trial(path)
-        except RecordingError as error:
-            if _is_state(path):
-                left_out.append(f"{path}, a saved state")
-            else:
-                unreadable.append(str(error))
-            continue
-        if trial.complete:
-            trials.append(trial)
-        else:
-            left_out.append(f"{path}, incomplete")
-    return trials, left_out, unreadable
-
-
-def _is_state(path: Path) -> bool:
-    try:
-        load_state(path)
-    except StateError:
-        return False
-    return True
+    found = sort_files(files.values())
+    foreign = {path for path in found.others if path in sources and not format_of(path)}
+    others = {path: what for path, what in found.others.items() if path not in foreign}
+    return replace(found, others=others, unreadable=(*found.unreadable, *(f"{path}: {found.others[path]}" for path in foreign)))

@@ -5,10 +5,10 @@ says; what a run shows, progress.py.
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich import box
@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
 from foraging_snn.running.errors import FORESEEN, one_line
@@ -25,7 +26,7 @@ from foraging_snn.running.trial import RunError
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.results import Results
-    from foraging_snn.analysis.sweep import SweepTable
+    from foraging_snn.analysis.sweep_table import SweepTable
 
 AT_THE_START = "(start)"
 IS_COMPLETE = "is complete"
@@ -65,9 +66,9 @@ def print_results(found: "Results") -> None:
 
 
 def _print_tests(found: "Results") -> None:
-    from foraging_snn.analysis.tables import TEST_COLUMNS, test_cells
+    from foraging_snn.analysis.tables import TEST_COLUMNS, cells_of_test
 
-    rows = {experiment.experiment: [test_cells(row) for row in experiment.rows] for experiment in found.experiments}
+    rows = {experiment.experiment: [cells_of_test(row) for row in experiment.rows] for experiment in found.experiments}
     lines = [TEST_COLUMNS, *(row for group in rows.values() for row in group)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for experiment in found.experiments:
@@ -85,14 +86,14 @@ def _print_tests(found: "Results") -> None:
 
 
 def _print_comparisons(found: "Results") -> None:
-    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, comparison_cells
+    from foraging_snn.analysis.tables import COMPARISON_COLUMNS, cells_of_comparison
 
     if not found.comparisons:
         return
     typer.echo("Differences of performance")
     table = new_table(*COMPARISON_COLUMNS)
     for comparison in found.comparisons:
-        add_row(table, *comparison_cells(comparison))
+        add_row(table, *cells_of_comparison(comparison))
     print_table(table)
     typer.echo()
 
@@ -106,7 +107,7 @@ def _print_caption(found: "Results") -> None:
 
 
 def print_sweep(table: "SweepTable") -> None:
-    """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials."""
+    """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials; conditions."""
     typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
     shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
     for values in dict.fromkeys(row.values for row in table.rows):
@@ -116,13 +117,14 @@ def print_sweep(table: "SweepTable") -> None:
         add_row(shown, *map(plain, values), spreads[0].trials, *means)
     print_table(shown)
     typer.echo()
+    print_conditions(table.conditions)
 
 
-def results_as_text(found: "Results") -> str:
-    """What :func:`print_results` prints where there is no terminal."""
+def printed(show: Callable[[Any], None], what: object) -> str:
+    """What one of these functions prints where there is no terminal, e.g. `printed(print_results, found)`."""
     text = io.StringIO()
     with redirect_stdout(text):
-        print_results(found)
+        show(what)
     return text.getvalue()
 
 
@@ -154,7 +156,7 @@ def show_trial(trial: Trial) -> None:
     _print_parameters(trial.parameters)
     table = new_table("phase", "activities", ">first epoch", ">epochs", ">done", "complete")
     for phase in trial.phases:
-        activities = ", ".join(activity.value for activity in phase.activities)
+        activities = ", ".join(activity.name for activity in phase.activities)
         done = "yes" if phase.complete else "NO"
         add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
     print_table(table)

@@ -13,12 +13,11 @@ from foraging_snn.environments import (
     draw_world,
     eat,
     empty_world,
-    particles_per_type,
-    present_types,
     stream_key,
 )
-from foraging_snn.files.recording import Positions, RecordingError, Trial
-from foraging_snn.models import Activity, Parameters
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Positions, Trial
+from foraging_snn.models import rows_of
 
 
 def followed(trial: Trial, phase_index: int) -> list[range]:
@@ -37,9 +36,9 @@ def followed(trial: Trial, phase_index: int) -> list[range]:
     list of range
         Empty if no recorded window holds such an epoch, or none was recorded at all.
     """
-    block_at = trial.phases[phase_index].phase.block_at
+    schedule = trial.phases[phase_index].phase.schedule
     windows = trial.position_windows(phase_index)
-    starts = (next((epoch for epoch in window if block_at(epoch)[1]), window.stop) for window in windows)
+    starts = (next(iter((window.start + np.flatnonzero(schedule(window)[1])).tolist()), window.stop) for window in windows)
     stretches = (range(start, window.stop) for start, window in zip(starts, windows, strict=True))
     return [stretch for stretch in stretches if stretch]
 
@@ -75,11 +74,13 @@ def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
         )
     grid = empty_world(trial.parameters.world.size)
     grids = np.empty((len(epochs), *grid.shape), np.int8)
-    way = way_in(trial, phase_index, range(stretch.start, epochs.stop))
-    for row, phase_epoch in enumerate(range(stretch.start, epochs.stop)):
-        activity, begins = recorded.phase.block_at(phase_epoch)
-        if begins:
-            _draw(grid, activity, trial.parameters, stream_key(trial.seed, Stream.WORLD, way.epoch[row]))
+    known = range(stretch.start, epochs.stop)
+    way, rows = way_in(trial, phase_index, known), rows_of(recorded.phase, trial.parameters)
+    blocks, begins = recorded.phase.schedule(known)
+    for row, phase_epoch in enumerate(known):
+        if begins[row]:
+            block, key = blocks[row], stream_key(trial.seed, Stream.WORLD, way.epoch[row])
+            draw_world(grid, rows.present[block], rows.per_type[block], key)
         _eat_as_recorded(grid, way, row, trial)
         if phase_epoch >= epochs.start:
             grids[phase_epoch - epochs.start] = grid
@@ -112,11 +113,6 @@ def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
         if values.min() < 0 or values.max() >= end:
             raise RecordingError(f"{trial.path}: damaged: positions/{name} has values outside 0 ... {end - 1}")
     return way
-
-
-def _draw(grid: np.ndarray, activity: Activity, parameters: Parameters, key: np.uint64) -> None:
-    types, world = activity.particle_types, parameters.world
-    draw_world(grid, present_types(*types), particles_per_type(world.size, world.density, len(types)) if types else 0, key)
 
 
 def _eat_as_recorded(grid: np.ndarray, way: Positions, row: int, trial: Trial) -> None:

@@ -3,7 +3,7 @@
 Said beside every result, on the screen, in tables and in figures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from foraging_snn.models import Parameters, Phase, preset
 
@@ -21,8 +21,13 @@ def run_conditions(parameters: Parameters, phases: Iterable[Phase], started_from
     started_from : str or None
         What stood in for the unsupervised phase.
     """
+    return condition_lines(parameters, shortened_lengths(parameters, phases), started_from)
+
+
+def condition_lines(parameters: Parameters, shorter: Sequence[str], started_from: str | None) -> tuple[str, ...]:
+    """The same where it is known what is shorter, e.g. in one of several trials; see :func:`shortened_lengths`."""
     lines = [f"preset {parameters.preset}"]
-    if shorter := shortened_lengths(parameters, phases):
+    if shorter:
         lines.append(f"shortened: {', '.join(shorter)} aeons")
     if changed := changed_rules(parameters):
         lines.append(f"changed: {', '.join(changed)}")

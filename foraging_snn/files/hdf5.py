@@ -87,6 +87,19 @@ def read_number(attributes: h5py.AttributeManager, name: str, low: int, high: in
     return int(value)
 
 
+def format_of(path: Path) -> str | None:
+    """What kind of file of ours this is, e.g. "foraging_snn trial"; "" if it is someone else's, None if it is not readable HDF5."""
+    try:
+        if not path.is_file() or not h5py.is_hdf5(path):
+            return None
+        with h5py.File(path, "r", locking=False) as file:
+            return read_text(file.attrs, FORMAT) if FORMAT in file.attrs else ""
+    except (OSError, RuntimeError):
+        return None
+    except (KeyError, ValueError, TypeError):
+        return ""
+
+
 def write_format(file: h5py.File, name: str, version: int) -> None:
     """Say what kind of file this is."""
     write_text(file.attrs, FORMAT, name)

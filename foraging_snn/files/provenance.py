@@ -1,16 +1,14 @@
-"""Where a file comes from: versions, commit, machine, command line. What is written into a file is said in recording.py."""
+"""Where a file comes from: versions, commit, machine, command line. What is written into a file is said in layout.py."""
 
-import os
 import platform
-import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from foraging_snn.models.brian2_compiled import compiler_version
+from foraging_snn.version import this_version
 
 PACKAGES = ("numpy", "brian2", "h5py", "numba")
-GIT_SECONDS = 10.0  # more than git needs; a stuck network folder must not hold up a run
 
 
 def provenance(engine: str, command_line: str) -> dict[str, str]:
@@ -26,12 +24,12 @@ def provenance(engine: str, command_line: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        `package` (version of foraging_snn), `git_commit` (of its source checkout, see :func:`git_commit`), `python`,
+        `package`, `git_commit` (version and commit of foraging_snn, see :mod:`foraging_snn.version`), `python`,
         `numpy`, `brian2`, `h5py`, `numba` (versions), `compiler`, `system`, `processor`, `engine`, `command_line`.
     """
     return {
-        "package": _version("foraging-snn"),
-        "git_commit": git_commit(Path(__file__).parent),
+        "package": this_version().number,
+        "git_commit": this_version().commit,
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "compiler": compiler_version(),
@@ -53,41 +51,6 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def git_commit(folder: Path) -> str:
-    """Commit of the checkout that holds the source in `folder`.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of a package; its `__init__.py` must be under version control.
-
-    Returns
-    -------
-    str
-        40 hexadecimal digits, with "+changes" if tracked files differ from that commit. "" if the source is not under
-        version control, e.g. installed into an environment that lies inside somebody else's repository, and without git.
-    """
-    tracked = _git(folder, "ls-files", "--error-unmatch", "__init__.py")
-    return _git(folder, "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes") if tracked else ""
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    """Output of git in `folder`; "" if it fails."""
-    # GIT_DIR and the like, set inside git hooks, would lead to another repository
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        result = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=GIT_SECONDS,
-            env=environment | {"GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def _processor() -> str:

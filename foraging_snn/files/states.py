@@ -1,9 +1,11 @@
-"""States on disk: a :class:`NetworkState` with its parameters, bit for bit. What a trial records on its way is in recording.py."""
+"""States on disk: a :class:`NetworkState` with its parameters, bit for bit. What a trial records on its way is in layout.py."""
 
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 import h5py
@@ -43,6 +45,7 @@ NOT_NEGATIVE = (
     "task_spikes",
     "task_epochs",
 )
+TASK_COUNTS = ("task_spikes", "task_epochs")  # a row per task; fewer in a file from before the table of tasks grew
 # Arrays as long as there are events at the time; those named together have the same length.
 EVENTS = (
     ("recent_step", "recent_cell"),
@@ -224,6 +227,18 @@ def load_state(path: str | Path) -> SavedState:
     return SavedState(state, parameters, origin, note, digest)
 
 
+def packaged_states() -> dict[str, Callable[[], SavedState]]:
+    """The start states that come with the package, by name; each is read when it is called."""
+    folder = resources.files("foraging_snn") / "data"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
+    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
+
+
+def _read_resource(file) -> SavedState:
+    with resources.as_file(file) as path:
+        return load_state(path)
+
+
 def _read_parameters(path: Path, toml: str) -> Parameters:
     try:
         return Parameters.from_toml(toml, origin="parameters")
@@ -276,6 +291,7 @@ def check_state(state: NetworkState, parameters: Parameters) -> None:
         _check(bool(np.isfinite(value).all()), name, "finite everywhere")
     for name in NOT_NEGATIVE:
         _check(bool((getattr(state, name) >= 0).all()), name, "0 or more everywhere")
+    _check(len(state.task_spikes) == len(state.task_epochs), "task_epochs", "as long as task_spikes")
     _check(bool((state.resistance > 0).all()), "resistance", "above 0 everywhere")
     _check(bool((state.inhibition <= 0).all()), "inhibition", "0 or less everywhere")
     _check_agent(state, parameters)
@@ -290,6 +306,8 @@ def _check(is_right: bool, name: str, wanted: str) -> None:
 
 def _check_shape(name: str, shape: tuple[int, ...], example: np.ndarray) -> None:
     free = any(name in names for names in EVENTS)
+    if name in TASK_COUNTS and len(shape) and 0 < shape[0] < len(example):
+        shape = (len(example), *shape[1:])
     if len(shape) != example.ndim or not (free or shape == example.shape):
         raise ValueError(f"{name} has shape {shape}, not {'(n,)' if free else example.shape}")
 

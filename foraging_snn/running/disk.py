@@ -1,4 +1,4 @@
-"""Room on disk: how much the files of a run will take, and whether there is as much. What is in them says recording.py."""
+"""Room on disk: how much the files of a run will take, and whether there is as much. What is in them says layout.py."""
 
 import math
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foraging_snn.files.recording import (
+from foraging_snn.files.layout import (
     AEONS,
     FIXED,
     INPUT_SNAPSHOTS,

@@ -1,6 +1,7 @@
 """Failures that can be foreseen: they end in one line, not in a traceback."""
 
-from foraging_snn.files.recording import AnalysisError, RecordingError
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import AnalysisError
 from foraging_snn.files.states import StateError
 from foraging_snn.models import EngineError, ParameterError, WiringError
 from foraging_snn.protocols import ExperimentError

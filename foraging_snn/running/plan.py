@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Parameters, Phase, engine_class, preset
 from foraging_snn.protocols import Experiment, ExperimentError, experiment, experiments

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.provenance import provenance, version_and_commit
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.running.checkpoints import Checkpoint, TrialCheckpoints, TrialIdentity
 from foraging_snn.running.claims import claimed, trials_of

@@ -1,11 +1,9 @@
 """The states that trials can start from, i.e. after the unsupervised phase: made, in files, and those of the package."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-from foraging_snn.files.states import SavedState, StateError, compatible, load_state, save_state
+from foraging_snn.files.states import SavedState, StateError, compatible, load_state, packaged_states, save_state
 from foraging_snn.models import Engine, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, experiment
 from foraging_snn.running.checkpoints import TrialCheckpoints, TrialIdentity, remove_empty_folder
@@ -103,18 +101,6 @@ class StartStatePlan:
             save_state(self.path, state, self.parameters, command_line=self.command_line, note=self.note)
             checkpoints.remove()
         remove_empty_folder(self.path.parent)
-
-
-def packaged_states() -> dict[str, Callable[[], SavedState]]:
-    """The start states that come with the package, by name; each is read when it is called."""
-    folder = resources.files("foraging_snn") / "data"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".h5")), key=lambda f: f.name) if folder.is_dir() else []
-    return {file.name.removesuffix(".h5"): lambda file=file: _read_resource(file) for file in files}
-
-
-def _read_resource(file) -> SavedState:
-    with resources.as_file(file) as path:
-        return load_state(path)
 
 
 def read_start(name: str) -> SavedState:

@@ -1,6 +1,6 @@
 """Running a trial: the phases of its experiments folded over a state, each experiment recorded in one file.
 
-No terminal and no tables here; what the phases do is in models/, what is in the file in recording.py, how a trial that is cut off
+No terminal and no tables here; what the phases do is in models/, what is in the file in layout.py, how a trial that is cut off
 goes on, in checkpoints.py and resuming.py.
 """
 
@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foraging_snn.files.hdf5 import synchronise_folder
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import MAX_SEED, Engine, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
 from foraging_snn.running.checkpoints import (

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from foraging_snn.files.recording import Trial, TrialWriter
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import Engine, EpochRecords, NetworkState, Phase, Recorder
 from foraging_snn.protocols import Experiment, ImportRates, Step
 from foraging_snn.running.checkpoints import Checkpoint, CheckpointError, Position, TrialCheckpoints, sequences_of_steps

@@ -2,7 +2,8 @@
 //
 // Cells and strengths are ordinary Brian2 arrays (bindings.h names them); the rest of NetworkState lives in `Loop` below. The
 // program reads commands from standard input, so one process serves many phases and trials:
-//     load FILE | phase EPOCHS DROPOUT N (ACTIVITY EPOCHS)* | run EPOCHS SPIKES FILE | save FILE
+//     load FILE | phase EPOCHS DROPOUT FILE | run EPOCHS SPIKES FILE | save FILE
+// FILE holds a state, the rows of a phase, whose turn it is in each epoch of a run (replaced by what happened in them).
 #include "worker.h"
 #include <algorithm>
 #include <array>
@@ -24,43 +25,7 @@ namespace {
 
 using namespace constants;
 
-enum Activity { UNSUPERVISED, TRAIN_TASK_1, TRAIN_TASK_2, TEST_TASK_1, TEST_TASK_2, ASLEEP, UNIFORM_SLEEP };  // order of models/phases.py
-enum Outcome : int8_t { NOTHING, REWARDED, PUNISHED, OTHER };                                               // environments/tasks.py
-
-bool is_sleep(int activity) { return activity >= ASLEEP; }
-bool is_plastic(int activity) { return activity != TEST_TASK_1 && activity != TEST_TASK_2; }
-int task_of(int activity) { return is_sleep(activity) || activity == UNSUPERVISED ? -1 : (activity - TRAIN_TASK_1) % 2; }
-int trained_task(int activity) { return activity == TRAIN_TASK_1 || activity == TRAIN_TASK_2 ? task_of(activity) : -1; }
-
-struct Phase {
-    int64_t epochs = 0;
-    bool dropout = false;
-    std::vector<std::pair<int, int64_t>> blocks;
-
-    int activity(int64_t phase_epoch, bool& begins) const {
-        if (blocks.size() == 1) {
-            begins = phase_epoch == 0;
-            return blocks[0].first;
-        }
-        const int64_t position = phase_epoch % (blocks[0].second + blocks[1].second);
-        const bool first = position < blocks[0].second;
-        begins = position == (first ? 0 : blocks[0].second);
-        return blocks[first ? 0 : 1].first;
-    }
-    int activity(int64_t phase_epoch) const {
-        bool ignored;
-        return activity(phase_epoch, ignored);
-    }
-};
-
-struct Records {  // of the epochs of one "run" command
-    std::vector<int8_t> move, eaten, outcome;
-    std::vector<int16_t> x, y;
-    std::vector<int32_t> hidden_spikes, output_spikes;
-    std::vector<int64_t> spike_step;
-    std::vector<int32_t> spike_cell;
-    bool spikes = false;
-};
+enum Outcome : int8_t { NOTHING, REWARDED, PUNISHED, OTHER };  // environments/tasks.py
 
 // Named arrays one after the other, the format of models/brian2_compiled.py: name[32], bytes (int64), data.
 class Reader {
@@ -87,6 +52,40 @@ class Reader {
         return static_cast<size_t>(bytes);
     }
     std::ifstream in;
+};
+
+struct Phase {  // a phase in numbers: what holds in its blocks, one row each, as models/rows.py explains
+    int64_t epochs = 0;
+    bool dropout = false;
+    std::vector<int8_t> plastic, asleep, uniform, outcome, present;
+    std::vector<double> rate_weights;
+    std::vector<int64_t> counted, per_type;
+
+    void read(Reader& file) {
+        file.vector("plastic", plastic);
+        file.vector("asleep", asleep);
+        file.vector("rate_weights", rate_weights);
+        file.vector("uniform", uniform);
+        file.vector("counted", counted);
+        file.vector("outcome", outcome);
+        file.vector("present", present);
+        file.vector("per_type", per_type);
+    }
+    template <class T> const T* row(const std::vector<T>& table, int64_t block) const {  // of a table with several columns
+        return table.data() + block * columns(table);
+    }
+    template <class T> int64_t columns(const std::vector<T>& table) const {
+        return static_cast<int64_t>(table.size() / plastic.size());
+    }
+};
+
+struct Records {  // of the epochs of one "run" command
+    std::vector<int8_t> move, eaten, outcome;
+    std::vector<int16_t> x, y;
+    std::vector<int32_t> hidden_spikes, output_spikes;
+    std::vector<int64_t> spike_step;
+    std::vector<int32_t> spike_cell;
+    bool spikes = false;
 };
 
 class Writer {
@@ -127,13 +126,15 @@ struct Loop {
     Records records;
     std::vector<int32_t> synapse_of;  // dense (input, hidden) -> synapse, -1: none
     std::vector<double> scratch;
-    int64_t step_offset = 0, first_epoch = 0, phase_start = 0;
+    int64_t step_offset = 0, first_epoch = 0;
+    std::vector<int64_t> block;  // row that holds in each epoch of the present run
+    std::vector<int8_t> begins;  // whether a block begins with it
     std::vector<int64_t> hidden_counts;
 
     Loop()
         : hidden_input_target(N_HIDDEN), hidden_rate(N_HIDDEN), output_rate(N_OUTPUT), trace_average(N_HIDDEN * N_OUTPUT),
           input_output_initial(N_INPUT), input_output_total(N_INPUT), hidden_output_total(N_HIDDEN), frozen(N_HIDDEN * N_OUTPUT),
-          removed(N_HIDDEN), task_spikes(2 * N_HIDDEN), task_epochs(2), removal_order(N_HIDDEN) {}
+          removed(N_HIDDEN), removal_order(N_HIDDEN) {}
 
     template <class Archive> void transfer(Archive& a) {  // the order is that of models/brian2_compiled.py
         a.array("seed", arrays::seed(), 1);
@@ -204,39 +205,33 @@ struct Loop {
     void begin_epoch() {
         collect_spikes();  // the sleep probabilities below count those of the epoch just completed
         *arrays::epoch() = completed_epochs++;
-        bool begins;
-        const int activity = phase.activity(phase_epoch, begins);
-        if (begins) draw_world(activity);
+        const int64_t b = block_in(*arrays::epoch());
+        if (begins[static_cast<size_t>(*arrays::epoch() - first_epoch)] &&
+            !world.draw(phase.row(phase.present, b), phase.columns(phase.present), phase.per_type[b], key(WORLD)))
+            throw std::runtime_error("world.density: the grid is too full to place all particles");
         if (phase.dropout) {
             const int64_t n = phase_epoch * N_HIDDEN / phase.epochs;
             for (int64_t k = 0; k < n; ++k) removed[removal_order[k]] = 1;
             show_removed();
         }
-        if (trained_task(activity) >= 0) task_epochs[trained_task(activity)] += 1;
-        if (is_sleep(activity)) activate_hidden_cells(activity);
+        if (phase.counted[b] >= 0) task_epochs[phase.counted[b]] += 1;
+        if (phase.asleep[b]) activate_hidden_cells(phase.row(phase.rate_weights, b), phase.uniform[b]);
     }
 
-    void draw_world(int activity) {
-        std::array<bool, PARTICLE_TYPES + 1> present{};
-        const int task = task_of(activity);
-        for (int type = 1; type <= PARTICLE_TYPES; ++type)
-            present[type] = !is_sleep(activity) && (task < 0 || type == REWARDED_TYPE[task] || type == PUNISHED_TYPE[task]);
-        if (!world.draw(present, task < 0 ? PER_TYPE_ALL : PER_TYPE_TASK, key(WORLD)))
-            throw std::runtime_error("world.density: the grid is too full to place all particles");
-    }
+    int64_t block_in(int64_t epoch) const { return block[static_cast<size_t>(epoch - first_epoch)]; }
 
-    void activate_hidden_cells(int activity) {  // sleep: the spike rates of the tasks trained so far
-        int trained = 0;
+    void activate_hidden_cells(const double* weights, bool uniform_over_layer) {  // sleep: weighted mean of the rates counted so far
+        double total = 0.0;
         scratch.assign(N_HIDDEN, 0.0);
-        for (int task = 0; task < 2; ++task) {
-            if (task_epochs[task] == 0) continue;
-            ++trained;
+        for (size_t slot = 0; slot < task_epochs.size(); ++slot) {
+            if (task_epochs[slot] == 0) continue;
+            total += weights[slot];
             for (int h = 0; h < N_HIDDEN; ++h)
-                scratch[h] += static_cast<double>(task_spikes[task * N_HIDDEN + h]) / static_cast<double>(task_epochs[task]);
+                scratch[h] += weights[slot] * (static_cast<double>(task_spikes[slot * N_HIDDEN + h]) / static_cast<double>(task_epochs[slot]));
         }
-        if (trained == 0) return;
-        for (double& r : scratch) r /= trained;
-        if (activity == UNIFORM_SLEEP) {
+        if (!(total > 0.0)) return;
+        for (double& r : scratch) r /= total;
+        if (uniform_over_layer) {
             double mean = 0.0;
             for (double r : scratch) mean += r;
             scratch.assign(N_HIDDEN, mean / N_HIDDEN);
@@ -248,15 +243,15 @@ struct Loop {
 
     void epoch_boundary() {
         const int64_t T = *arrays::epoch() * STEPS_PER_EPOCH;
-        const int activity = phase.activity(phase_epoch);
-        const bool awake = !is_sleep(activity), plastic = is_plastic(activity);
+        const int64_t b = block_in(*arrays::epoch());
+        const bool awake = !phase.asleep[b], plastic = phase.plastic[b];
         collect_spikes();
         std::array<int64_t, N_OUTPUT> output_spikes{};
         hidden_counts.assign(N_HIDDEN, 0);
         size_t fresh = recent_step.size();  // spikes since the last boundary
         while (fresh > 0 && recent_step[fresh - 1] > T - STEPS_PER_EPOCH) --fresh;
-        for (size_t b = fresh; b < recent_step.size(); ++b) {
-            const int cell = recent_cell[b];
+        for (size_t k = fresh; k < recent_step.size(); ++k) {
+            const int cell = recent_cell[k];
             if (cell >= N_INPUT + N_HIDDEN)
                 output_spikes[cell - N_INPUT - N_HIDDEN] += 1;
             else if (cell >= N_INPUT)
@@ -267,7 +262,7 @@ struct Loop {
         input_hidden_traces.forget(T);
         forget_spikes_before(T - pair_window_steps);
 
-        const double S = awake ? forage(activity, output_spikes.data()) : rest();
+        const double S = awake ? forage(phase.row(phase.outcome, b), output_spikes.data()) : rest();
         if (plastic) change_strengths(T, S);
         if (awake) flash();
         if (plastic) {
@@ -295,8 +290,8 @@ struct Loop {
                 records.output_spikes[row] += 1;
             } else if (cell >= N_INPUT) {
                 records.hidden_spikes[row] += 1;
-                const int task = trained_task(phase.activity(e - phase_start));
-                if (task >= 0) task_spikes[task * N_HIDDEN + cell - N_INPUT] += 1;
+                const int64_t counted = phase.counted[block_in(e)];
+                if (counted >= 0) task_spikes[counted * N_HIDDEN + cell - N_INPUT] += 1;
             }
             if (records.spikes) {
                 records.spike_step.push_back(n);
@@ -339,15 +334,12 @@ struct Loop {
         recent_cell.erase(recent_cell.begin(), recent_cell.begin() + old);
     }
 
-    double forage(int activity, const int64_t* output_spikes) {  // move, eat; returns the reward S
+    double forage(const int8_t* outcomes, const int64_t* output_spikes) {  // move, eat; returns the reward S
         last_move = choose_move(output_spikes, static_cast<int>(last_move), hunger, hunger_per_percent, key(DIRECTION_TIE), key(EXPLORATION));
         agent_x = world.wrap(static_cast<int>(agent_x + last_move % 3 - 1));
         agent_y = world.wrap(static_cast<int>(agent_y + last_move / 3 - 1));
         const int eaten = world.eat(static_cast<int>(agent_x), static_cast<int>(agent_y), key(NEW_PARTICLE));
-        const int task = task_of(activity);
-        Outcome outcome = eaten == 0 ? NOTHING : OTHER;
-        if (eaten > 0 && task >= 0 && eaten == REWARDED_TYPE[task]) outcome = REWARDED;
-        if (eaten > 0 && task >= 0 && eaten == PUNISHED_TYPE[task]) outcome = PUNISHED;
+        const Outcome outcome = static_cast<Outcome>(outcomes[eaten]);
         hunger = outcome == REWARDED || outcome == PUNISHED ? 0 : hunger + 1;
         record(last_move, eaten, outcome);
         return outcome == REWARDED ? reward_rewarded : outcome == PUNISHED ? reward_punished : reward_nothing;
@@ -408,7 +400,9 @@ struct Loop {
         records = Records();
         records.spikes = spikes;
         first_epoch = completed_epochs;
-        phase_start = completed_epochs - phase_epoch;
+        Reader turns(path);
+        turns.vector("block", block);
+        turns.vector("begins", begins);
         records.hidden_spikes.assign(epochs, 0);
         records.output_spikes.assign(epochs, 0);
         step_network(network, epochs * STEPS_PER_EPOCH);
@@ -455,12 +449,10 @@ int serve(Network& network) {
                 words >> path;
                 loop().load(path, network);
             } else if (command == "phase") {
-                Phase phase;
-                size_t n = 0;
-                words >> phase.epochs >> phase.dropout >> n;
-                phase.blocks.resize(n);
-                for (auto& block : phase.blocks) words >> block.first >> block.second;
-                loop().phase = phase;
+                Phase& phase = loop().phase;
+                words >> phase.epochs >> phase.dropout >> path;
+                Reader reader(path);
+                phase.read(reader);
             } else if (command == "run") {
                 int64_t epochs = 0;
                 bool spikes = false;

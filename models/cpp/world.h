@@ -2,17 +2,17 @@
 #ifndef FORAGING_WORLD_H
 #define FORAGING_WORLD_H
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <vector>
+#include "constants.h"
 #include "draws.h"
 
 namespace foraging {
 
 constexpr int64_t MAX_ATTEMPTS = 100000;  // as in environments/world.py
-constexpr int PARTICLE_TYPES = 4;
-constexpr int OFFSET_X[PARTICLE_TYPES + 1] = {0, 1, 0, 1, 1};  // second square of a particle, by type
-constexpr int OFFSET_Y[PARTICLE_TYPES + 1] = {0, 0, 1, 1, -1};
+
+using constants::OFFSET_X;  // second square of a particle, by type
+using constants::OFFSET_Y;
 
 struct GridWorld {
     int size;
@@ -42,11 +42,12 @@ struct GridWorld {
         return -1;
     }
 
-    bool draw(const std::array<bool, PARTICLE_TYPES + 1>& present, int per_type, uint64_t key) {
+    // fills the world with `per_type` particles of each type whose `present` is true; false: one found no place
+    bool draw(const int8_t* present, int64_t n_present, int64_t per_type, uint64_t key) {
         std::fill(grid.begin(), grid.end(), 0);
         int64_t attempt = 0;
-        for (int type = 1; type <= PARTICLE_TYPES; ++type)
-            for (int k = 0; present[type] && k < per_type; ++k)
+        for (int type = 1; type < n_present; ++type)
+            for (int64_t k = 0; present[type] && k < per_type; ++k)
                 if ((attempt = place(type, key, attempt)) < 0) return false;
         return true;
     }

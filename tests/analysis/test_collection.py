@@ -3,11 +3,14 @@
 import shlex
 import shutil
 
+import h5py
 import pytest
 from pretend_engine import PretendEngine
 from pretend_trials import SMALL, write_trials
 
 from foraging_snn.analysis.collection import Collection, CollectionError, MissingTrials
+from foraging_snn.files.hdf5 import write_text
+from foraging_snn.files.states import packaged_states
 from foraging_snn.models import preset
 
 
@@ -50,6 +53,32 @@ def test_what_trials_lack_is_made_in_another_folder(folder):
     message = str(Collection(folder).missing(["task1"], "no spikes"))
     assert message.startswith("no spikes of task1; made by ")
     assert message.endswith(f"--out {folder}-2`")
+
+
+@pytest.mark.parametrize(
+    ("command_line", "note", "option"),
+    [
+        ("foraging-snn run task1 --start-from 'my state.h5' --out x", "mine [123456789abc]", "--start-from 'my state.h5'"),
+        ("foraging-snn run task1 --start-from=after --out x", "mine [123456789abc]", "--start-from after"),
+        ("foraging-snn demo", str(packaged_states()["after-unsupervised"]()), "--start-from after-unsupervised"),
+    ],
+)
+def test_the_command_names_the_start_state(folder, command_line, note, option):
+    for path in folder.glob("*.h5"):
+        with h5py.File(path, "r+") as file:
+            write_text(file.attrs, "started_from", note)
+            write_text(file["provenance"].attrs, "command_line", command_line)
+    command = Collection(folder).command(["task2"])
+    assert f" {option} --trials 2 --seed 6 --out {folder}`" in command
+    assert command.endswith("`")
+
+
+def test_a_start_state_that_nobody_can_name_is_described(folder):
+    for path in folder.glob("*.h5"):
+        with h5py.File(path, "r+") as file:
+            write_text(file.attrs, "started_from", "mine [123456789abc]")
+            write_text(file["provenance"].attrs, "command_line", "an unclosed 'quote")
+    assert Collection(folder).command(["task2"]).endswith("` with --start-from and the file of that state: mine [123456789abc]")
 
 
 def test_the_small_print_says_what_the_trials_are(folder):

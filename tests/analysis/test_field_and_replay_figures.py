@@ -57,7 +57,7 @@ class SleepingEngine(PretendEngine):
         half = N_HIDDEN // 2
         cells = {0: np.arange(N_HIDDEN), 1: np.arange(half), 2: np.arange(half, N_HIDDEN)}[task]
         hidden = rng.choice(cells, 3, replace=False)
-        lost = activity is Activity.SLEEP
+        lost = activity == Activity.SLEEP
         output = np.where(lost & (hidden < half), rng.integers(8, size=3), hidden % 8)
         first = epoch * self.parameters.timing.steps_per_epoch
         step = first + np.concatenate([np.full(3, 100), np.full(3, 150)])

@@ -158,18 +158,32 @@ def test_performance_is_drawn_against_cells_left(collection):
 
 def test_the_command_writes_what_can_be_drawn_and_says_what_is_missing(tmp_path, capfd):
     write_trials(tmp_path, ["sequential-interleaved"], [6])
-    assert main(["figures", str(tmp_path), "--only", "s5,fig3"]) == 0
+    assert main(["figures", str(tmp_path), "--only", "s5,fig3,fig2"]) == 0
     out = capfd.readouterr().out.splitlines()
     files = [tmp_path / "figures" / f"s5.{ending}" for ending in ("png", "pdf")]
-    missing = "fig3: not drawn, no trial of sequential, interleaved, sleep; made by `foraging-snn reproduce --experiments "
-    assert out[0].startswith(f"{missing}sequential,interleaved,sleep --preset tiny ")
-    assert out[1] == f"s5: {files[0]}, {files[1]}"
+    assert out[0] == "fig2: not drawn, no trial of task1, task2"
+    assert out[1] == "fig3: not drawn, no trial of sequential, interleaved, sleep"
+    assert out[2] == f"s5: {files[0]}, {files[1]}"
+    made = "missing trials are made by `foraging-snn reproduce --experiments "
+    assert out[3].startswith(f"{made}task1,task2,sequential,interleaved,sleep --preset tiny ")
     tables = [tmp_path / "figures" / f"tables.{ending}" for ending in ("md", "csv", "json")]
-    assert out[2] == f"tables: {', '.join(map(str, tables))}"
-    assert out[3].startswith("from 1 trial, preset tiny")
+    assert out[4] == f"tables: {', '.join(map(str, tables))}"
+    assert out[5].startswith("from 1 trial, preset tiny")
     assert sorted((tmp_path / "figures").iterdir()) == sorted(files + tables)
     assert files[0].read_bytes().startswith(b"\x89PNG")
     assert files[1].read_bytes().startswith(b"%PDF")
+
+
+def test_what_was_not_recorded_has_one_command_of_its_own(tmp_path, capfd):
+    names = ["task1", "task2", "interleaved", "sleep"]
+    write_trials(tmp_path, names, [6], SMALL.with_changes({"recording.spike_window_epochs": 0}))
+    assert main(["figures", str(tmp_path), "--only", "s1,s4"]) == 2
+    out = capfd.readouterr().out
+    assert out.count("foraging-snn reproduce") == 2
+    assert "\nmissing trials are made by `foraging-snn reproduce --experiments naive-sleep,task1-sleep,uniform-sleep " in out
+    again = "\nwhat was not recorded is, in another folder, by `foraging-snn reproduce --experiments task1,task2,interleaved,sleep "
+    assert again in out
+    assert f"--out {tmp_path}-2`\n" in out
 
 
 def test_the_command_overwrites_figures_and_takes_folder_and_format(folder, tmp_path, capfd):

@@ -9,7 +9,7 @@ from pretend_engine import PretendEngine
 from foraging_snn.analysis.collection import CollectionError
 from foraging_snn.analysis.comparisons import QUESTIONS
 from foraging_snn.analysis.results import TestRow, results
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments

@@ -9,7 +9,9 @@ from scipy import stats
 
 from foraging_snn.analysis.statistics import (
     PERMUTATIONS,
+    PermutationTest,
     bootstrap_interval,
+    compare_curves,
     compare_paired,
     compare_unpaired,
     compare_with,
@@ -158,3 +160,37 @@ def test_trials_without_a_number_are_left_out_of_pairs():
     assert (difference.n_first, difference.n_second) == (2, 2)
     assert difference.mean == pytest.approx(0.3)
     assert compare_unpaired([0.7, math.nan, 0.9], [0.5, 0.6]).n_first == 2
+
+
+# ----------------------------------------------------------------------------------------------------------------- curves
+
+
+def test_the_largest_point_of_two_pairs_of_curves_is_tested_by_hand():
+    """Differences (1, 0) and (0.5, 3): means (0.75, 1.5), or with one sign flipped (0.25, 1.5); the largest is 1.5 in all four."""
+    assert compare_curves([[1.0, 0.0], [0.5, 3.0]], np.zeros((2, 2))).p_value == 1.0
+    # Differences (3, 0) and (1, 0): the largest is 2 for equal signs and 1 for unequal ones.
+    assert compare_curves([[3.0, 0.0], [1.0, 0.0]], np.zeros((2, 2))) == PermutationTest(0.5, True, 0.5)
+
+
+def test_the_test_of_curves_is_that_of_all_sign_flips():
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(0.3, 1.0, (7, 4)), rng.normal(0.0, 1.0, (7, 4))
+    largest = [
+        np.abs(np.mean((first - second) * np.array(signs)[:, None], axis=0)).max() for signs in product((-1.0, 1.0), repeat=7)
+    ]
+    observed = np.abs((first - second).mean(axis=0)).max()
+    expected = np.mean(np.array(largest) >= observed - 1e-12)
+    assert compare_curves(first, second).p_value == pytest.approx(expected)
+
+
+def test_with_many_trials_random_arrangements_stand_for_all():
+    rng = np.random.default_rng(6)
+    first = rng.normal(1.0, 0.1, (20, 3))
+    found = compare_curves(first, np.zeros((20, 3)))
+    assert found == PermutationTest(pytest.approx(1 / (PERMUTATIONS + 1)), False, pytest.approx(1 / (PERMUTATIONS + 1)))
+
+
+def test_curves_of_different_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"curves: shapes \(2, 3\) and \(3, 3\) given"):
+        compare_curves(np.zeros((2, 3)), np.zeros((3, 3)))
+    assert compare_curves(np.zeros((1, 3)), np.zeros((1, 3))) is None

@@ -16,11 +16,11 @@ from foraging_snn.analysis.tables import (
     FORMATS,
     TableError,
     caption,
-    comparison_cells,
+    cells_of_comparison,
+    cells_of_test,
     csv_text,
     json_text,
     markdown,
-    test_cells,
     write_files,
 )
 from foraging_snn.protocols import PublishedValue
@@ -36,21 +36,21 @@ def found():
 
 
 def test_cells_of_a_test():
-    assert test_cells(ROWS[0]) == ("T2", "Task 1", "0.520 ± 0.026", "0.500 to 0.550", "0.52 ± 0.02", "0.500", "3")
-    assert test_cells(ROWS[1]) == ("T2", "Task 2", "0.810 ± 0.014", "0.800 to 0.820", "0.69 ± 0.03 ↑", "0.500", "2")
-    assert test_cells(TestRow("", 1, (0.4,), PAPER[0])) == ("(start)", "Task 1", "0.400", "", "0.52 ± 0.02 ↓", "", "1")
-    assert test_cells(TestRow("T1", 1, (math.nan,), PAPER[0]))[2:] == ("nothing eaten", "", "0.52 ± 0.02", "", "0")
+    assert cells_of_test(ROWS[0]) == ("T2", "Task 1", "0.520 ± 0.026", "0.500 to 0.550", "0.52 ± 0.02", "0.500", "3")
+    assert cells_of_test(ROWS[1]) == ("T2", "Task 2", "0.810 ± 0.014", "0.800 to 0.820", "0.69 ± 0.03 ↑", "0.500", "2")
+    assert cells_of_test(TestRow("", 1, (0.4,), PAPER[0])) == ("(start)", "Task 1", "0.400", "", "0.52 ± 0.02 ↓", "", "1")
+    assert cells_of_test(TestRow("T1", 1, (math.nan,), PAPER[0]))[2:] == ("nothing eaten", "", "0.52 ± 0.02", "", "0")
 
 
 def test_cells_of_a_comparison():
     difference = ("-0.150 ± 0.071", "-0.200 to -0.100", "0.500", "2 pairs")
-    assert comparison_cells(FORGOTTEN) == ("forgetting", "Task 1", "sequential after T2", "sequential after T1", *difference)
+    assert cells_of_comparison(FORGOTTEN) == ("forgetting", "Task 1", "sequential after T2", "sequential after T1", *difference)
 
 
 def test_random_arrangements_and_small_p_values_are_marked():
     ups, downs = [0.7 + 0.001 * k for k in range(12)], [0.5 + 0.001 * k for k in range(12)]
     drawn = Comparison("a", 1, Test("sleep", "I(S,T2)"), Test("sequential", "T2"), compare_unpaired(ups, downs))
-    assert comparison_cells(drawn)[-2:] == ("~0.0001", "12, 12")
+    assert cells_of_comparison(drawn)[-2:] == ("~0.0001", "12, 12")
     found = Results((ExperimentResults("sleep", "", tuple(range(12)), (TestRow("I(S,T2)", 1, tuple(ups)),)),), (drawn,), ())
     assert any("(~) of 20000 random arrangements" in line for line in caption(found))
 

@@ -12,7 +12,7 @@ from pretend_trials import SMALL, write_trials
 from foraging_snn.analysis.collection import Collection, CollectionError
 from foraging_snn.analysis.figures import figure_module, style, sweep
 from foraging_snn.analysis.figures.drawing import FORMATS
-from foraging_snn.analysis.sweep import SweepRow, SweepTable
+from foraging_snn.analysis.sweep_table import SweepRow, SweepTable
 from foraging_snn.commands.demo import save_figure
 
 NAMES = ("sequential", "interleaved", "sleep", "sequential-sleep", "sequential-interleaved")

@@ -14,7 +14,7 @@ from pretend_trials import write_trials
 from foraging_snn.analysis.collection import Collection, CollectionError, MissingTrials
 from foraging_snn.analysis.figures import _fig4_weights, fig6, fig7, style
 from foraging_snn.analysis.figures._weight_states import are_one_network, learning_states
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import preset
 
 TINY = preset("tiny").with_changes({"recording.snapshots_per_phase": 10})

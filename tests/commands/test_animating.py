@@ -7,7 +7,7 @@ from pretend_trials import SMALL, write_trials
 
 from foraging_snn.commands.animating import before_and_after, phase_asked_for, scene, shown_epochs
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import engine_class, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.trial import run_trial

@@ -16,7 +16,8 @@ from trial_contents import differences
 
 from foraging_snn import __version__
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state
 from foraging_snn.models import Parameters, preset
 

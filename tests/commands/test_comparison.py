@@ -5,21 +5,30 @@ import pytest
 from typer.testing import CliRunner
 
 from foraging_snn.commands.cli import app, main
-from foraging_snn.commands.comparison import compare_curves, compare_epochs, phases_to_compare
+from foraging_snn.commands.comparison import compare_epochs, compare_learning, phases_to_compare
 from foraging_snn.models import engine_class, initial_state, preset
 
 
 def test_curves_that_are_equal_are_indistinguishable():
     curves = np.random.default_rng(1).uniform(0.5, 0.7, (10, 5))
-    result = compare_curves(curves, curves)
-    assert result.p_value == 1.0 and result.largest_bin_p_value == 1.0
+    result = compare_learning(curves, curves)
+    assert (result.mean.p_value, result.largest_bin.p_value) == (1.0, 1.0)
 
 
 def test_a_shift_in_all_seeds_is_found_and_noise_is_not():
     rng = np.random.default_rng(2)
     reference = rng.uniform(0.5, 0.7, (10, 5))
-    assert compare_curves(reference + 0.1, reference).p_value < 0.01
-    assert compare_curves(reference + rng.normal(0, 0.1, (10, 5)), reference).p_value > 0.05
+    shifted = compare_learning(reference + 0.1, reference)
+    assert (shifted.mean.p_value, shifted.mean.exact) == (pytest.approx(2 / 2**10), True)
+    assert (shifted.largest_bin.p_value, shifted.largest_bin.exact) == (pytest.approx(2 / 2**10), True)
+    assert compare_learning(reference + rng.normal(0, 0.1, (10, 5)), reference).mean.p_value > 0.05
+
+
+def test_another_shape_with_the_same_mean_is_found_by_the_largest_bin():
+    reference = np.random.default_rng(3).uniform(0.5, 0.7, (8, 4))
+    result = compare_learning(reference + [0.2, -0.2, 0.1, -0.1], reference)
+    assert result.mean.p_value > 0.05
+    assert result.largest_bin.p_value == pytest.approx(2 / 2**8)
 
 
 def test_an_engine_equals_itself_in_every_epoch():

@@ -1,6 +1,7 @@
-"""The demo: what it claims follows from the particles eaten, and it says what is short."""
+"""The demo: one set of numbers in table, figure and verdict, what is short is said, and what is left when it is stopped."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -8,12 +9,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from matplotlib.container import ErrorbarContainer
 from pretend_engine import PretendEngine
 
+from foraging_snn.analysis.figures import demo_overview
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
-from foraging_snn.commands.demo import SHOWS, START, Share, claims, pooled, run_demo
-from foraging_snn.files.recording import TestResult, Trial
+from foraging_snn.commands.demo import SHOWS, START, run_demo
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
 from foraging_snn.protocols import experiments
@@ -22,24 +25,6 @@ from foraging_snn.running.trial import RunError, phases_to_run
 
 TINY = preset("tiny")
 LENGTHS = {"phases.training_aeons": 60, "phases.retraining_aeons": 60, "phases.interleaved_aeons": 60, "phases.test_aeons": 10}
-
-
-class Tested:
-    """Stands for a trial of which only the tests matter.
-
-    Parameters
-    ----------
-    tests : mapping of (phase before, task) to (rewarded, punished)
-    """
-
-    def __init__(self, tests):
-        self._tests = tests
-
-    def test_results(self):
-        return [
-            TestResult(index, after, task, rewarded, punished, rewarded / (rewarded + punished), True)
-            for index, ((after, task), (rewarded, punished)) in enumerate(self._tests.items())
-        ]
 
 
 @pytest.fixture
@@ -56,55 +41,11 @@ def run(tmp_path, monkeypatch):
     return run_with
 
 
-def test_the_interval_is_wilsons():
-    low, high = Share(8, 2).interval
-    assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
-    assert Share(8, 2).value == 0.8
-    assert Share(0, 0).interval == (0.0, 1.0)
-
-
-def test_particles_of_several_trials_are_counted_together():
-    trials = [Tested({("T1", 1): (30, 10), ("T1", 2): (1, 9)}), Tested({("T1", 1): (10, 50), ("T1", 2): (2, 8)})]
-    assert pooled(trials, "T1", 1) == Share(40, 60)
-    assert pooled(trials, "T1", 2) == Share(3, 17)
-
-
-@pytest.mark.parametrize(
-    ("eaten", "shown"),
-    [
-        ([(600, 400), (600, 400)], True),
-        ([(600, 400), (6, 4)], False),  # in the second trial chance lies within the interval
-        ([(600, 400), (400, 600)], False),
-    ],
-)
-def test_learning_is_above_chance_in_every_trial(eaten, shown):
-    (claim,) = claims({"task1": [Tested({("T1", 1): counts}) for counts in eaten]})
-    assert (claim.text, claim.shown) == ("learns", shown)
-
-
-@pytest.mark.parametrize(
-    ("after_t2", "after_sleep", "new", "shown"),
-    [
-        ((500, 500), (700, 300), (700, 300), [True, True, True]),
-        ((690, 310), (700, 300), (700, 300), [True, False, False]),  # nothing was forgotten
-        ((500, 500), (520, 480), (700, 300), [True, True, False]),  # Task 1 was not kept
-        ((500, 500), (700, 300), (500, 500), [True, True, False]),  # Task 2 was not learned
-    ],
-)
-def test_forgetting_and_memory_are_differences_beyond_the_intervals(after_t2, after_sleep, new, shown):
-    after_t1 = {("T1", 1): (700, 300)}
-    trials = {
-        "sequential": [Tested(after_t1 | {("T2", 1): after_t2})],
-        "sleep": [Tested(after_t1 | {("I(S,T2)", 1): after_sleep, ("I(S,T2)", 2): new})],
-    }
-    assert [claim.shown for claim in claims(trials)] == shown
-
-
 @pytest.mark.parametrize("engine_name", ["brian2", "brian2-runtime"])  # side by side; one after the other
 def test_a_network_that_learned(run, tmp_path, capsys, engine_name):
     assert run(seed=7, engine_name=engine_name)
     out = capsys.readouterr().out
-    assert "The network learns: shown\n  Task 1 after T1, trial 1: 0.700 (95% interval 0.671 to 0.728, 1000 particles)\n" in out
+    assert "The network learns: shown in every trial\n  trial 1, Task 1 after T1: 0.700 (0.671 to 0.728)\n" in out
     assert "shortened: training 60 of 50000, test 10 of 10000 aeons" in out
     assert "start with one network: state for a test" in out
     assert f"2 trials, engine {engine_name}; the paper has at least 10" in out
@@ -114,14 +55,34 @@ def test_a_network_that_learned(run, tmp_path, capsys, engine_name):
 
 def test_a_network_that_did_not_learn(run, capsys):
     assert not run(seed=4)  # trials at 0.4 and 0.5
-    assert "The network learns: NOT shown" in capsys.readouterr().out
+    assert "The network learns: NOT shown in every trial" in capsys.readouterr().out
+
+
+def test_table_figure_and_verdict_say_the_same_numbers(run, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(demo_overview, "draw", lambda *what, draw=demo_overview.draw: drawn.append(draw(*what)) or drawn[0])
+    assert not run(seed=6, engine_name="event")  # trials at 0.6 and 0.7
+    out = capsys.readouterr().out
+    table, verdict = out.split("\nPerformance, rewarded / (rewarded + punished) particles, of each trial")
+    for value in ("0.600 (0.569 to 0.630)", "0.700 (0.671 to 0.728)"):
+        assert table.count(value) == 8
+    assert " to " in verdict
+    assert set(re.findall(r"0\.\d+ \(0\.\d+ to 0\.\d+\)", verdict)) == {"0.600 (0.569 to 0.630)", "0.700 (0.671 to 0.728)"}
+    for axes in drawn[0].axes[1::2]:
+        intervals = [container for container in axes.containers if isinstance(container, ErrorbarContainer)]
+        assert len(intervals) == 4
+        for container in intervals:
+            points, _, (bars,) = container.lines
+            ends = [tuple(bar[:, 1]) for bar in bars.get_segments()]
+            shown = [f"{y:.3f} ({low:.3f} to {high:.3f})" for y, (low, high) in zip(points.get_ydata(), ends, strict=True)]
+            assert shown == ["0.600 (0.569 to 0.630)", "0.700 (0.671 to 0.728)"]
 
 
 def test_a_network_that_learns_but_does_not_forget_is_not_all_that_was_to_be_shown(run, tmp_path, capsys):
     assert not run(seed=7, engine_name="event")  # the pretended performance is the same in every test
     out = capsys.readouterr().out
-    assert "The network learns: shown" in out
-    assert "The network forgets Task 1 when Task 2 is trained after it: NOT shown" in out
+    assert "The network learns: shown in every trial" in out
+    assert "The network forgets Task 1 when Task 2 is trained after it: NOT shown in every trial" in out
     assert len(list((tmp_path / "out").glob("*.h5"))) == 4
     assert (tmp_path / "out" / "demo.png").exists()
 

@@ -12,7 +12,7 @@ from foraging_snn.environments import Outcome
 from foraging_snn.models import Activity, Block, EpochRecords, Phase
 from foraging_snn.running.scheduling import TrialReport
 
-PHASE = Phase("T1", (Block(Activity.TRAIN_TASK_1, 100),), 10_000)
+PHASE = Phase("T1", (Block(Activity.train("T1"), 100),), 10_000)
 
 
 def epochs(n, rewarded=0, punished=0):

@@ -19,8 +19,10 @@ from pretend_engine import PretendEngine
 
 from foraging_snn.commands import cli
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state, save_state
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import ParameterError, Parameters, initial_state, preset
 from foraging_snn.protocols import experiment
 from foraging_snn.running.trial import run_trial

@@ -9,12 +9,12 @@ import pytest
 from pretend_engine import PretendEngine
 from pretend_trials import SMALL, write_trials
 
-from foraging_snn.analysis.figures.sweep import draw
-from foraging_snn.analysis.sweep import FIXED_COLUMNS, SweepRow, SweepTable, csv_text, tidy
+from foraging_snn.analysis.figures.sweep_overview import draw
+from foraging_snn.analysis.sweep_table import FIXED_COLUMNS, SweepRow, SweepTable, csv_text, tidy
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.sweep import SweepError, grid, read_table, values_asked_for
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import ParameterError
 from foraging_snn.running import plan as reproduce
 from foraging_snn.running.trial import trial_path
@@ -230,6 +230,33 @@ def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pre
     )
     assert "4 of 6 trials are complete already" in capfd.readouterr().out
     assert {row.values for row in read_table(out / "sweep.h5").rows} == {(25,), (50,), (75,)}
+
+
+def test_the_folder_of_a_sweep_is_shown_and_drawn_again(tmp_path, pretend, capfd):
+    out = tmp_path / "out"
+    assert sweep(out) == 0
+    (out / "ledger").mkdir(exist_ok=True)
+    (out / "ledger" / "piece.h5").write_bytes(b"a piece")
+    capfd.readouterr()
+    for source in (out, out / "sweep.h5"):
+        assert main(["table", str(source)]) == 0
+        shown, err = capfd.readouterr()
+        assert shown.startswith("sleep: T1 -> I(S,T2); performance after I(S,T2)\n")
+        assert re.search(r"\n *25 +2 +0.35 ± 0.07 +0.35 ± 0.07\n *50 +2 +0.35 ± 0.07 +0.35 ± 0.07\n", shown)
+        assert "\n  preset tiny\n" in shown
+        assert err == ""
+    assert main(["table", str(out), "--format", "csv"]) == 0
+    assert capfd.readouterr().out == (out / "sweep.csv").read_text()
+    assert main(["table", str(out), "--out", str(tmp_path / "a.csv")]) == 0
+    assert (tmp_path / "a.csv").read_text() == (out / "sweep.csv").read_text()
+    assert main(["table", str(out), "--format", "json"]) == 2
+    assert capfd.readouterr().err == "foraging-snn: --format: 'json' given, allowed are text, csv\n"
+
+    assert main(["figures", str(out), "--format", "png"]) == 0
+    assert capfd.readouterr().out == f"overview of the sweep: {out}/figures/sweep.png\n"
+    assert (out / "figures" / "sweep.png").read_bytes() == (out / "sweep.png").read_bytes()
+    assert main(["figures", str(out), "--only", "fig1"]) == 2
+    assert capfd.readouterr().err == f"foraging-snn: --only: 'fig1' given, but {out} holds a sweep, which has one figure\n"
 
 
 def test_files_that_are_not_of_a_sweep_are_kept(tmp_path, pretend, capfd):

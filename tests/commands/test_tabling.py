@@ -8,10 +8,12 @@ import h5py
 import pytest
 from pretend_engine import PretendEngine
 
+from foraging_snn.analysis.collection import Collection
 from foraging_snn.analysis.tables import write_tables
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import Trial
-from foraging_snn.models import preset
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.states import save_state
+from foraging_snn.models import initial_state, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.trial import run_trial
 
@@ -163,7 +165,7 @@ def test_a_program_that_reads_the_table_does_not_read_what_was_left_out(table, f
     code, out, err = table(tmp_path, "--format", "csv")
     assert code == 0
     assert "left out" not in out
-    assert err == f"left out: {tmp_path}/sleep_seed0007.h5, incomplete\n"
+    assert err == f"left out: {tmp_path}/sleep_seed0007.h5: incomplete\n"
 
 
 def test_what_cannot_be_read_is_named_after_the_others_were_shown(table, folder, tmp_path):
@@ -171,3 +173,33 @@ def test_what_cannot_be_read_is_named_after_the_others_were_shown(table, folder,
     assert code == 2
     assert out.startswith("sleep: ")
     assert err == f"foraging-snn: {tmp_path}/none.h5: cannot be read: No such file or directory\n"
+
+
+def test_what_else_lies_in_a_folder_does_not_disturb(table, folder, tmp_path):
+    trial = tmp_path / "sleep_seed0005.h5"
+    trial.write_bytes((folder / "sleep_seed0005.h5").read_bytes())
+    alone = table(tmp_path)
+    save_state(tmp_path / "my-state.h5", initial_state(TINY, 1), TINY)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = [1, 2]
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / "piece.h5").write_bytes(b"a piece")
+    (tmp_path / "folder.h5").mkdir()
+    lines = [f"left out: {tmp_path}/my-state.h5: a saved state", f"left out: {tmp_path}/other.h5: not a trial"]
+    assert table(tmp_path) == (0, alone[1] + "\n".join(lines) + "\n", "")
+    assert main(["figures", str(tmp_path), "--only", "fig9"]) == 2  # said before anything is read
+    assert Collection(tmp_path).left_out == tuple(line.removeprefix("left out: ") for line in lines)
+
+
+def test_a_file_of_somebody_else_that_is_named_is_refused(table, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["data"] = [1, 2]
+    assert table(tmp_path / "other.h5") == (2, "", f"foraging-snn: {tmp_path}/other.h5: not a trial\n")
+
+
+def test_trials_in_folders_below_are_pointed_at(table, folder, tmp_path):
+    for name in ("a", "b", "ledger"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sleep_seed0005.h5").write_bytes((folder / "sleep_seed0005.h5").read_bytes())
+    line = f"foraging-snn: {tmp_path}: no .h5 file in it, but in 2 folders below it, e.g. {tmp_path}/a\n"
+    assert table(tmp_path) == (2, "", line)

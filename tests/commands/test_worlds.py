@@ -7,18 +7,20 @@ import numpy as np
 import pytest
 
 from foraging_snn.commands.worlds import follow_world, followed, way_in
-from foraging_snn.environments import TASK_1, TASK_2, ParticleType
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.environments import TASKS, ParticleType
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
 from foraging_snn.protocols import Experiment
 
 PARAMETERS = preset("tiny").with_changes({"recording.positions": True, "world.size": 20, "world.density": 0.14})
 PHASES = (
     Phase("unsupervised", (Block(Activity.UNSUPERVISED, 60),), 60),
-    Phase("T1", (Block(Activity.TRAIN_TASK_1, 60),), 60),
-    Phase("I(T1,T2)", (Block(Activity.TRAIN_TASK_1, 15), Block(Activity.TRAIN_TASK_2, 25)), 90),
-    Phase("I(S,T2)", (Block(Activity.TRAIN_TASK_2, 20), Block(Activity.SLEEP, 10)), 70),
-    Phase("test T1", (Block(Activity.TEST_TASK_1, 50),), 50),
+    Phase("T1", (Block(Activity.train("T1"), 60),), 60),
+    Phase("I(T1,T2)", (Block(Activity.train("T1"), 15), Block(Activity.train("T2"), 25)), 90),
+    Phase("I(S,T2)", (Block(Activity.train("T2"), 20), Block(Activity.SLEEP, 10)), 70),
+    Phase("test T1", (Block(Activity.test("T1"), 50),), 50),
 )
 
 
@@ -76,8 +78,8 @@ def test_the_agent_ate_in_every_phase_that_is_compared(lived):
 
 def test_worlds_hold_what_their_blocks_are_about(lived):
     mixed, asleep = (follow_world(Trial(lived[0]), index, range(PHASES[index].epochs)) for index in (2, 3))
-    for grid, task in ((mixed[14], TASK_1), (mixed[15], TASK_2), (mixed[40], TASK_1), (asleep[19], TASK_2)):
-        assert set(np.unique(grid)) == {0, task.rewarded, task.punished}
+    for grid, task in ((mixed[14], "T1"), (mixed[15], "T2"), (mixed[40], "T1"), (asleep[19], "T2")):
+        assert set(np.unique(grid)) == {0, *TASKS[task].types}
     assert not asleep[20:30].any()
 
 

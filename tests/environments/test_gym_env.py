@@ -14,7 +14,7 @@ from foraging_snn.environments import rendering
 from foraging_snn.environments.draws import Stream, stream_key
 from foraging_snn.environments.gym_env import ForagingEnv
 from foraging_snn.environments.particles import ParticleType
-from foraging_snn.environments.tasks import TASK_1, TASK_2, Outcome
+from foraging_snn.environments.tasks import TASKS, Outcome, Task
 from foraging_snn.environments.world import draw_world, eat, empty_world, move_agent, particles_per_type
 
 ENVIRONMENT_ID = "foraging_snn/Foraging-v0"
@@ -98,7 +98,7 @@ def test_all_draws_follow_the_conventions_from_the_number_taken_at_reset_one_epo
     env.reset(seed=5)
     draw_seed = int(np.random.Generator(np.random.PCG64(np.random.SeedSequence(5))).integers(2**63))
     grid = empty_world(50)
-    assert draw_world(grid, TASK_2.present, 63, stream_key(draw_seed, Stream.WORLD, 0))
+    assert draw_world(grid, TASKS["T2"].present, 63, stream_key(draw_seed, Stream.WORLD, 0))
     assert np.array_equal(env.grid, grid)
     x = y = 25
     for epoch in range(500):
@@ -107,6 +107,29 @@ def test_all_draws_follow_the_conventions_from_the_number_taken_at_reset_one_epo
         x, y = move_agent(x, y, action, 50)
         eat(grid, x, y, stream_key(draw_seed, Stream.NEW_PARTICLE, epoch))
         assert np.array_equal(env.grid, grid)
+
+
+@pytest.mark.parametrize("named, numbered", [("T1", 1), ("T2", 2), (TASKS["T2"], 2)])
+def test_a_task_may_be_named_or_given_itself(named, numbered):
+    one, other = ForagingEnv(task=named), ForagingEnv(task=numbered)
+    assert np.array_equal(one.reset(seed=4)[0], other.reset(seed=4)[0])
+    for action in range(200):
+        moves = [env.step(action * action % 9) for env in (one, other)]
+        assert moves[0][1:] == moves[1][1:]
+    assert np.array_equal(one.grid, other.grid)
+
+
+def test_a_task_of_ones_own_decides_what_is_there_and_what_it_is_worth():
+    env = ForagingEnv(task=Task("mine", rewarded=(ParticleType.VERTICAL, ParticleType.HORIZONTAL), punished=(4,)), size=20)
+    env.reset(seed=1)
+    assert sorted(np.unique(env.grid)) == [0, 1, 2, 4]
+    meant = {None: (0, -0.0001), "horizontal": (1, 1.0), "vertical": (1, 1.0), "negative diagonal": (2, -0.001)}
+    met = set()
+    for k in range(2000):
+        _, reward, _, _, information = env.step((5, 7)[k % 41 == 0])
+        assert (information["outcome"], reward) == meant[information["eaten"]]
+        met.add(information["eaten"])
+    assert met == set(meant)
 
 
 @pytest.mark.parametrize(("task", "counts"), [(1, [63, 0, 0, 63]), (2, [0, 63, 63, 0]), (None, [32, 32, 32, 32])])
@@ -226,10 +249,10 @@ def test_other_actions_are_refused(action):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"task": 3}, "task must be 1, 2 or None, got 3."),
-        ({"task": "1"}, "task must be 1, 2 or None, got '1'."),
-        ({"task": True}, "task must be 1, 2 or None, got True."),
-        ({"task": TASK_1}, f"task must be 1, 2 or None, got {TASK_1!r}."),
+        ({"task": 3}, "task must be 1, 2, 'T1', 'T2', a Task or None, got 3."),
+        ({"task": "1"}, "task must be 1, 2, 'T1', 'T2', a Task or None, got '1'."),
+        ({"task": True}, "task must be 1, 2, 'T1', 'T2', a Task or None, got True."),
+        ({"task": ("T1",)}, "task must be 1, 2, 'T1', 'T2', a Task or None, got ('T1',)."),
         ({"size": 5}, "size must be an integer of at least field = 7, got 5."),
         ({"field": 4}, "field must be an odd integer of at least 1, got 4."),
         ({"density": 0.5}, "density must be a number above 0 and at most 0.15, got 0.5."),

@@ -12,15 +12,15 @@ from numba import njit
 from foraging_snn.environments import world
 from foraging_snn.environments.draws import Stream, integer, stream_key, uniform
 from foraging_snn.environments.particles import PARTICLE_NAMES, PARTICLE_OFFSETS, ParticleType, present_types
-from foraging_snn.environments.tasks import NO_TYPE, TASK_1, TASK_2, Outcome, outcome_of, reward_of
+from foraging_snn.environments.tasks import TASKS, Outcome, Task, find_task, outcomes, reward_of
 from foraging_snn.environments.world import view  # Numba reads an attribute call .view() as NumPy's
 
 HORIZONTAL, VERTICAL, POSITIVE, NEGATIVE = (int(particle_type) for particle_type in ParticleType)
 SECOND_SQUARE = {HORIZONTAL: (1, 0), VERTICAL: (0, 1), POSITIVE: (1, 1), NEGATIVE: (1, -1)}
 PRESENT = {
     "all": present_types(*ParticleType),
-    "task 1": TASK_1.present,
-    "task 2": TASK_2.present,
+    "task 1": TASKS["T1"].present,
+    "task 2": TASKS["T2"].present,
 }
 
 
@@ -85,11 +85,49 @@ class TestParticlesAndTasks:
         assert list(PARTICLE_NAMES) == list(ParticleType)
 
     def test_tasks_reward_and_punish_as_in_the_paper(self):
-        assert (TASK_1.rewarded, TASK_1.punished) == (HORIZONTAL, NEGATIVE)
-        assert (TASK_2.rewarded, TASK_2.punished) == (VERTICAL, POSITIVE)
-        assert TASK_1.present.tolist() == [False, True, False, False, True]
-        assert TASK_2.present.tolist() == [False, False, True, True, False]
+        table = [(task.name, task.number, task.slot, task.rewarded, task.punished) for task in TASKS.values()]
+        assert table == [("T1", 1, 0, (HORIZONTAL,), (NEGATIVE,)), ("T2", 2, 1, (VERTICAL,), (POSITIVE,))]
+        assert TASKS["T1"].present.tolist() == [False, True, False, False, True]
+        assert TASKS["T2"].present.tolist() == [False, False, True, True, False]
         assert PRESENT["all"].tolist() == [False, True, True, True, True]
+
+    def test_a_task_may_reward_and_punish_any_number_of_types_and_contradict_another(self):
+        task = Task("T3", rewarded=(4, VERTICAL), punished=[1])
+        assert (task.rewarded, task.punished, task.types) == ((NEGATIVE, VERTICAL), (HORIZONTAL,), (HORIZONTAL, VERTICAL, NEGATIVE))
+        assert task.present.tolist() == [False, True, True, False, True]
+        assert outcomes(task.rewarded, task.punished).tolist() == [0, 2, 1, 3, 1]
+        assert Task("only_good", rewarded=(HORIZONTAL,), punished=()).types == (HORIZONTAL,)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("T3", (5,), ()), r"^task T3: rewarded \(5,\) given, allowed is a tuple of particle types, 1 to 4$"),
+            (("T3", (1,), 2), "^task T3: punished 2 given, allowed is a tuple of particle types, 1 to 4$"),
+            (("T3", (), ()), "^task T3: no particle types given, at least one is rewarded or punished$"),
+            (("T3", (1,), (2, 1)), "^task T3: a particle type is named twice; each is rewarded or punished once$"),
+            (("T 3", (1,), ()), "^task: name 'T 3' given, allowed is one word of letters and digits such as 'T3'$"),
+            ((3, (1,), ()), "^task: name 3 given, "),
+        ],
+    )
+    def test_a_task_that_cannot_be_is_refused_in_one_line(self, arguments, message):
+        with pytest.raises(ValueError, match=message):
+            Task(*arguments)
+
+    def test_a_task_has_a_place_only_in_the_table(self, monkeypatch):
+        third = Task("T3", (VERTICAL,), (HORIZONTAL,))
+        with pytest.raises(ValueError, match="^task T3: not in the table of tasks, which holds T1, T2$"):
+            _ = third.number
+        monkeypatch.setitem(TASKS, "T3", third)
+        assert (third.slot, third.number) == (2, 3)
+        with pytest.raises(ValueError, match="^task T3: not in the table of tasks, which holds T1, T2, T3$"):
+            _ = Task("T3", (VERTICAL,), (NEGATIVE,)).slot
+
+    def test_tasks_are_found_by_name_and_number(self):
+        task = TASKS["T2"]
+        assert find_task("T2") is find_task(2) is find_task(np.int64(2)) is find_task(task) is task
+        for wrong in ("t2", 0, 3, True, 1.0, None):
+            with pytest.raises(ValueError, match=f"^task: {wrong!r} given, allowed are T1, T2 or their numbers 1, 2$"):
+                find_task(wrong)
 
     def test_present_types_rejects_what_is_no_particle(self):
         with pytest.raises(ValueError, match="0"):
@@ -106,10 +144,10 @@ class TestParticlesAndTasks:
         ],
     )
     def test_outcomes_of_task_1(self, eaten, outcome):
-        assert outcome_of(eaten, int(TASK_1.rewarded), int(TASK_1.punished)) == outcome
+        assert outcomes(TASKS["T1"].rewarded, TASKS["T1"].punished)[eaten] == outcome
 
     def test_without_a_task_every_particle_is_outside_it(self):
-        assert [outcome_of(eaten, NO_TYPE, NO_TYPE) for eaten in range(5)] == [0, 3, 3, 3, 3]
+        assert outcomes().tolist() == [0, 3, 3, 3, 3]
 
     def test_reward_of_each_outcome(self):
         rewards = [reward_of(int(outcome), 1.0, -0.001, -0.0001) for outcome in Outcome]

@@ -15,19 +15,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foraging_snn.environments import Outcome
-from foraging_snn.files import recording
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.environments import TASKS, Outcome, Task
+from foraging_snn.files import layout, reader
+from foraging_snn.files import writer as writer_module
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
-from foraging_snn.models import Activity, Block, Engine, EpochRecords, Phase, Recorder, engine_class, initial_state, preset
+from foraging_snn.files.writer import TrialWriter
+from foraging_snn.models import (
+    Activity,
+    Block,
+    Engine,
+    EpochRecords,
+    Phase,
+    Recorder,
+    all_activities,
+    engine_class,
+    initial_state,
+    preset,
+)
 from foraging_snn.protocols import Experiment, experiment
 
 SMALL = preset("tiny").with_changes(
     {"network.hidden_cells": 20, "world.size": 12, "world.field": 5, "recording.snapshots_per_phase": 2}
 )
 EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30})
-TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2, Activity.SLEEP))
-TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.TEST_TASK_1, Activity.TEST_TASK_2))
+TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.train("T1"), Activity.train("T2"), Activity.SLEEP))
+TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.test("T1"), Activity.test("T2")))
 UNSUPERVISED = Phase("unsupervised", (Block(Activity.UNSUPERVISED, 100),), 200)
 T1 = Phase("T1", (TRAIN_1,), 250)
 
@@ -288,7 +302,7 @@ def test_spikes_of_the_last_epochs_of_each_phase_are_kept(real):
 
 def test_a_file_survives_many_flushes(tmp_path, monkeypatch):
     write(tmp_path / "once.h5")
-    monkeypatch.setattr(recording, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(writer_module, "FLUSH_SECONDS", 0.0)
     write(tmp_path / "often.h5")
     once, often = Trial(tmp_path / "once.h5"), Trial(tmp_path / "often.h5")
     for index in range(2):
@@ -417,9 +431,10 @@ def attributes(item):
     return {name: np.asarray(value).tolist() for name, value in item.attrs.items()}
 
 
-@pytest.mark.parametrize("flush_bytes", [2000, recording.FLUSH_BYTES])
+@pytest.mark.parametrize("flush_bytes", [2000, writer_module.FLUSH_BYTES])
 def test_copied_phases_are_the_same_as_phases_that_were_run(path, tmp_path, monkeypatch, flush_bytes):
-    monkeypatch.setattr(recording, "FLUSH_BYTES", flush_bytes)
+    monkeypatch.setattr(writer_module, "FLUSH_BYTES", flush_bytes)
+    monkeypatch.setattr(reader, "PIECE_BYTES", flush_bytes)
     phases = (UNSUPERVISED, T1, Phase("T2", (TRAIN_2,), 150))
     _, _, states = write(tmp_path / "run.h5", phases)
     with writer(tmp_path / "copied.h5", phases=phases) as trial_writer:
@@ -535,7 +550,7 @@ def test_performance_in_one_task_of_an_interleaved_phase(tmp_path):
     curve = trial.performance_curve(0, task=1)
     assert (curve.aeon.tolist(), curve.performance.tolist()) == ([0, 2, 4], [0.25, 0.5, 0.75])
     assert trial.performance_curve(0, task=2).performance.tolist() == [1.0, 1.0]
-    trial = ate(tmp_path / "uneven.h5", (Phase("I", (Block(Activity.TRAIN_TASK_1, 250), SLEEP), 500),), meals)
+    trial = ate(tmp_path / "uneven.h5", (Phase("I", (Block(Activity.train("T1"), 250), SLEEP), 500),), meals)
     assert trial.performance_curve(0, task=1).aeon.tolist() == [0, 1, 4]  # 2 and 3 are in part asleep
     assert trial.performance_curve(0, task=2).aeon.tolist() == []
 
@@ -587,7 +602,7 @@ def test_a_file_can_be_read_while_it_is_written(tmp_path):
         engine.run(state, T1, epochs=130, recorder=trial_writer.begin_phase(T1, state))
         trial_writer.flush()
         trial = Trial(tmp_path / "trial.h5")
-        code = "import sys; from foraging_snn.files.recording import Trial; print(Trial(sys.argv[1]).phases[0].epochs_done)"
+        code = "import sys; from foraging_snn.files.reader import Trial; print(Trial(sys.argv[1]).phases[0].epochs_done)"
         other = subprocess.run([sys.executable, "-c", code, str(trial.path)], capture_output=True, text=True)
         assert (trial.ended, trial.complete, trial.phases[0].epochs_done, other.stdout.strip()) == ("", False, 130, "130")
 
@@ -595,7 +610,7 @@ def test_a_file_can_be_read_while_it_is_written(tmp_path):
 def in_another_process(code, *arguments, **options):
     """Run code that begins with the names of this module."""
     folder = str(Path(__file__).parent)
-    head = f"import sys; sys.path.insert(0, {folder!r})\nfrom test_recording import *\nfrom foraging_snn.files import recording\n"
+    head = f"import sys; sys.path.insert(0, {folder!r})\nfrom test_recording import *\n"
     command = [sys.executable, "-c", head + code, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
 
@@ -661,7 +676,7 @@ class Incompressible(MadeUpEngine):
         state.hidden_output = np.random.default_rng(state.epoch).random(state.hidden_output.shape)
         return state
 
-recording.FLUSH_SECONDS = 0.0
+writer_module.FLUSH_SECONDS = 0.0
 phase = Phase("T1", (TRAIN_1,), 10_000)
 parameters = EVERYTHING.with_changes({"recording.snapshots_per_phase": 1000, "network.hidden_cells": 784})
 try:
@@ -929,17 +944,49 @@ def test_only_plain_numbers_and_fixed_text_are_in_a_file(path):
 def test_every_dataset_has_unit_and_meaning(path):
     with h5py.File(path) as file:
         for name, columns in {
-            **recording.TABLES,
-            "wiring": recording.FIXED["wiring"],
-            "phases/000": recording.FIXED["phases"],
+            **layout.TABLES,
+            "wiring": layout.FIXED["wiring"],
+            "phases/000": layout.FIXED["phases"],
         }.items():
             for column, spec in columns.items():
                 assert file[name][column].attrs["unit"].decode() == spec.unit
                 assert file[name][column].attrs["meaning"].decode() == spec.meaning
 
 
-def test_every_activity_has_a_number():
-    assert sorted(recording.ACTIVITIES, key=str) == sorted(Activity, key=str)
+LEGEND = "0 unsupervised, 1 train-task1, 2 train-task2, 3 test-task1, 4 test-task2, 5 sleep, 6 uniform-sleep"
+
+
+def test_the_activities_of_the_paper_keep_their_numbers_and_names():
+    assert layout.activity_legend() == LEGEND
+    assert layout.numbered_activities() == list(all_activities())
+
+
+def test_activities_of_a_further_task_are_numbered_after_those_of_the_paper_and_read_through_the_legend(tmp_path, monkeypatch):
+    write(tmp_path / "old.h5")
+    with monkeypatch.context() as table:
+        table.setitem(TASKS, "T3", Task("T3", rewarded=(2,), punished=(1,)))
+        phase = Phase("I(S,T1,T3)", (SLEEP, TRAIN_1, Block(Activity.train("T3"), 50), Block(Activity.test("T3"), 25)), 200)
+        write(tmp_path / "new.h5", (UNSUPERVISED, phase))
+        assert Trial(tmp_path / "new.h5").phases[1].phase == phase
+        shapes = [Trial(tmp_path / name).training_spikes(1).spikes.shape for name in ("old.h5", "new.h5")]
+        assert shapes == [(2, EVERYTHING.n_hidden), (3, EVERYTHING.n_hidden)]  # of before and after the table grew
+        with h5py.File(tmp_path / "new.h5") as file:
+            assert file["phases"].attrs["activity_names"].decode() == f"{LEGEND}, 7 train-T3, 8 test-T3"
+            assert file["phases/001"].attrs["activities"].tolist() == [5, 1, 7, 8]
+            assert file["phases/001"].attrs["block_epochs"].tolist() == [100, 100, 50, 25]
+    message = r"^.*new\.h5: .*phase 1: activity 'train-T3' is not known here, only unsupervised, train-task1, .*$"
+    with pytest.raises(RecordingError, match=message) as error:
+        Trial(tmp_path / "new.h5")
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_numbers_of_activities_mean_what_the_legend_of_the_file_says(tmp_path):
+    path = tmp_path / "renumbered.h5"
+    write(path, (UNSUPERVISED, Phase("T1", (TRAIN_1,), 100)))
+    with h5py.File(path, "r+") as file:
+        file["phases"].attrs["activity_names"] = np.bytes_(LEGEND.replace("1 train-task1", "9 train-task1"))
+        file["phases/001"].attrs["activities"] = np.array([9], np.int8)
+    assert Trial(path).phases[1].activities == (Activity.train("T1"),)
 
 
 def test_the_documentation_lists_the_layout(path):

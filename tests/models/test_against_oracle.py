@@ -4,18 +4,23 @@ import numpy as np
 import oracle
 import pytest
 
+from foraging_snn.environments import TASKS, Task
 from foraging_snn.models import Activity, Block, Engine, FullRecorder, Phase, engine_class, initial_state, preset
 
-BLOCK = 100
-NAMES = {
-    "unsupervised": Activity.UNSUPERVISED,
-    "train1": Activity.TRAIN_TASK_1,
-    "train2": Activity.TRAIN_TASK_2,
-    "test1": Activity.TEST_TASK_1,
-    "test2": Activity.TEST_TASK_2,
-    "sleep": Activity.SLEEP,
-    "uniform-sleep": Activity.UNIFORM_SLEEP,
-}
+# A third task over the same particles, which contradicts both others: as the package and as the oracle have it.
+THIRD = Task("T3", rewarded=(2, 4), punished=(1,))
+ORACLE_TASKS = oracle.TASKS | {3: oracle.Task(rewarded=(2, 4), punished=(1,))}
+
+
+def activity_of(name: str) -> Activity:
+    """The activity of which the oracle has this name."""
+    if name.startswith("train"):
+        return Activity.train(int(name[5:]))
+    if name.startswith("test"):
+        return Activity.test(int(name[4:]))
+    return {"unsupervised": Activity.UNSUPERVISED, "sleep": Activity.SLEEP, "uniform-sleep": Activity.UNIFORM_SLEEP}[name]
+
+
 TOLERANCE = 1e-9  # relative; engines and oracle add up in different orders
 FLOAT_FIELDS = (
     "input_hidden",
@@ -47,12 +52,13 @@ EXACT_FIELDS = (
 )
 
 
-def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[str, ...], epochs: int, block: int, **options):
+def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[str, ...], epochs: int, lengths, **options):
     """Run one phase on both sides and compare all that happened and all that is left; returns the state."""
-    phase = Phase("+".join(names), tuple(Block(NAMES[name], block) for name in names), epochs, **options)
+    blocks = tuple(Block(activity_of(name), length) for name, length in zip(names, lengths, strict=True))
+    phase = Phase("+".join(names), blocks, epochs, **options)
     recorder = FullRecorder()
     state, _ = engine.run(state, phase, recorder=recorder)
-    expected = reference.run(names, epochs, **options)
+    expected = reference.run(names, epochs, lengths=lengths, **options)
     spikes = np.column_stack((recorder.column("spike_step"), recorder.column("spike_cell")))
     np.testing.assert_array_equal(spikes, expected.spikes, err_msg=f"{phase.name}: spikes")
     np.testing.assert_array_equal(recorder.column("move"), expected.move, err_msg=f"{phase.name}: moves")
@@ -74,7 +80,7 @@ def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[
 def compare_protocol(engine: Engine, seed: int, epochs: int, block: int) -> None:
     """Every activity in a sequence that makes each of them depend on the ones before."""
     state = initial_state(engine.parameters, seed)
-    reference = oracle.Oracle(oracle.Rules(block_epochs=block), seed=seed)
+    reference = oracle.Oracle(seed=seed)
     protocol = (
         (("unsupervised",), {}),
         (("train1",), {}),
@@ -85,7 +91,7 @@ def compare_protocol(engine: Engine, seed: int, epochs: int, block: int) -> None
         (("test2",), {"dropout": True}),
     )
     for names, options in protocol:
-        state = compare_phase(engine, state, reference, names, epochs, block, **options)
+        state = compare_phase(engine, state, reference, names, epochs, (block,) * len(names), **options)
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
@@ -103,3 +109,64 @@ def test_runtime_engine_equals_oracle_over_6_epochs_of_every_phase():
 def test_runtime_engine_equals_oracle_over_more_epochs_of_every_phase(codegen, epochs, block):
     engine = engine_class("brian2-runtime")(preset("full"), codegen=codegen)
     compare_protocol(engine, seed=4, epochs=epochs, block=block)
+
+
+# ------------------------------------------------------------------------------------- three tasks and any number of blocks
+
+
+@pytest.fixture
+def three_tasks(monkeypatch):
+    """A third task in the table."""
+    monkeypatch.setitem(TASKS, THIRD.name, THIRD)
+
+
+def compare_three_tasks(engine: Engine, seed: int, epochs: int, lengths: tuple[int, int, int, int]) -> None:
+    """Phases of three and four blocks with a task that the engines were not written for."""
+    state, reference = initial_state(engine.parameters, seed), oracle.Oracle(seed=seed, tasks=ORACLE_TASKS)
+    assert state.task_spikes.shape == (3, engine.parameters.n_hidden)
+    for names in (
+        ("unsupervised",),
+        ("train3",),
+        ("sleep", "train1", "train3"),
+        ("train2", "uniform-sleep", "train1", "sleep"),
+        ("test3", "train3", "test1"),
+        ("test3",),
+    ):
+        state = compare_phase(engine, state, reference, names, epochs, lengths[: len(names)])
+    assert (state.task_epochs > 0).all()
+
+
+def test_compiled_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
+    with engine_class("brian2")(preset("full")) as engine:
+        compare_three_tasks(engine, seed=5, epochs=40, lengths=(5, 7, 3, 2))
+
+
+def test_runtime_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
+    compare_three_tasks(engine_class("brian2-runtime")(preset("full")), seed=6, epochs=6, lengths=(1, 2, 2, 1))
+
+
+def test_event_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
+    """Epoch by epoch from states of the compiled engine, which equals the oracle (above): what it approximates adds up."""
+    p = preset("full")
+    with engine_class("brian2")(p) as exact, engine_class("event")(p) as event:
+        state, reference = initial_state(p, 7), oracle.Oracle(seed=7, tasks=ORACLE_TASKS)
+        for names in (
+            ("unsupervised",),
+            ("train3",),
+            ("sleep", "train1", "train3"),
+            ("train2", "uniform-sleep", "train3", "sleep"),
+        ):
+            lengths, ours = (5, 7, 3, 2)[: len(names)], FullRecorder()
+            phase = Phase("+".join(names), tuple(map(Block, map(activity_of, names), lengths)), 30)
+            for _ in range(phase.epochs):
+                after, _ = event.run(state, phase, epochs=1, recorder=ours)
+                state, _ = exact.run(state, phase, epochs=1)
+                for name in ("task_spikes", "task_epochs", "grid", "hunger", "recent_step", "recent_cell"):
+                    np.testing.assert_array_equal(getattr(after, name), getattr(state, name), err_msg=f"{names}: {name}")
+                np.testing.assert_allclose(after.hidden_output, state.hidden_output, rtol=TOLERANCE)
+            expected = reference.run(names, phase.epochs, lengths=lengths)
+            np.testing.assert_array_equal(ours.column("eaten"), expected.eaten)
+            np.testing.assert_array_equal(np.array([0, 1, -1, 0])[ours.column("outcome")], expected.outcome)
+            np.testing.assert_array_equal(ours.column("move"), expected.move)
+            for name in ("task_spikes", "task_epochs", "grid"):
+                np.testing.assert_array_equal(getattr(after, name), getattr(reference, name))

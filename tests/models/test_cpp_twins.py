@@ -15,12 +15,12 @@ from foraging_snn.environments import (
     eat,
     integer,
     move_agent,
-    particles_per_type,
+    outcomes,
     present_types,
     stream_key,
     uniform,
 )
-from foraging_snn.models import Activity, initial_state
+from foraging_snn.models import Activity, Block, Phase, initial_state, preset, rows_of
 from foraging_snn.models import rules as rule
 
 COUNTS_STREAM = 99  # as in twins.cpp
@@ -74,7 +74,7 @@ def _hash_grid(grid):
 
 
 @njit
-def _walk(seed, first_epoch, moves_per_world, size, present, per_type, rewarded, punished, hunger_per_percent, record, hashes):
+def _walk(seed, first_epoch, moves_per_world, size, present, per_type, outcome, hunger_per_percent, record, hashes):
     """The walk of twins.cpp with the functions of environments/world.py."""
     grid = np.zeros((size, size), np.int8)
     counts = np.empty(8, np.int64)
@@ -92,7 +92,7 @@ def _walk(seed, first_epoch, moves_per_world, size, present, per_type, rewarded,
         last_move = choose_move(counts, last_move, hunger, hunger_per_percent, tie_key, exploration_key)
         x, y = move_agent(x, y, last_move, size)
         eaten = eat(grid, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch))
-        hunger = 0 if eaten > 0 and eaten in (rewarded, punished) else hunger + 1
+        hunger = 0 if outcome[eaten] == 1 or outcome[eaten] == 2 else hunger + 1
         record[n] = last_move, eaten, x, y, hunger
         hashes[n] = _hash_grid(grid)
     return len(record)
@@ -102,10 +102,10 @@ def _walk(seed, first_epoch, moves_per_world, size, present, per_type, rewarded,
     "activity, size, density, hunger_per_percent, seed",
     [
         (Activity.UNSUPERVISED, 50, 0.1, 2, 1),  # hunger only grows: from 20 000 epochs on all moves are random
-        (Activity.TRAIN_TASK_1, 50, 0.1, 2, 2),
-        (Activity.TEST_TASK_2, 50, 0.1, 1, 2**63 - 1),
-        (Activity.TRAIN_TASK_2, 12, 0.15, 3, 4),
-        (Activity.TRAIN_TASK_1, 200, 0.02, 7, 5),
+        (Activity.train("T1"), 50, 0.1, 2, 2),
+        (Activity.test("T2"), 50, 0.1, 1, 2**63 - 1),
+        (Activity.train("T2"), 12, 0.15, 3, 4),
+        (Activity.train("T1"), 200, 0.02, 7, 5),
         (Activity.SLEEP, 12, 0.1, 2, 6),  # an empty world
     ],
 )
@@ -113,12 +113,13 @@ def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size
     # Every move: direction, what was eaten, where the agent is, its hunger, and the whole grid (as a hash).
     n = 100_000 if size <= 50 else 10_000  # the hash of a large grid takes its time
     types = activity.particle_types
-    present, per_type = present_types(*types), particles_per_type(size, density, len(types)) if types else 0
-    rewarded, punished = (int(activity.task.rewarded), int(activity.task.punished)) if activity.task else (0, 0)
+    world = preset("full").with_changes({"world.size": size, "world.density": density})
+    rows = rows_of(Phase("walk", (Block(activity, 1),), 1), world)
+    present, per_type, outcome = rows.present[0], int(rows.per_type[0]), rows.outcome[0]
     record, ours = np.zeros((2, n, 5), np.int64), np.zeros((2, n), np.uint64)
-    numbers = (per_type, rewarded, punished, hunger_per_percent)
-    done = _walk(seed, 10**9, 9973, size, present, *numbers, record[0], ours[0])
+    done = _walk(seed, 10**9, 9973, size, present, per_type, outcome, hunger_per_percent, record[0], ours[0])
     assert done == n
+    numbers = (per_type, len(present), outcome, hunger_per_percent)
     assert default_twins.walk(seed, 10**9, n, 9973, size, present.astype(np.int8), *numbers, record[1], ours[1]) == n
     np.testing.assert_array_equal(record[0], record[1])
     np.testing.assert_array_equal(ours[0], ours[1])
@@ -129,14 +130,14 @@ def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size
     if size <= 50:  # the agent went all round the torus
         assert (record[0, :, 2:4].min(axis=0) == 0).all()
         assert (record[0, :, 2:4].max(axis=0) == size - 1).all()
-    assert (hunger == 0).any() == (rewarded > 0)
+    assert (hunger == 0).any() == (activity.task is not None)
 
 
 def test_a_world_that_cannot_be_filled_is_refused_by_both(default_twins):
     present, n = present_types(1, 2, 3, 4), 5
     record, hashes = np.zeros((n, 5), np.int64), np.zeros(n, np.uint64)
-    assert _walk(1, 0, 100, 12, present, 30, 0, 0, 2, record, hashes) == 0
-    assert default_twins.walk(1, 0, n, 100, 12, present.astype(np.int8), 30, 0, 0, 2, record, hashes) == 0
+    assert _walk(1, 0, 100, 12, present, 30, outcomes(), 2, record, hashes) == 0
+    assert default_twins.walk(1, 0, n, 100, 12, present.astype(np.int8), 30, 5, outcomes(), 2, record, hashes) == 0
 
 
 # ------------------------------------------------------------------------------------------------------ plasticity

@@ -14,12 +14,12 @@ A = Activity
 BLOCK = 7
 PROTOCOL = (
     Phase("unsupervised", (Block(A.UNSUPERVISED, 100),), 40),
-    Phase("T1", (Block(A.TRAIN_TASK_1, 100),), 40),
-    Phase("test", (Block(A.TEST_TASK_1, 100),), 30),
-    Phase("I(T1,T2)", (Block(A.TRAIN_TASK_1, BLOCK), Block(A.TRAIN_TASK_2, BLOCK)), 40),
-    Phase("I(S,T2)", (Block(A.TRAIN_TASK_2, BLOCK), Block(A.SLEEP, BLOCK)), 40),
-    Phase("I(uniform S,T1), frozen", (Block(A.TRAIN_TASK_1, BLOCK), Block(A.UNIFORM_SLEEP, BLOCK)), 40, freeze_fraction=0.05),
-    Phase("dropout", (Block(A.TEST_TASK_2, 100),), 30, dropout=True),
+    Phase("T1", (Block(A.train("T1"), 100),), 40),
+    Phase("test", (Block(A.test("T1"), 100),), 30),
+    Phase("I(T1,T2)", (Block(A.train("T1"), BLOCK), Block(A.train("T2"), BLOCK)), 40),
+    Phase("I(S,T2)", (Block(A.train("T2"), BLOCK), Block(A.SLEEP, BLOCK)), 40),
+    Phase("I(uniform S,T1), frozen", (Block(A.train("T1"), BLOCK), Block(A.UNIFORM_SLEEP, BLOCK)), 40, freeze_fraction=0.05),
+    Phase("dropout", (Block(A.test("T2"), 100),), 30, dropout=True),
 )
 
 
@@ -99,7 +99,7 @@ def test_a_phase_in_three_parts_equals_the_phase_in_one(event, parameters, phase
 
 
 def test_long_phase_in_parts_of_another_chunk_size_is_the_same(parameters):
-    phase = Phase("I(S,T1)", (Block(A.TRAIN_TASK_1, 100), Block(A.SLEEP, 100)), 1500)
+    phase = Phase("I(S,T1)", (Block(A.train("T1"), 100), Block(A.SLEEP, 100)), 1500)
     engine = engine_class("event")(parameters)
     start, _ = engine.run(initial_state(parameters, 2), PROTOCOL[1])
     whole, _ = engine.run(start, phase)
@@ -133,7 +133,7 @@ def test_a_flash_that_evokes_two_spikes_is_stepped_and_agrees_with_brian2_runtim
     """Two spikes of an input cell arrive at different steps: hidden cells are stepped then."""
     parameters = preset("full").with_changes({"synapse.flash": 0.1})
     state = initial_state(parameters, 1)
-    phase = Phase("T1", (Block(A.TRAIN_TASK_1, 100),), 5)
+    phase = Phase("T1", (Block(A.train("T1"), 100),), 5)
     ours, record = engine_class("event")(parameters).run(state, phase)
     theirs, expected = engine_class("brian2-runtime")(parameters).run(state, phase)
     np.testing.assert_array_equal(record.counts["hidden_spikes"], expected.counts["hidden_spikes"])
@@ -148,7 +148,7 @@ def test_a_flash_that_evokes_two_spikes_is_stepped_and_agrees_with_brian2_runtim
 def test_other_sizes_agree_with_brian2_runtime(changes):
     parameters = preset("full").with_changes(changes)
     state = initial_state(parameters, 1)
-    for phase in (Phase("u", (Block(A.UNSUPERVISED, 100),), 4), Phase("T1", (Block(A.TRAIN_TASK_1, 100),), 4)):
+    for phase in (Phase("u", (Block(A.UNSUPERVISED, 100),), 4), Phase("T1", (Block(A.train("T1"), 100),), 4)):
         ours, record = engine_class("event")(parameters).run(state, phase)
         state, expected = engine_class("brian2-runtime")(parameters).run(state, phase)
         np.testing.assert_array_equal(record.counts["hidden_spikes"], expected.counts["hidden_spikes"])

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foraging_snn.environments import Stream, stream_key
+from foraging_snn.environments import TASKS, Stream, Task, stream_key
 from foraging_snn.models import (
     N_OUTPUT,
     Activity,
     Block,
     Phase,
+    all_activities,
     begin_phase,
     initial_state,
     preset,
@@ -417,7 +418,7 @@ def test_regulation_is_that_of_the_oracle(cells, target_rate, step, at_target):
 
 
 @pytest.mark.parametrize(
-    "activity, moves", [(Activity.UNSUPERVISED, True), (Activity.TRAIN_TASK_1, True), (Activity.TEST_TASK_1, False)]
+    "activity, moves", [(Activity.UNSUPERVISED, True), (Activity.train("T1"), True), (Activity.test("T1"), False)]
 )
 def test_homeostasis_and_its_rates_stand_still_in_tests(activity, moves):
     state = begin_phase(initial_state(DEFAULT, seed=1), Phase("phase", (Block(activity, 100),), 100))
@@ -430,7 +431,7 @@ def test_homeostasis_and_its_rates_stand_still_in_tests(activity, moves):
     assert state.hidden_rate[:3].tolist() == ([1e-4, 1e-4, (1 - 1e-4) * 0.5] if moves else [0.0, 0.0, 0.5])
     expected = np.where(state.output_rate > 0.5, 1 + 1e-5, 1 - 1e-5) if moves else np.ones(8)
     np.testing.assert_array_equal(state.resistance, expected)
-    unsupervised = activity is Activity.UNSUPERVISED
+    unsupervised = activity == Activity.UNSUPERVISED
     assert ((state.hidden_input_target != before.hidden_input_target) == unsupervised).all()
     if unsupervised:  # too high a rate lowers the input target, too low a rate raises it
         ratio = state.hidden_input_target / before.hidden_input_target
@@ -460,11 +461,21 @@ def test_sleep_probabilities_are_the_mean_over_the_tasks_trained(random, epochs,
     state = initial_state(DEFAULT, seed=1)
     state.task_spikes = random.integers(0, 20, (2, 784))
     state.task_epochs = np.array(epochs)
-    r = sleep_probabilities(state, uniform)
+    r = sleep_probabilities(state, np.ones(2), uniform)
     np.testing.assert_allclose(r, oracle.sleep_probabilities(state.task_spikes, state.task_epochs, uniform), rtol=1e-14)
     rates = [state.task_spikes[k] / epochs[k] for k in range(2) if epochs[k]]
     expected = sum(rates) / len(rates) if rates else np.zeros(784)
     np.testing.assert_allclose(r, np.full(784, expected.mean()) if uniform else expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("weights", [(1.0, 0.0, 1.0), (0.5, 2.0, 0.25), (0.0, 0.0, 3.0), (0.0, 1.0, 0.0)])
+def test_sleep_probabilities_are_weighted_over_the_tasks_that_were_trained(random, weights):
+    state = initial_state(DEFAULT, seed=1)
+    state.task_spikes, state.task_epochs = random.integers(0, 20, (3, 784)), np.array([7, 0, 4])
+    r = sleep_probabilities(state, np.array(weights), uniform=False)
+    total = weights[0] + weights[2]  # the second was not trained
+    expected = weights[0] * state.task_spikes[0] / 7 + weights[2] * state.task_spikes[2] / 4
+    np.testing.assert_allclose(r, expected / total if total else np.zeros(784), rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed, n_hidden", [(0, 1), (1, 784), (2**63 - 1, 100)])
@@ -497,7 +508,7 @@ def experienced():
     return state
 
 
-ACTIVITIES = (Activity.UNSUPERVISED, Activity.TRAIN_TASK_1, Activity.TEST_TASK_2)
+ACTIVITIES = (Activity.UNSUPERVISED, Activity.train("T1"), Activity.test("T2"))
 
 
 @pytest.mark.parametrize("activity", ACTIVITIES)
@@ -513,7 +524,7 @@ def test_a_phase_begins_on_a_copy(experienced, activity):
 def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_and_drops_their_traces(experienced):
     begun = begin_phase(experienced, phase_of(Activity.UNSUPERVISED))
     assert begun.differences(experienced) == ["phase_epoch"]
-    for activity in set(Activity) - {Activity.UNSUPERVISED}:
+    for activity in set(all_activities()) - {Activity.UNSUPERVISED}:
         begun = begin_phase(experienced, phase_of(activity))
         assert begun.input_hidden_frozen is True
         assert [len(getattr(begun, f"input_hidden_trace_{part}")) for part in ("synapse", "value", "step")] == [0, 0, 0]
@@ -525,12 +536,12 @@ def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_a
     "activities, reset",
     [
         ((Activity.UNSUPERVISED,), ()),
-        ((Activity.TRAIN_TASK_1,), (0,)),
-        ((Activity.TRAIN_TASK_2,), (1,)),
-        ((Activity.TEST_TASK_1,), ()),
-        ((Activity.TRAIN_TASK_1, Activity.TRAIN_TASK_2), (0, 1)),
-        ((Activity.TRAIN_TASK_2, Activity.SLEEP), (1,)),
-        ((Activity.TRAIN_TASK_1, Activity.UNIFORM_SLEEP), (0,)),
+        ((Activity.train("T1"),), (0,)),
+        ((Activity.train("T2"),), (1,)),
+        ((Activity.test("T1"),), ()),
+        ((Activity.train("T1"), Activity.train("T2")), (0, 1)),
+        ((Activity.train("T2"), Activity.SLEEP), (1,)),
+        ((Activity.train("T1"), Activity.UNIFORM_SLEEP), (0,)),
     ],
 )
 def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced, activities, reset):
@@ -544,9 +555,17 @@ def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced
             np.testing.assert_array_equal(begun.task_spikes[task], experienced.task_spikes[task])
 
 
+def test_a_state_from_before_the_table_of_tasks_grew_gets_counts_of_0_for_the_new_task(experienced, monkeypatch):
+    monkeypatch.setitem(TASKS, "T3", Task("T3", rewarded=(2,), punished=(1,)))
+    begun = begin_phase(experienced, phase_of(Activity.train("T3")))
+    assert begun.task_epochs.tolist() == [40, 60, 0]
+    np.testing.assert_array_equal(begun.task_spikes, np.vstack((experienced.task_spikes, np.zeros((1, 784), np.int64))))
+    assert begun.task_spikes.dtype == begun.task_epochs.dtype == np.int64
+
+
 @pytest.mark.parametrize("fraction, number", [(0.0, 0), (0.001, 1), (0.01, 8), (0.05, 40), (0.1, 79), (0.5, 392), (0.9999, 784)])
 def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, fraction, number):
-    begun = begin_phase(experienced, phase_of(Activity.TRAIN_TASK_2, freeze_fraction=fraction))
+    begun = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=fraction))
     assert (begun.frozen.sum(axis=0) == number).all()
     for o in range(8):
         column, frozen = experienced.hidden_output[:, o], begun.frozen[:, o]
@@ -562,14 +581,14 @@ def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, f
 
 
 def test_of_equally_strong_inputs_those_of_the_first_hidden_cells_are_frozen():
-    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.TRAIN_TASK_2, freeze_fraction=0.01))
+    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.train("T2"), freeze_fraction=0.01))
     np.testing.assert_array_equal(np.flatnonzero(begun.frozen.any(axis=1)), np.arange(8))
     assert begun.frozen[:8].all()
 
 
 def test_what_was_frozen_stays_frozen(experienced):
-    first = begin_phase(experienced, phase_of(Activity.TRAIN_TASK_2, freeze_fraction=0.01))
+    first = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=0.01))
     first.hidden_output = first.hidden_output[::-1].copy()
-    second = begin_phase(first, phase_of(Activity.TRAIN_TASK_1, freeze_fraction=0.01))
+    second = begin_phase(first, phase_of(Activity.train("T1"), freeze_fraction=0.01))
     np.testing.assert_array_equal(second.frozen, first.frozen | oracle.strongest_inputs(first.hidden_output, 0.01))
     assert second.frozen.sum() > 8 * 8

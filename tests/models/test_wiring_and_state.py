@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foraging_snn.models import MAX_SEED, N_OUTPUT, Activity, Block, NetworkState, Phase, WiringError, initial_state, preset
+from foraging_snn.models import MAX_SEED, N_OUTPUT, NetworkState, WiringError, initial_state, preset
 from foraging_snn.models.wiring import draw_wiring
 
 DEFAULT = preset("full")
@@ -285,11 +285,3 @@ def test_a_copy_is_independent(filled, name):
         setattr(copy, name, other(value))
     assert copy.differences(filled) == [name]
     assert filled.differences(reference) == []
-
-
-@pytest.mark.parametrize(
-    "blocks", [(("SLEEP", 3),), (("TRAIN_TASK_1", 3),), (("TRAIN_TASK_1", 2), ("SLEEP", 5)), (("SLEEP", 4), ("TRAIN_TASK_2", 1))]
-)
-def test_awake_is_what_the_blocks_say(blocks):
-    phase = Phase("any", tuple(Block(Activity[name], epochs) for name, epochs in blocks), 30)
-    np.testing.assert_array_equal(phase.awake(range(3, 30)), [not phase.block_at(epoch)[0].is_sleep for epoch in range(3, 30)])

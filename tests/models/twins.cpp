@@ -60,15 +60,13 @@ int64_t event_sizes(int64_t n, int64_t seed, int64_t stream, int64_t epoch, int6
 
 // Random output spikes move an agent through the world; a record per move: move, eaten type, x, y, and a hash of the grid.
 int64_t walk(int64_t seed, int64_t first_epoch, int64_t n_moves, int64_t moves_per_world, int64_t size, const int8_t* present, int64_t per_type,
-             int64_t rewarded, int64_t punished, int64_t hunger_per_percent, int64_t* record, uint64_t* hash) {
+             int64_t n_present, const int8_t* outcome, int64_t hunger_per_percent, int64_t* record, uint64_t* hash) {
     GridWorld world(static_cast<int>(size));
-    std::array<bool, PARTICLE_TYPES + 1> types{};
-    for (int type = 1; type <= PARTICLE_TYPES; ++type) types[type] = present[type] != 0;
     int x = static_cast<int>(size / 2), y = x, last_move = 4;
     int64_t hunger = 0;
     for (int64_t n = 0; n < n_moves; ++n) {
         const uint64_t epoch = static_cast<uint64_t>(first_epoch + n);
-        if (n % moves_per_world == 0 && !world.draw(types, static_cast<int>(per_type), stream_key(seed, WORLD, epoch))) return n;
+        if (n % moves_per_world == 0 && !world.draw(present, n_present, per_type, stream_key(seed, WORLD, epoch))) return n;
         int64_t counts[8];
         const uint64_t counts_key = stream_key(seed, COUNTS_STREAM, epoch);
         for (int o = 0; o < 8; ++o) counts[o] = integer(counts_key, o, 3) * (integer(counts_key, 8 + o, 3) / 2);
@@ -77,7 +75,7 @@ int64_t walk(int64_t seed, int64_t first_epoch, int64_t n_moves, int64_t moves_p
         x = world.wrap(x + last_move % 3 - 1);
         y = world.wrap(y + last_move / 3 - 1);
         const int eaten = world.eat(x, y, stream_key(seed, NEW_PARTICLE, epoch));
-        hunger = eaten > 0 && (eaten == rewarded || eaten == punished) ? 0 : hunger + 1;
+        hunger = outcome[eaten] == 1 || outcome[eaten] == 2 ? 0 : hunger + 1;
         const int64_t row[] = {last_move, eaten, x, y, hunger};
         for (int k = 0; k < 5; ++k) record[5 * n + k] = row[k];
         hash[n] = hash_grid(0xCBF29CE484222325ULL, world.grid);

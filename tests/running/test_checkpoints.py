@@ -17,9 +17,11 @@ from pretend_engine import PretendEngine
 from trial_contents import contents, differences
 
 from foraging_snn.commands.cli import main
-from foraging_snn.files import recording
+from foraging_snn.files import writer
+from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.provenance import provenance, version_and_commit
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import engine_class, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running import checkpoints as module
@@ -516,7 +518,7 @@ def of_version(monkeypatch, version, commit):
     def provenance_then(engine, command_line):
         return provenance(engine, command_line) | {"package": version, "git_commit": commit}
 
-    for place in (recording, resuming):
+    for place in (writer, resuming):
         monkeypatch.setattr(place, "provenance", provenance_then)
     return version_and_commit(provenance_then("", ""))
 

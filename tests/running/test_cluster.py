@@ -18,7 +18,8 @@ from trial_contents import differences
 from foraging_snn.commands import cli
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.progress import TrialsBoard
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.running import cluster
 from foraging_snn.running import plan as reproduce
 from foraging_snn.running.cluster import ClusterWorkers

@@ -12,7 +12,8 @@ from pretend_engine import PretendEngine
 
 from foraging_snn.commands.cli import main
 from foraging_snn.environments import Outcome
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import Engine, EpochRecords, preset
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.running import disk

@@ -15,7 +15,8 @@ from pretend_engine import PretendEngine
 
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.progress import TrialsBoard
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.models import EngineError, engine_class, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running import plan as reproduce

@@ -15,7 +15,8 @@ from trial_contents import contents, differences
 
 import foraging_snn.running.scheduling as scheduling
 from foraging_snn.commands.cli import main
-from foraging_snn.files.recording import RecordingError, Trial
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.running.plan import count_complete
 from foraging_snn.running.scheduling import (
     ATTEMPTS,

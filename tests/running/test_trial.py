@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from pretend_engine import PretendEngine
 
-from foraging_snn.files.recording import RecordingError, Trial, TrialWriter
+from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
+from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import EngineError, initial_state, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.starting import run_unsupervised

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..sweep import SweepTable, Value
+from ..sweep_table import SweepTable, Value
 from . import style
 
 PANEL_HEIGHT_MM = 62.0
@@ -76,8 +76,9 @@ def _draw_maps(figure: Figure, table: SweepTable) -> None:
     means = {task: np.array([[float(s.mean) for s in row] for row in spreads[task]]) for task in TASKS}
     known = np.concatenate([mean[~np.isnan(mean)] for mean in means.values()])
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
+    images = []
     for axes, task in zip(panels, TASKS, strict=True):
-        image = axes.imshow(means[task], origin="lower", aspect="auto", vmin=low, vmax=high)
+        images.append(axes.imshow(means[task], origin="lower", aspect="auto", vmin=low, vmax=high))
         for (row, column), mean in np.ndenumerate(means[task]):
             colour = "black" if mean > (low + high) / 2 else "white"
             text = "-" if np.isnan(mean) else f"{mean:.2f}"
@@ -90,7 +91,7 @@ def _draw_maps(figure: Figure, table: SweepTable) -> None:
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.set_title(f"Task {task}")
-    figure.colorbar(image, ax=panels, label="performance")
+    figure.colorbar(images[-1], ax=panels, label="performance")
 
 
 def _has_room_for_sd(table: SweepTable) -> bool:

@@ -1,6 +1,6 @@
 """Performance in the tests of trials with different values of some parameters: a tidy table, and means over trials.
 
-What a sweep runs is in foraging_snn/sweep.py; how the table looks as a figure, in figures/sweep.py.
+What a sweep runs is in foraging_snn/commands/sweep.py; how the table looks as a figure, in figures/sweep_overview.py.
 """
 
 import csv
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.files.recording import Trial
+from foraging_snn.files.reader import Trial
 
 from .collection import conditions_of
 from .performance import Spread, over_trials

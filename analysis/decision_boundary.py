@@ -1,4 +1,4 @@
-"""The boundary between Task 1 and Task 2 states of the strengths: a support vector machine, and how far states lie from it.
+"""The decision boundary of a support vector machine between Task 1 and Task 2 states, and how far states lie from it.
 
 Pure functions of state vectors, see weight_space.py. Two ways of holding states out: other snapshots of the networks that the
 machine was trained on, as the paper does it, and networks that it has never seen.
@@ -32,7 +32,7 @@ class TaskStates:
 
 
 @dataclass(frozen=True)
-class TaskBoundary:
+class DecisionBoundary:
     """A trained machine.
 
     Attributes
@@ -61,7 +61,7 @@ class TaskBoundary:
         return self.classifier.decision_function(states) / self.norm
 
 
-def train_boundary(task_1: np.ndarray, task_2: np.ndarray, gamma: float | None = None, C: float = 1.0) -> TaskBoundary:
+def train_decision_boundary(task_1: np.ndarray, task_2: np.ndarray, gamma: float | None = None, C: float = 1.0) -> DecisionBoundary:
     """Train a support vector machine with a radial basis function kernel to tell the tasks apart.
 
     Parameters
@@ -83,10 +83,11 @@ def train_boundary(task_1: np.ndarray, task_2: np.ndarray, gamma: float | None =
     states = np.concatenate([task_1, task_2])
     labels = np.repeat([0, 1], [len(task_1), len(task_2)])
     gamma = kernel_width(states) if gamma is None else gamma
-    classifier = SVC(kernel="rbf", gamma=gamma, C=C).fit(states, labels)
+    machine = SVC(kernel="rbf", gamma=gamma, C=C)  # pyright: ignore[reportArgumentType] - takes gamma for a str, its default is one
+    classifier = machine.fit(states, labels)
     kernel = rbf_kernel(classifier.support_vectors_, gamma=gamma)
     weights = classifier.dual_coef_[0]
-    return TaskBoundary(classifier, float(np.sqrt(weights @ kernel @ weights)))
+    return DecisionBoundary(classifier, float(np.sqrt(weights @ kernel @ weights)))
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def hold_out_snapshots(trials: Mapping[int, TaskStates]) -> dict[int, HeldOutDis
     states of a network differ between the tasks, not that the difference is the same in all networks.
     """
     seen = [(states.task_1[::2], states.task_2[::2]) for states in trials.values()]
-    boundary = train_boundary(*(np.concatenate(parts) for parts in zip(*seen, strict=True)))
+    task_1, task_2 = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    boundary = train_decision_boundary(task_1, task_2)
     return {seed: _judge(boundary, s.task_1[1::2], s.task_2[1::2], s.other) for seed, s in trials.items()}
 
 
@@ -152,10 +154,10 @@ def hold_out_trials(trials: Mapping[int, TaskStates]) -> dict[int, HeldOutDistan
     return {seed: _judge(_trained_without(trials, seed), s.task_1, s.task_2, s.other) for seed, s in trials.items()}
 
 
-def _trained_without(trials: Mapping[int, TaskStates], seed: int) -> TaskBoundary:
+def _trained_without(trials: Mapping[int, TaskStates], seed: int) -> DecisionBoundary:
     others: Sequence[TaskStates] = [states for other, states in trials.items() if other != seed]
-    return train_boundary(np.concatenate([s.task_1 for s in others]), np.concatenate([s.task_2 for s in others]))
+    return train_decision_boundary(np.concatenate([s.task_1 for s in others]), np.concatenate([s.task_2 for s in others]))
 
 
-def _judge(boundary: TaskBoundary, *groups: np.ndarray) -> HeldOutDistances:
+def _judge(boundary: DecisionBoundary, *groups: np.ndarray) -> HeldOutDistances:
     return HeldOutDistances(*(boundary.distance(group) for group in groups))

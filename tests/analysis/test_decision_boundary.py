@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from foraging_snn.analysis.boundary import TaskStates, hold_out_snapshots, hold_out_trials, train_boundary
+from foraging_snn.analysis.decision_boundary import TaskStates, hold_out_snapshots, hold_out_trials, train_decision_boundary
 
 
 def test_distance_from_the_boundary_between_two_points():
     """Two support vectors with k = exp(-gamma d²): w is their scaled difference, so each is sqrt((1 - k) / 2) from the boundary."""
-    boundary = train_boundary([[0.0, 0.0]], [[3.0, 4.0]], gamma=0.02, C=1e6)
+    boundary = train_decision_boundary([[0.0, 0.0]], [[3.0, 4.0]], gamma=0.02, C=1e6)
     k = np.exp(-0.02 * 25)
     expected = np.sqrt((1 - k) / 2)
     np.testing.assert_allclose(boundary.distance([[0, 0], [3, 4], [1.5, 2]]), [-expected, expected, 0], atol=1e-6)
@@ -16,13 +16,13 @@ def test_distance_from_the_boundary_between_two_points():
 
 def test_distance_does_not_depend_on_the_cost_once_all_states_are_on_their_sides():
     states = np.array([[0.0], [0.2]]), np.array([[1.0], [1.3]])
-    loose, strict = (train_boundary(*states, gamma=1.0, C=cost).distance([[0.4], [2.0]]) for cost in (1e4, 1e6))
+    loose, strict = (train_decision_boundary(*states, gamma=1.0, C=cost).distance([[0.4], [2.0]]) for cost in (1e4, 1e6))
     np.testing.assert_allclose(loose, strict, rtol=1e-3)
 
 
 def test_a_task_without_states_is_refused():
     with pytest.raises(ValueError, match="a task without states"):
-        train_boundary(np.zeros((0, 2)), np.zeros((1, 2)))
+        train_decision_boundary(np.zeros((0, 2)), np.zeros((1, 2)))
 
 
 def _trials(directions, n=10):

@@ -1,0 +1,718 @@
+"""The file of a trial, read as labelled arrays. What lies where in it says layout.py."""
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from foraging_snn.files.conditions import changed_rules, different_rules, shortened_lengths
+from foraging_snn.files.hdf5 import damage_reported, open_for_reading, read_name, read_number, read_text
+from foraging_snn.files.layout import (
+    ACTIVITY_LEGEND,
+    AEONS,
+    FIXED,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    INPUT_SNAPSHOTS,
+    OTHER_VERSIONS,
+    PHASES,
+    POSITIONS,
+    PROVENANCE,
+    SNAPSHOTS,
+    SPIKES,
+    STARTED_FROM,
+    TABLES,
+    WIRING,
+    Column,
+    RecordingError,
+    axis_sizes,
+    keeps_positions,
+    phase_path,
+    position_windows,
+    recorded_tables,
+    spike_windows,
+)
+from foraging_snn.files.provenance import version_and_commit
+from foraging_snn.models import (
+    AEON_COUNTS,
+    MAX_SEED,
+    Activity,
+    Block,
+    ParameterError,
+    Parameters,
+    Phase,
+    PhaseRecord,
+    all_activities,
+    performance,
+)
+from foraging_snn.protocols import PublishedValue, experiments
+
+MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
+PIECE_BYTES = 8 * 1024**2  # of a table that is read in pieces
+
+
+class AnalysisError(ValueError):
+    """What is asked of recorded trials cannot be done; the message is one line. Raised by analysis/, imported only when needed."""
+
+
+@dataclass(frozen=True)
+class RecordedPhase:
+    """A phase of a file.
+
+    Attributes
+    ----------
+    index : int
+        Its number in the file, from 0.
+    name : str
+        e.g. "T1", "I(S,T2)", "test T1".
+    blocks : tuple of Block
+        Activities and their lengths.
+    first_epoch : int
+        Epochs completed before the phase, since the trial began.
+    epochs, epochs_done : int
+        Its length, and how much of it was run.
+    freeze_fraction : float
+    dropout : bool
+    complete : bool
+    """
+
+    index: int
+    name: str
+    blocks: tuple[Block, ...]
+    first_epoch: int
+    epochs: int
+    epochs_done: int
+    freeze_fraction: float
+    dropout: bool
+    complete: bool
+
+    @property
+    def activities(self) -> tuple[Activity, ...]:
+        """The activities of its blocks."""
+        return self.phase.activities
+
+    @property
+    def phase(self) -> Phase:
+        """What the engine was given."""
+        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout)
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """One test of a task.
+
+    Attributes
+    ----------
+    phase_index : int
+    after : str
+        Name of the last phase before it that was not a test; "" if there is none.
+    task : int
+        1 or 2.
+    rewarded, punished : int
+        Particles eaten.
+    performance : float
+        Rewarded / (rewarded + punished); NaN if nothing was eaten.
+    complete : bool
+        The test was run to its end.
+    """
+
+    phase_index: int
+    after: str
+    task: int
+    rewarded: int
+    punished: int
+    performance: float
+    complete: bool
+
+
+@dataclass(frozen=True)
+class PerformanceCurve:
+    """Performance in successive windows of a phase.
+
+    Attributes
+    ----------
+    aeon : (n,) float64
+        Mean number of the aeons of a window, within the phase, from 0.
+    performance : (n,) float64
+        Rewarded / (rewarded + punished) over the window; NaN if nothing was eaten.
+    """
+
+    aeon: np.ndarray
+    performance: np.ndarray
+
+
+@dataclass(frozen=True)
+class RecordedWiring:
+    """Wiring and strengths when the recording began; S synapses input to hidden, H hidden cells.
+
+    Attributes
+    ----------
+    input_index, hidden_index : (S,) int32
+        Input cell and hidden cell of each synapse.
+    input_hidden : (S,) float64
+        Strengths input to hidden.
+    hidden_output : (H, 8) float64
+        Excitatory strengths hidden to output.
+    inhibition : (H,) float64
+        Inhibitory strength (negative) of a hidden cell onto every output cell.
+    """
+
+    input_index: np.ndarray
+    hidden_index: np.ndarray
+    input_hidden: np.ndarray
+    hidden_output: np.ndarray
+    inhibition: np.ndarray
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Strengths hidden to output over the run; n snapshots.
+
+    Attributes
+    ----------
+    strength : (n, H, 8) float32
+    epoch : (n,) int64
+        Completed epochs since the trial began.
+    phase : (n,) int32
+        Number of the phase.
+    """
+
+    strength: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class InputSnapshots:
+    """Strengths input to hidden over the unsupervised phase, after which they do not change; n snapshots, at least the first.
+
+    Attributes
+    ----------
+    strength : (n, S) float32
+    hidden_input_target : (n, H) float32
+        Sum to which the inputs of a hidden cell are scaled.
+    epoch, phase : (n,) int64, int32
+    input_index, hidden_index : (S,) int32
+        Cells of each synapse.
+    field : int
+        Side of the field of view.
+    """
+
+    strength: np.ndarray
+    hidden_input_target: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+    input_index: np.ndarray
+    hidden_index: np.ndarray
+    field: int
+
+    def images(self, snapshots: slice | list[int] | np.ndarray = slice(None)) -> np.ndarray:
+        """Input weight images of the hidden cells, (n, H, field, field) float32, [dy, dx] ascending; 0 where there is no synapse.
+
+        Parameters
+        ----------
+        snapshots : slice or list of int
+            Which snapshots; all if omitted.
+        """
+        strength = self.strength[snapshots]
+        images = np.zeros((len(strength), self.hidden_input_target.shape[1], self.field**2), np.float32)
+        images[:, self.hidden_index, self.input_index] = strength
+        return images.reshape(*images.shape[:2], self.field, self.field)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Running averages of the firing rates, spikes per epoch, at the snapshots of :class:`Snapshots`.
+
+    Attributes
+    ----------
+    hidden : (n, H) float32
+    output : (n, 8) float64
+    epoch, phase : (n,) int64, int32
+    """
+
+    hidden: np.ndarray
+    output: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class Resistances:
+    """Resistances of the output cells at the snapshots of :class:`Snapshots`.
+
+    Attributes
+    ----------
+    resistance : (n, 8) float64
+    epoch, phase : (n,) int64, int32
+    """
+
+    resistance: np.ndarray
+    epoch: np.ndarray
+    phase: np.ndarray
+
+
+@dataclass(frozen=True)
+class TrainingSpikes:
+    """Spikes in the most recent training on each task, at the end of a phase; what sleep is made of.
+
+    Attributes
+    ----------
+    spikes : (n_tasks, H) int64
+        Of each hidden cell, for each task.
+    epochs : (n_tasks,) int64
+        Epochs of that training; 0: the task was never trained.
+    """
+
+    spikes: np.ndarray
+    epochs: np.ndarray
+
+
+@dataclass(frozen=True)
+class Positions:
+    """The agent in n epochs of a phase, ascending; not all of them, if they were recorded in windows.
+
+    Attributes
+    ----------
+    epoch : (n,) int64
+        Number of the epoch since the trial began.
+    awake : (n,) bool
+    x, y : (n,) int16
+        Square after the move; x to the right, y upwards.
+    move : (n,) int8
+        0 ... 8, 3 (dy + 1) + dx + 1; 4 is staying.
+    eaten, outcome : (n,) int8
+        Particle type eaten (0: none); `environments.Outcome` of it.
+    """
+
+    epoch: np.ndarray
+    awake: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    move: np.ndarray
+    eaten: np.ndarray
+    outcome: np.ndarray
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """All spikes in the recorded windows of a phase.
+
+    Attributes
+    ----------
+    step : (n,) int64
+        Step since the trial began, ascending.
+    cell : (n,) int32
+        In the order input, hidden, output.
+    """
+
+    step: np.ndarray
+    cell: np.ndarray
+
+
+class Trial:
+    """The file of a trial, as labelled arrays.
+
+    Parameters
+    ----------
+    path : path
+
+    Attributes
+    ----------
+    path : Path
+    provenance : dict of str to str
+        See :func:`foraging_snn.files.provenance.provenance`; of the process that began the file. Also `other_versions`, if there
+        are any, see :attr:`versions`.
+    parameters : Parameters
+    experiment, label : str
+        Name in the catalogue, and as in the paper.
+    seed, trial : int
+    engine : str
+    complete : bool
+        The run came to its end.
+    started, ended : str
+        ISO 8601, UTC; `ended` is "" if the run was killed or still goes on.
+    started_from : str or None
+        The state that stood in for the unsupervised phase.
+    started_from_provenance : dict of str to str
+        Where that state comes from.
+    phases : tuple of RecordedPhase
+
+    Raises
+    ------
+    RecordingError
+        Here and in every method: no such file, not HDF5, not the file of a trial, of another version, damaged or truncated.
+
+    Notes
+    -----
+    Arrays are read when they are asked for; the file is open only meanwhile, or, in a `with` statement, as long as that
+    lasts. It is never written to. The files of runs that go on or were interrupted can be read too.
+
+    Examples
+    --------
+    >>> trial = Trial("sleep_seed0000.h5")
+    >>> [(test.after, test.task, test.performance) for test in trial.test_results()]
+    >>> trial.hidden_output_snapshots().strength.shape
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self._file: h5py.File | None = None
+        with self._opened() as file:
+            self._read_header(file)
+            self.phases = _read_phases(file[PHASES])
+
+    def _read_header(self, file: h5py.File) -> None:
+        attributes = file.attrs
+        self.provenance = texts(file[PROVENANCE])
+        try:
+            self.parameters = Parameters.from_toml(read_text(attributes, "parameters"), origin="parameters")
+        except ParameterError as error:
+            raise RecordingError(f"{self.path}: not readable by this version of foraging_snn: {error}") from None
+        self.experiment = read_name(attributes, "experiment")
+        self.label = read_name(attributes, "label")
+        self.seed = read_number(attributes, "seed", 0, MAX_SEED)
+        self.trial = read_number(attributes, "trial", 0, MAX_SEED)
+        self.engine = read_name(file[PROVENANCE].attrs, "engine")
+        self.complete = bool(read_number(attributes, "complete", 0, 1))
+        self.started = read_text(attributes, "started")
+        self.ended = read_text(attributes, "ended")
+        self.started_from = read_text(attributes, "started_from") or None
+        self.started_from_provenance = texts(file[STARTED_FROM]) if STARTED_FROM in file else {}
+        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(file[PHASES])}
+
+    def __enter__(self) -> "Trial":
+        if self._file is None:
+            self._file = open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, RecordingError)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.File]:
+        if self._file is not None:
+            with damage_reported(self.path, RecordingError):
+                yield self._file
+            return
+        with (
+            open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, RecordingError) as file,
+            damage_reported(self.path, RecordingError),
+        ):
+            yield file
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The versions of foraging_snn that computed it, as "0.1.0 (COMMIT)": first the one that began the file."""
+        return tuple(versions_of(self.provenance))
+
+    @property
+    def shortened(self) -> tuple[str, ...]:
+        """Kinds of phases that are shorter than in the paper: "training 2000 of 50000" (aeons)."""
+        return tuple(shortened_lengths(self.parameters, (recorded.phase for recorded in self.phases)))
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Rules that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
+        return tuple(changed_rules(self.parameters))
+
+    @property
+    def published(self) -> tuple[PublishedValue, PublishedValue] | None:
+        """The paper's Task 1 and Task 2 performance in the tests after the last phase of this experiment; None if it gives none."""
+        known = experiments(self.parameters).get(self.experiment)
+        return known.published if known else None
+
+    @property
+    def place_in_catalogue(self) -> int:
+        """Number of its experiment in the catalogue, which is in the paper's order; unknown ones come last."""
+        names = list(experiments(self.parameters))
+        return names.index(self.experiment) if self.experiment in names else len(names)
+
+    @property
+    def has_phases_of_catalogue(self) -> bool:
+        """Whether its phases have the names and activities of those of its experiment, the unsupervised one aside."""
+        known = experiments(self.parameters).get(self.experiment)
+        mine, theirs = (
+            [(phase.name, phase.activities) for phase in phases if not phase.is_unsupervised]
+            for phases in ([recorded.phase for recorded in self.phases], known.phases if known else ())
+        )
+        return mine == theirs
+
+    def unlike(self, other: "Trial") -> str:
+        """Why two trials cannot stand in one figure or table, "" if they can: other parameters (those of recording aside),
+        start states, or, in the same experiment, other phases."""
+        if self.parameters.preset != other.parameters.preset:
+            return f"one has the preset {self.parameters.preset}, the other {other.parameters.preset}"
+        if different := different_rules(self.parameters, other.parameters):
+            return f"their parameters differ: {'; '.join(different)}"
+        if self.started_from != other.started_from:
+            return "they do not start from the same state"
+        if self.experiment == other.experiment and [p.phase for p in self.phases] != [p.phase for p in other.phases]:
+            return "their phases differ"
+        return ""
+
+    def counts(self, phase_index: int) -> PhaseRecord:
+        """Counts per aeon of a phase."""
+        table = self._table(AEONS, phase_index)
+        first = int(table["aeon"][0]) if len(table["aeon"]) else 0
+        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, table["eaten"])
+
+    def test_results(self) -> list[TestResult]:
+        """All tests in their order, except those in which hidden cells are removed."""
+        results, after = [], ""
+        for recorded in self.phases:
+            if not recorded.phase.is_test:
+                after = recorded.name
+            elif not recorded.dropout:
+                counts = self.counts(recorded.index).counts
+                rewarded, punished = (int(counts[name].sum()) for name in ("rewarded", "punished"))
+                task = recorded.activities[0].task.number
+                value = performance(rewarded, punished)
+                results.append(TestResult(recorded.index, after, task, rewarded, punished, value, recorded.complete))
+        return results
+
+    def performance_curve(self, phase_index: int, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
+        """Performance over the aeons of a phase.
+
+        Parameters
+        ----------
+        phase_index : int
+        window_aeons : int
+            Aeons per point; the last window may be shorter.
+        task : int, optional
+            In an interleaved phase, only the aeons that belong to this task entirely.
+        """
+        if window_aeons < 1:
+            raise ValueError(f"window_aeons: {window_aeons} given, allowed is at least 1")
+        record = self.counts(phase_index)
+        aeon = record.first_aeon + np.arange(len(record.eaten))
+        chosen = np.ones(len(aeon), bool) if task is None else self._aeons_of_task(phase_index, aeon, task)
+        starts = np.arange(0, np.count_nonzero(chosen), window_aeons)
+        if not len(starts):
+            return PerformanceCurve(np.zeros(0), np.zeros(0))
+        sums = {name: np.add.reduceat(record.counts[name][chosen], starts) for name in ("rewarded", "punished")}
+        mean = np.add.reduceat(aeon[chosen], starts) / np.add.reduceat(np.ones(np.count_nonzero(chosen)), starts)
+        return PerformanceCurve(mean, np.array([performance(r, p) for r, p in zip(*sums.values(), strict=True)]))
+
+    def _aeons_of_task(self, phase_index: int, aeon: np.ndarray, task: int) -> np.ndarray:
+        phase, length = self._phase(phase_index).phase, self.parameters.timing.epochs_per_aeon
+        tasks = [block.activity.task and block.activity.task.number for block in phase.blocks]
+        if set(tasks) == {task}:
+            return np.ones(len(aeon), bool)
+        within = aeon * length % sum(block.epochs for block in phase.blocks)  # where the aeon begins in its pair of blocks
+        belongs, start = np.zeros(len(aeon), bool), 0
+        for block, number in zip(phase.blocks, tasks, strict=True):
+            end = start + block.epochs
+            belongs |= (number == task) & (start <= within) & (within + length <= end)
+            start = end
+        return belongs
+
+    def hidden_output_snapshots(self) -> Snapshots:
+        """Strengths hidden to output over the run."""
+        table = self._table(SNAPSHOTS, columns=("hidden_output", "epoch", "phase"))
+        return Snapshots(*table.values())
+
+    def input_hidden_snapshots(self) -> InputSnapshots:
+        """Strengths input to hidden over the unsupervised phase; the last ones hold for the rest of the run."""
+        table = self._table(INPUT_SNAPSHOTS, columns=("input_hidden", "hidden_input_target", "epoch", "phase"))
+        wiring = self.wiring()
+        return InputSnapshots(*table.values(), wiring.input_index, wiring.hidden_index, self.parameters.world.field)
+
+    def rates(self) -> Rates:
+        """Firing rates over the run."""
+        return Rates(*self._table(SNAPSHOTS, columns=("hidden_rate", "output_rate", "epoch", "phase")).values())
+
+    def resistances(self) -> Resistances:
+        """Resistances of the output cells over the run."""
+        return Resistances(*self._table(SNAPSHOTS, columns=("resistance", "epoch", "phase")).values())
+
+    def training_spikes(self, phase_index: int) -> TrainingSpikes:
+        """Spikes of the hidden cells in the most recent training on each task, at the end of a complete phase."""
+        if not self._phase(phase_index).complete:
+            raise RecordingError(f"{self.path}: phase {phase_index} is incomplete: no spikes of its training were kept")
+        return TrainingSpikes(*self._fixed(phase_path(phase_index), FIXED[PHASES]).values())
+
+    def positions(self, phase_index: int) -> Positions:
+        """The agent in the recorded epochs of a phase, see :meth:`position_windows`."""
+        if not keeps_positions(self.parameters):
+            settings = "recording.positions = false, recording.position_window_epochs = 0"
+            raise RecordingError(f"{self.path}: positions were not recorded ({settings})")
+        table = self._table(POSITIONS, phase_index)
+        table["awake"] = table["awake"].astype(bool)
+        return Positions(**{name: values for name, values in table.items() if name != "phase"})
+
+    def spikes(self, phase_index: int) -> Spikes:
+        """All spikes in the windows of a phase, see :meth:`windows`."""
+        if not self.parameters.recording.spike_window_epochs:
+            raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
+        table = self._table(SPIKES, phase_index)
+        return Spikes(table["step"], table["cell"])
+
+    def windows(self, phase_index: int) -> list[range]:
+        """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""
+        return self._recorded(spike_windows, phase_index)
+
+    def position_windows(self, phase_index: int) -> list[range]:
+        """Epochs of a phase, from 0, of which positions were recorded; empty if there are none (yet)."""
+        return self._recorded(position_windows, phase_index)
+
+    def _recorded(self, windows: Callable[[Parameters, int], list[range]], phase_index: int) -> list[range]:
+        phase = self._phase(phase_index)
+        planned, done = windows(self.parameters, phase.epochs), phase.epochs_done
+        return [range(window.start, min(window.stop, done)) for window in planned if window.start < done]
+
+    def wiring(self) -> RecordedWiring:
+        """Who is connected to whom, and the strengths when the recording began."""
+        wiring = RecordedWiring(**self._fixed(WIRING, FIXED[WIRING]))
+        limits = ((wiring.input_index, self.parameters.n_input), (wiring.hidden_index, self.parameters.n_hidden))
+        if any(index.min() < 0 or index.max() >= n for index, n in limits):
+            raise RecordingError(f"{self.path}: damaged or truncated: the wiring names cells that do not exist")
+        return wiring
+
+    def _phase(self, phase_index: int) -> RecordedPhase:
+        if not 0 <= phase_index < len(self.phases):
+            raise IndexError(f"phase {phase_index}: {self.path} has phases 0 to {len(self.phases) - 1}")
+        return self.phases[phase_index]
+
+    def _fixed(self, group: str, columns: dict[str, Column]) -> dict[str, np.ndarray]:
+        with self._opened() as file:
+            return {
+                name: _checked(file, f"{group}/{name}", column, self._sizes, rows=False)[...] for name, column in columns.items()
+            }
+
+    def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Columns of a table, of one phase or of all."""
+        if phase_index is not None:
+            self._phase(phase_index)
+        with self._opened() as file:
+            datasets, part = self._rows(file, name, phase_index)
+            return {column: datasets[column][part] for column in columns or datasets}
+
+    def pieces(self, name: str, phase_index: int) -> Iterator[dict[str, np.ndarray]]:
+        """All columns of a table of :data:`TABLES` for a phase, in pieces of a few megabytes."""
+        with self._opened() as file:
+            datasets, part = self._rows(file, name, phase_index)
+            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in datasets.values())
+            rows = max(1, PIECE_BYTES // row_bytes)
+            for start in range(part.start, part.stop, rows):
+                yield {column: dataset[start : min(start + rows, part.stop)] for column, dataset in datasets.items()}
+
+    def is_whole(self) -> bool:
+        """Everything in it can be read, and no writing was cut off.
+
+        Raises
+        ------
+        RecordingError
+            Something cannot be read.
+        """
+        self.wiring()
+        with self._opened() as file:
+            for name in recorded_tables(self.parameters):
+                columns = [file[f"{name}/{column}"] for column in TABLES[name]]
+                if len({len(column) for column in columns}) > 1:
+                    return False
+                for column in columns:
+                    for piece in column.iter_chunks() if len(column) else ():
+                        column[piece]
+        return True
+
+    def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
+        """The columns of a table, and which rows of them belong to a phase or to all."""
+        datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
+        lengths = {len(dataset) for dataset in datasets.values()}
+        if self.complete and len(lengths) > 1:
+            raise ValueError(f"columns of {name} differ in length")
+        n, phase = min(lengths), datasets["phase"]  # a run killed while it was writing leaves some columns ahead
+        if phase_index is None:
+            return datasets, slice(0, n)
+        return datasets, slice(bisect_left(phase, phase_index, hi=n), bisect_left(phase, phase_index + 1, hi=n))
+
+
+def versions_of(origin: dict[str, str]) -> list[str]:
+    """The versions of foraging_snn that a provenance names, first the one that began the file."""
+    others = origin.get(OTHER_VERSIONS, "")
+    return [version_and_commit(origin), *(others.split(", ") if others else ())]
+
+
+def texts(group: h5py.Group) -> dict[str, str]:
+    """All attributes of a group, each of which is text."""
+    return {name: read_text(group.attrs, name) for name in group.attrs}
+
+
+def _activity_names(phases: h5py.Group) -> dict[int, str]:
+    """What the numbers of activities mean in this file."""
+    entries = [entry.split(" ") for entry in read_text(phases.attrs, ACTIVITY_LEGEND).split(", ")]
+    if not all(len(entry) == 2 and entry[0].isdecimal() for entry in entries):
+        raise ValueError(f"attribute {ACTIVITY_LEGEND} is not a list of numbers and names")
+    return {int(number): name for number, name in entries}
+
+
+def _n_tasks(phases: h5py.Group) -> int:
+    """Number of tasks that there were when the file was written."""
+    return sum(name.startswith("train-") for name in _activity_names(phases).values())
+
+
+def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
+    return tuple(read_phase(group, index) for index in range(len(group)))
+
+
+def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
+    """A phase from the attributes of its group; ValueError or KeyError if they are damaged."""
+    attributes, names = phases[f"{index:03d}"].attrs, _activity_names(phases)
+    activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
+    if not all(activity in names for activity in activities):
+        raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
+    known = {activity.name: activity for activity in all_activities()}
+    if unknown := [names[activity] for activity in activities if names[activity] not in known]:
+        raise ValueError(f"phase {index}: activity {unknown[0]!r} is not known here, only {', '.join(known)}")
+    if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
+        raise ValueError(f"phase {index}: attribute block_epochs has numbers outside 1 ... {MAX_BLOCK_EPOCHS}")
+    blocks = tuple(Block(known[names[activity]], epochs) for activity, epochs in zip(activities, lengths, strict=True))
+    epochs = read_number(attributes, "epochs", 1, MAX_SEED)
+    phase = RecordedPhase(
+        index,
+        read_name(attributes, "name"),
+        blocks,
+        read_number(attributes, "first_epoch", 0, MAX_SEED),
+        epochs,
+        read_number(attributes, "epochs_done", 0, epochs),
+        _float(attributes, "freeze_fraction"),
+        bool(read_number(attributes, "dropout", 0, 1)),
+        bool(read_number(attributes, "complete", 0, 1)),
+    )
+    _ = phase.phase  # checks what it is made of
+    return phase
+
+
+def _float(attributes: h5py.AttributeManager, name: str) -> float:
+    value = np.asarray(attributes[name])
+    if value.shape != () or value.dtype.kind != "f":
+        raise ValueError(f"attribute {name} is not a number")
+    return float(value)
+
+
+def _whole_numbers(attributes: h5py.AttributeManager, name: str) -> list[int]:
+    values = np.asarray(attributes[name])
+    if values.ndim != 1 or values.dtype.kind not in "iu":
+        raise ValueError(f"attribute {name} is not a list of whole numbers")
+    return values.tolist()
+
+
+def _checked(file: h5py.File, path: str, column: Column, sizes: dict[str, int], rows: bool) -> h5py.Dataset:
+    """A dataset of the type and shape that it must have; ValueError if it is not."""
+    if path not in file:
+        raise KeyError(f"{path} is missing")
+    dataset = file[path]
+    shape = tuple(sizes[axis] for axis in column.axes)
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != column.kind:
+        raise ValueError(f"{path} is not a dataset of type {np.dtype(column.kind)}")
+    if dataset.shape[1 if rows else 0 :] != shape or dataset.ndim != len(shape) + rows:
+        raise ValueError(f"{path} has shape {dataset.shape}, not {('rows', *shape) if rows else shape}")
+    return dataset

@@ -1,0 +1,69 @@
+"""What the activities of a phase mean, in numbers: one row per block, which every engine reads.
+
+Engines compare no activities and know no tasks; what a new activity means is written here only.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from foraging_snn.environments import N_PARTICLE_TYPES, TASKS, outcomes, particles_per_type, present_types
+from foraging_snn.models.parameters import Parameters
+from foraging_snn.models.phases import Activity, Phase
+
+
+class Rows(NamedTuple):
+    """One row for each of the B blocks of a phase; K slots of spike counts (one per task), T particle types.
+
+    A named tuple of arrays, because jitted code takes it as it is. Which row holds in an epoch is told by
+    :meth:`foraging_snn.models.phases.Phase.schedule`.
+    """
+
+    plastic: np.ndarray
+    """(B,) bool: plasticity and homeostasis."""
+    asleep: np.ndarray
+    """(B,) bool: no move, no flash; hidden cells are activated with the probabilities of the next two."""
+    rate_weights: np.ndarray
+    """(B, K) float64: weight of the rates of each slot in the probabilities of sleep; 0 awake."""
+    uniform: np.ndarray
+    """(B,) bool: all hidden cells with the mean of the probabilities."""
+    counted: np.ndarray
+    """(B,) int64: slot in which epochs and hidden spikes are counted, -1: none."""
+    outcome: np.ndarray
+    """(B, T + 1) int8: `environments.Outcome` of eating each type, element 0 of eating nothing."""
+    present: np.ndarray
+    """(B, T + 1) bool: types in the world that is drawn when the block begins."""
+    per_type: np.ndarray
+    """(B,) int64: particles of each of these types."""
+
+
+def rows_of(phase: Phase, parameters: Parameters) -> Rows:
+    """The rows of the blocks of a phase, in a world of these parameters."""
+    n_blocks, n_slots, n_types = len(phase.blocks), len(TASKS), N_PARTICLE_TYPES
+    rows = Rows(
+        plastic=np.zeros(n_blocks, np.bool_),
+        asleep=np.zeros(n_blocks, np.bool_),
+        rate_weights=np.zeros((n_blocks, n_slots)),
+        uniform=np.zeros(n_blocks, np.bool_),
+        counted=np.full(n_blocks, -1, np.int64),
+        outcome=np.zeros((n_blocks, n_types + 1), np.int8),
+        present=np.zeros((n_blocks, n_types + 1), np.bool_),
+        per_type=np.zeros(n_blocks, np.int64),
+    )
+    for row, activity in enumerate(phase.activities):
+        _fill(rows, row, activity, parameters)
+    return rows
+
+
+def _fill(rows: Rows, row: int, activity: Activity, parameters: Parameters) -> None:
+    rows.plastic[row] = not activity.is_test
+    rows.asleep[row], rows.uniform[row] = activity.is_sleep, activity.uniform
+    if activity.is_sleep:
+        rows.rate_weights[row] = 1.0
+    task, types = activity.task, activity.particle_types
+    if activity.trained_task:
+        rows.counted[row] = activity.trained_task.slot
+    rows.outcome[row] = outcomes(task.rewarded, task.punished) if task else outcomes()
+    rows.present[row] = present_types(*types)
+    if types:
+        rows.per_type[row] = particles_per_type(parameters.world.size, parameters.world.density, len(types))

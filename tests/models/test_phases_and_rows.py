@@ -1,0 +1,133 @@
+"""Activities, blocks and phases, and the rows of numbers that the engines get for them."""
+
+import pickle
+from itertools import cycle, islice
+
+import numpy as np
+import pytest
+
+from foraging_snn.environments import TASKS, Outcome, ParticleType, Task
+from foraging_snn.models import Activity, Block, Phase, all_activities, preset, rows_of
+
+THIRD = Task("T3", rewarded=(2, 4), punished=(1,))
+TRAIN_1, TRAIN_2, TEST_2 = Activity.train("T1"), Activity.train("T2"), Activity.test("T2")
+PARAMETERS = preset("full")
+
+
+def phase_of(*blocks, epochs=30):
+    return Phase("phase", tuple(Block(*block) for block in blocks), epochs)
+
+
+# -------------------------------------------------------------------------------------------------------- activities
+
+
+def test_names_of_activities_are_those_that_trial_files_have_always_had():
+    names = ["unsupervised", "train-task1", "train-task2", "test-task1", "test-task2", "sleep", "uniform-sleep"]
+    assert [activity.name for activity in all_activities()] == names
+    flags = [(a.is_sleep, a.is_test, a.task and a.task.name, a.trained_task and a.trained_task.name) for a in all_activities()]
+    assert flags == [
+        (False, False, None, None),
+        (False, False, "T1", "T1"),
+        (False, False, "T2", "T2"),
+        (False, True, "T1", None),
+        (False, True, "T2", None),
+        (True, False, None, None),
+        (True, False, None, None),
+    ]
+
+
+def test_activities_of_a_further_task_come_with_its_line_in_the_table(monkeypatch):
+    monkeypatch.setitem(TASKS, "T3", THIRD)
+    train, test = Activity.train("T3"), Activity.test(3)
+    assert (train.name, test.name) == ("train-T3", "test-T3")
+    assert train in all_activities() and test in all_activities() and len(all_activities()) == 9
+    assert train.particle_types == (ParticleType.HORIZONTAL, ParticleType.VERTICAL, ParticleType.NEGATIVE_DIAGONAL)
+
+
+def test_equal_activities_are_equal_also_after_a_journey_to_another_process():
+    assert Activity.train(1) == Activity.train("T1") == Activity.train(TASKS["T1"]) == pickle.loads(pickle.dumps(TRAIN_1))
+    assert len({Activity.train(1), TRAIN_1, Activity.test(1)}) == 2
+    phase = phase_of((TRAIN_1, 2), (Activity.SLEEP, 3))
+    phase.schedule(range(9))
+    assert pickle.loads(pickle.dumps(phase)) == phase == phase_of((TRAIN_1, 2), (Activity.SLEEP, 3))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Activity("dream"), "^activity: kind 'dream' given, allowed are unsupervised, train, test, sleep$"),
+        (lambda: Activity("train"), "^activity: task None given, allowed is a Task to train or to test, else none$"),
+        (lambda: Activity("train", "T1"), "^activity: task 'T1' given, allowed is a Task to train or to test, else none$"),
+        (lambda: Activity("sleep", TASKS["T1"]), r"^activity: task Task\(.*\) given, allowed is a Task to train or"),
+        (lambda: Activity("unsupervised", uniform=True), "^activity: uniform True given, allowed are True or False in sleep"),
+        (lambda: Activity("sleep", uniform="very"), "^activity: uniform 'very' given, allowed are True or False in sleep"),
+        (lambda: Activity.train("T3"), "^task: 'T3' given, allowed are T1, T2 or their numbers 1, 2$"),
+        (lambda: Activity.train(THIRD), "^task T3: not in the table of tasks, which holds T1, T2$"),
+        (lambda: Block("train-task1", 100), "^block: activity 'train-task1' given, allowed is an Activity such as"),
+        (lambda: Block(TRAIN_1, 0), "^block of train-task1: 0 epochs given, allowed is a whole number from 1$"),
+        (lambda: Block(TRAIN_1, 1.5), "^block of train-task1: 1.5 epochs given, allowed is a whole number from 1$"),
+        (lambda: Block(TRAIN_1, True), "^block of train-task1: True epochs given, allowed is a whole number from 1$"),
+        (lambda: Block(TRAIN_1, "9"), "^block of train-task1: '9' epochs given, allowed is a whole number from 1$"),
+        (lambda: Phase("T1", (), 10), r"^phase T1: blocks \(\) given, allowed is a tuple of one or more Block$"),
+        (lambda: Phase("T1", Block(TRAIN_1, 9), 10), r"^phase T1: blocks Block\(.*\) given, allowed is a tuple of one"),
+        (lambda: Phase("T1", ((TRAIN_1, 9),), 10), r"^phase T1: blocks \(\(.*\) given, allowed is a tuple of one"),
+        (lambda: Phase("T1", (Block(TRAIN_1, 9),), 0), "^phase T1: 0 epochs given, allowed is a whole number from 1$"),
+        (lambda: Phase("T1", (Block(TRAIN_1, 9),), 2.0), "^phase T1: 2.0 epochs given, allowed is a whole number from 1$"),
+        (lambda: Phase("T1", (Block(TRAIN_1, 9),), 2, 1.0), "^phase T1: freeze fraction 1.0 given, allowed is 0 <= p < 1$"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once_in_one_line(make, message):
+    with pytest.raises(ValueError, match=message) as error:
+        make()
+    assert len(str(error.value).splitlines()) == 1
+
+
+# ---------------------------------------------------------------------------------------------------------- schedule
+
+
+@pytest.mark.parametrize("lengths", [(3, 5), (1, 1), (4, 1, 2), (2, 3, 1, 5), (1, 1, 1, 1, 1)])
+def test_blocks_take_turns(lengths):
+    activities = (Activity.SLEEP, TRAIN_1, TEST_2, Activity.UNSUPERVISED, TRAIN_2)[: len(lengths)]
+    phase = phase_of(*zip(activities, lengths, strict=True), epochs=200)
+    turns = ((block, k == 0) for block, length in cycle(enumerate(lengths)) for k in range(length))
+    expected = list(islice(turns, 200))
+    block, begins = phase.schedule(range(200))
+    assert list(zip(block.tolist(), begins.tolist(), strict=True)) == expected
+    late, late_begins = phase.schedule(np.arange(150, 200))
+    assert (late.tolist(), late_begins.tolist()) == (block[150:].tolist(), begins[150:].tolist())
+    assert [phase.block_at(epoch) for epoch in range(200)] == [(activities[b], first) for b, first in expected]
+    np.testing.assert_array_equal(phase.awake(range(200)), [activities[b] != Activity.SLEEP for b, _ in expected])
+
+
+def test_a_phase_of_one_block_begins_once():
+    block, begins = phase_of((TRAIN_1, 3), epochs=9).schedule(range(9))
+    assert (block.tolist(), begins.tolist()) == ([0] * 9, [True] + [False] * 8)
+
+
+# -------------------------------------------------------------------------------------------------------------- rows
+
+
+def test_rows_say_what_the_activities_of_the_paper_mean():
+    rows = rows_of(phase_of(*((activity, 1) for activity in all_activities())), PARAMETERS)
+    assert rows.plastic.tolist() == [True, True, True, False, False, True, True]
+    assert rows.asleep.tolist() == [False, False, False, False, False, True, True]
+    assert rows.uniform.tolist() == [False, False, False, False, False, False, True]
+    assert rows.counted.tolist() == [-1, 0, 1, -1, -1, -1, -1]
+    assert rows.rate_weights.tolist() == [[0.0, 0.0]] * 5 + [[1.0, 1.0]] * 2
+    task_1, task_2 = [0, 1, 3, 3, 2], [0, 3, 1, 2, 3]
+    assert rows.outcome.tolist() == [[0, 3, 3, 3, 3], task_1, task_2, task_1, task_2, [0, 3, 3, 3, 3], [0, 3, 3, 3, 3]]
+    in_1, in_2 = [False, True, False, False, True], [False, False, True, True, False]
+    assert rows.present.tolist() == [[False, True, True, True, True], in_1, in_2, in_1, in_2, [False] * 5, [False] * 5]
+    assert rows.per_type.tolist() == [32, 63, 63, 63, 63, 0, 0]  # ceil(0.1 * 2500 / 2 / types)
+
+
+def test_a_task_with_several_types_and_another_slot_is_a_row_like_the_others(monkeypatch):
+    monkeypatch.setitem(TASKS, "T3", THIRD)
+    rows = rows_of(phase_of((Activity.SLEEP, 1), (Activity.train("T3"), 1), (TRAIN_1, 1)), PARAMETERS)
+    assert rows.counted.tolist() == [-1, 2, 0]
+    assert rows.rate_weights.tolist() == [[1.0, 1.0, 1.0], [0.0] * 3, [0.0] * 3]
+    assert rows.outcome[1].tolist() == [Outcome.NOTHING, Outcome.PUNISHED, Outcome.REWARDED, Outcome.OTHER, Outcome.REWARDED]
+    assert rows.present[1].tolist() == [False, True, True, False, True]
+    assert rows.per_type.tolist() == [0, 42, 63]
+    types = [array.dtype for array in rows]
+    assert types == [np.bool_, np.bool_, np.float64, np.bool_, np.int64, np.int8, np.bool_, np.int64]

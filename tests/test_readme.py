@@ -1,0 +1,78 @@
+"""What the README shows is run as it stands there, one after the other in one folder, with shorter phases."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import foraging_snn
+
+README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(foraging_snn.__file__).parents[1]
+
+NOT_HERE = {"python3 -m venv": "installs the package: .ci/run runs it in an empty folder"}
+SHORTER = {"--preset quick": "--preset tiny", "--trials 10": "--trials 2", "foraging-snn demo ": "foraging-snn demo --preset tiny "}
+LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
+
+
+def blocks():
+    """Language and lines of every block of code."""
+    return [(found[1], found[2]) for found in re.finditer(r"^```(\w*)\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)]
+
+
+def commands():
+    """Every command with what is said of it."""
+    lines = "".join(text for language, text in blocks() if not language).replace("\\\n", "")
+    return [tuple(map(str.strip, f"{line}#".split("#")[:2])) for line in lines.splitlines() if line]
+
+
+def shortened(command):
+    if command.startswith(LONG) and "--preset" not in command and "--parameters" not in command:
+        command += " --preset tiny"
+    for text, shorter in SHORTER.items():
+        command = command.replace(text, shorter)
+    return command
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run a command line in the folder of this module; the folder."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    path = folder / "bin"
+    path.mkdir()
+    for name, words in (("foraging-snn", [sys.executable, "-m", "foraging_snn"]), ("python", [sys.executable])):
+        (path / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        (path / name).chmod(0o755)
+    here = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(command):
+        process = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=here, capture_output=True, text=True)
+        assert process.returncode == 0, process.stdout + process.stderr
+        return folder
+
+    return run
+
+
+def test_every_block_of_code_is_known():
+    assert {language for language, _ in blocks()} == {"", "python"}
+    assert all(command.startswith(("foraging-snn ", "python ", *NOT_HERE)) for command, _ in commands())
+    assert len(commands()) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "said"), [each for each in commands() if not each[0].startswith(tuple(NOT_HERE))])
+def test_command(run, command, said):
+    folder = run(shortened(command))
+    for path in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
+        assert (folder / path).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [text for language, text in blocks() if language == "python"])
+def test_python(run, code):
+    run(f"python -c {shlex.quote(code)}")
