@@ -5,19 +5,22 @@ Which epochs of which trial are shown is not decided here; the world of a record
 
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from subprocess import CalledProcessError
+from subprocess import PIPE, Popen
+from tempfile import TemporaryFile
 
 import numpy as np
-from matplotlib.animation import AbstractMovieWriter, FFMpegWriter, PillowWriter
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from PIL import Image
 
 from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
 from foraging_snn.files.reader import AnalysisError
@@ -28,9 +31,11 @@ from .receptive_fields import directions
 from .trajectories import path as path_of
 
 FORMATS = (".gif", ".mp4")
+FFMPEG = "ffmpeg"
 FASTEST = 50  # frames per second; viewers of GIF show nothing faster
 TRAIL = 30  # moves
 DOTS_PER_INCH = 100
+GIF_COLOURS, PALETTE_FRAMES = 256, 8  # of all frames together; so many frames are looked at to choose them
 
 # Pixels, so that every square of a world and every cell of a layer has the same whole number of them.
 WORLD, GAP, TOP, ROW, LAYERS, BELOW = 350, 26, 30, 56, 112, 14
@@ -150,7 +155,7 @@ def check_format(path: Path, frames_per_second: int) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise AnimationError(f"--out: {path} given, allowed is a file that ends in {' or '.join(FORMATS)}")
-    if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
+    if path.suffix.lower() == ".mp4" and not shutil.which(FFMPEG):
         raise AnimationError(f"--out: {path} needs the program ffmpeg, which was not found; a .gif does not")
     if not 1 <= frames_per_second <= FASTEST:
         raise AnimationError(f"--fps: {frames_per_second} given, allowed is 1 to {FASTEST}")
@@ -187,21 +192,69 @@ def write_animation(
     """
     path = Path(path)
     check_format(path, frames_per_second)
-    writer = _writer(path, frames_per_second)
+    write = _write_mp4 if path.suffix.lower() == ".mp4" else _write_gif
     with style.applied(), _written_whole(path) as part:
-        stage = Stage(scenes, small_print)
-        with writer.saving(stage.figure, str(part), DOTS_PER_INCH):
-            for k in range(stage.frames):
-                stage.show(k)
-                writer.grab_frame()
-                if progress:
-                    progress(k + 1)
+        write(part, AnimatedFigure(scenes, small_print), frames_per_second, progress or (lambda frame: None))
 
 
-def _writer(path: Path, frames_per_second: int) -> AbstractMovieWriter:
-    if path.suffix.lower() == ".mp4":
-        return FFMpegWriter(fps=frames_per_second, codec="h264")
-    return PillowWriter(fps=frames_per_second)
+def _write_gif(path: Path, animated: "AnimatedFigure", frames_per_second: int, progress: Callable[[int], object]) -> None:
+    sample = np.linspace(0, animated.frames - 1, min(animated.frames, PALETTE_FRAMES)).astype(int)
+    palette = _Palette(np.stack([animated.pixels(k) for k in sample]))
+    frames = []
+    for k in range(animated.frames):
+        frames.append(palette.image(animated.pixels(k)))
+        progress(k + 1)
+    first, *others = frames
+    first.save(path, format="GIF", save_all=True, append_images=others, duration=int(1000 / frames_per_second), loop=0)
+
+
+class _Palette:
+    """The most frequent colours of some frames; other colours become the nearest of them. Pillow's own search is not exact."""
+
+    def __init__(self, sample: np.ndarray):
+        colours, counts = np.unique(_packed(sample), return_counts=True)
+        self._colours = _unpacked(colours[np.argsort(-counts, kind="stable")][:GIF_COLOURS])
+        self._nearest = np.full(1 << 24, -1, np.int16)  # by colour; -1: not yet known
+
+    def image(self, pixels: np.ndarray) -> Image.Image:
+        packed = _packed(pixels)
+        if len(unknown := np.unique(packed[self._nearest[packed] < 0])):
+            distances = np.square(_unpacked(unknown)[:, None] - self._colours).sum(axis=2)
+            self._nearest[unknown] = distances.argmin(axis=1)
+        image = Image.fromarray(self._nearest[packed].astype(np.uint8), "P")
+        image.putpalette(self._colours.astype(np.uint8).tobytes())
+        return image
+
+
+def _packed(pixels: np.ndarray) -> np.ndarray:
+    """Colours (..., 3) as one number each."""
+    return pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+
+
+def _unpacked(colours: np.ndarray) -> np.ndarray:
+    return np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=-1).astype(np.int64)
+
+
+def _write_mp4(path: Path, animated: "AnimatedFigure", frames_per_second: int, progress: Callable[[int], object]) -> None:
+    height, width, _ = animated.pixels(0).shape
+    read = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(frames_per_second), "-i", "-"]
+    write = ["-c:v", "h264", "-pix_fmt", "yuv420p", "-y", str(path)]
+    with TemporaryFile() as errors, Popen([FFMPEG, "-loglevel", "error", *read, *write], stdin=PIPE, stderr=errors) as process:
+        assert process.stdin
+        try:
+            for k in range(animated.frames):
+                process.stdin.write(animated.pixels(k).tobytes())
+                progress(k + 1)
+            process.stdin.close()
+        except BrokenPipeError:
+            process.wait()
+        except BaseException:  # also Ctrl-C
+            process.kill()
+            raise
+        if process.wait():
+            errors.seek(0)
+            reason = " ".join(errors.read().decode(errors="replace").split())
+            raise AnimationError(f"ffmpeg failed: {reason or f'exit code {process.returncode}'}")
 
 
 @contextmanager
@@ -211,8 +264,8 @@ def _written_whole(path: Path) -> Iterator[Path]:
     try:
         yield part
         part.replace(path)
-    except (CalledProcessError, BrokenPipeError) as error:
-        raise AnimationError(f"{path}: ffmpeg failed: {' '.join(str(error).split())}") from None
+    except AnimationError as error:
+        raise AnimationError(f"{path}: {error}") from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -220,8 +273,10 @@ def _written_whole(path: Path) -> Iterator[Path]:
 # ---------------------------------------------------------------------------------------------------------------- drawing
 
 
-class Stage:
+class AnimatedFigure:
     """Scenes side by side in one figure, of which every frame is a state.
+
+    Titles, legends and small print are drawn once; a frame is what changes, drawn over that.
 
     Parameters
     ----------
@@ -243,33 +298,50 @@ class Stage:
         foods = max(len(scene.food) for scene in scenes)
         self._width = WIDTH * len(scenes)
         self._height = TOP + WORLD + ROW + LAYERS + 22 + 15 * math.ceil(foods / 2) + BELOW + SMALL_PRINT_LINE * len(lines)
+        self._height += self._height % 2  # of a film, width and height are even
         self.figure = Figure(figsize=(self._width / DOTS_PER_INCH, self._height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
         spikes = max(scene.output.max(initial=1) for scene in scenes)
-        self._players = [self._player(scene, k * WIDTH, int(spikes)) for k, scene in enumerate(scenes)]
+        self._canvas = FigureCanvasAgg(self.figure)
+        self._unchanging = None
+        self._panels = [self._panels_of(scene, k * WIDTH, int(spikes)) for k, scene in enumerate(scenes)]
         self.figure.text(
             GAP / self._width, 6 / self._height, "\n".join(lines), fontsize=style.SMALL - 0.5, color="0.35", va="bottom"
         )
 
     def show(self, k: int) -> None:
         """Show epoch `k` of every scene."""
-        for player in self._players:
-            player.show(k)
+        for panels in self._panels:
+            panels.show(k)
 
-    def _player(self, scene: Scene, left: int, most_output_spikes: int) -> "_Player":
+    def pixels(self, k: int) -> np.ndarray:
+        """Epoch `k` of every scene as (height, width, 3) uint8."""
+        changing = [artist for panels in self._panels for artist in panels.changing]
+        if self._unchanging is None:
+            for artist in changing:
+                artist.set_animated(True)  # left out when the figure is drawn
+            self._canvas.draw()
+            self._unchanging = self._canvas.copy_from_bbox(self.figure.bbox)
+        self._canvas.restore_region(self._unchanging)
+        self.show(k)
+        for artist in changing:
+            self.figure.draw_artist(artist)
+        return np.array(self._canvas.buffer_rgba())[..., :3]
+
+    def _panels_of(self, scene: Scene, left: int, most_output_spikes: int) -> "_ScenePanels":
         places: dict[str, tuple[float, float, float, float]] = {"world": (left + GAP, TOP, WORLD, WORLD)}
         top, free = TOP + WORLD + ROW, WORLD - 3 * LAYERS
         for number, name in enumerate(("view", "hidden", "output")):
             places[name] = (left + GAP + number * (LAYERS + free / 2), top, LAYERS, LAYERS)
         axes = {name: self._axes(*place) for name, place in places.items()}
         _legend(self._axes(left + GAP, top + LAYERS + 22, WORLD, 15 * math.ceil(len(scene.food) / 2)), scene.food)
-        return _Player(scene, axes, most_output_spikes)
+        return _ScenePanels(scene, axes, most_output_spikes)
 
     def _axes(self, left: float, top: float, width: float, height: float) -> Axes:
         bottom = self._height - top - height
         return self.figure.add_axes((left / self._width, bottom / self._height, width / self._width, height / self._height))
 
 
-class _Player:
+class _ScenePanels:
     """Draws the epochs of a scene into its four panels."""
 
     def __init__(self, scene: Scene, axes: dict[str, Axes], most_output_spikes: int):
@@ -288,6 +360,12 @@ class _Player:
         self._most_output_spikes = most_output_spikes
         self._output = _cells(axes["output"], "output cells", (3, 3), most_output_spikes, _shades(most_output_spikes))
         self._direct(axes["output"])
+        inside = [
+            artist
+            for panel in axes.values()
+            for artist in (*panel.images, *panel.lines, *panel.patches, *panel.texts, *panel.spines.values())
+        ]
+        self.changing = sorted(inside, key=lambda artist: artist.get_zorder())  # and what lies over it
 
     def _world(self, axes: Axes, size: int) -> None:
         scene = self.scene

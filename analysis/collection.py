@@ -12,6 +12,8 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import AnalysisError, Trial
 from foraging_snn.files.states import packaged_states
 
+from .catalogue import has_phases_of_catalogue
+
 LEDGER = "ledger"  # folder with pieces of trials beside the files of trials
 OTHER_KINDS = {"foraging_snn state": "a saved state", "foraging_snn sweep": "the table of a sweep"}
 START_OPTION = "--start-from"
@@ -111,7 +113,7 @@ class Collection:
             raise self.missing(missing)
         for name in names:
             first = self._trials[name][0]  # the others have the same phases
-            if not first.has_phases_of_catalogue:
+            if not has_phases_of_catalogue(first):
                 raise CollectionError(f"{first.path}: its phases are not those of {name}")
 
     def missing(self, experiments: Sequence[str], why: str = "no trial") -> MissingTrials:

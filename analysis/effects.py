@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from foraging_snn.analysis.statistics import CHANCE, CONFIDENCE, Interval
 from foraging_snn.files.reader import Trial
-from foraging_snn.models import performance
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,8 @@ class Proportion:
     @property
     def value(self) -> float:
         """Rewarded / (rewarded + punished); NaN if nothing was eaten."""
-        return performance(self.rewarded, self.punished)
+        n = self.rewarded + self.punished
+        return self.rewarded / n if n else float("nan")
 
     @property
     def interval(self) -> Interval:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from foraging_snn.analysis.catalogue import place_in_catalogue, published
 from foraging_snn.analysis.collection import by_experiment, conditions_of
 from foraging_snn.analysis.comparisons import Comparison, comparisons
 from foraging_snn.analysis.statistics import PermutationTest, Summary, compare_with, summarise
@@ -118,12 +119,13 @@ def results(trials: Sequence[Trial]) -> Results:
         They differ in preset, parameters (those of recording aside), start state or phases, or one is given twice.
     """
     groups = by_experiment(trials)
-    ordered = sorted(groups.values(), key=lambda group: group[0].place_in_catalogue)
+    ordered = sorted(groups.values(), key=lambda group: place_in_catalogue(group[0]))
     return Results(tuple(_of_experiment(group) for group in ordered), comparisons(groups), conditions_of(trials))
 
 
 def _of_experiment(trials: Sequence[Trial]) -> ExperimentResults:
     first = trials[0]
+    paper = published(first)
     tests = [trial.test_results() for trial in trials]
     last = tests[0][-1].after if tests[0] else ""
     rows = tuple(
@@ -131,7 +133,7 @@ def _of_experiment(trials: Sequence[Trial]) -> ExperimentResults:
             test[0].after,
             test[0].task,
             tuple(result.performance for result in test),
-            first.published[test[0].task - 1] if first.published and test[0].after == last else None,
+            paper[test[0].task - 1] if paper and test[0].after == last else None,
         )
         for test in zip(*tests, strict=True)
     )

@@ -254,7 +254,7 @@ def json_text(found: Results) -> str:
         "tests": tests,
         "comparisons": [asdict(comparison) for comparison in found.comparisons],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 # ------------------------------------------------------------------------------------------------------------------ files
@@ -274,7 +274,7 @@ class Format:
     """
 
     suffix: str
-    text: Callable[[Results], str]
+    text: Callable[[Any], str]
     mark: str
 
 

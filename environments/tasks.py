@@ -90,7 +90,7 @@ class Task:
         return self.slot + 1
 
 
-def _types(where: str, given: object) -> tuple[ParticleType, ...]:
+def _types(where: str, given: Iterable[int]) -> tuple[ParticleType, ...]:
     try:
         return tuple(ParticleType(kind) for kind in given)
     except (TypeError, ValueError):
@@ -114,7 +114,7 @@ def find_task(given: "Task | str | int") -> Task:
         return given
     if isinstance(given, str) and given in TASKS:
         return TASKS[given]
-    if isinstance(given, Integral) and not isinstance(given, bool) and 1 <= given <= len(TASKS):
+    if isinstance(given, Integral) and not isinstance(given, bool) and int(given) in range(1, len(TASKS) + 1):
         return list(TASKS.values())[int(given) - 1]
     numbers = ", ".join(str(number) for number in range(1, len(TASKS) + 1))
     raise ValueError(f"task: {given!r} given, allowed are {', '.join(TASKS)} or their numbers {numbers}")

@@ -1,7 +1,7 @@
 """The way of one trial through the space of its strengths, in two principal components: a script to copy and change.
 
     foraging-snn run sequential-sleep --preset quick --out results
-    python project_trajectory.py results/sequential-sleep_seed0000.h5 trajectory.png
+    python project_trajectory.py results/sequential-sleep_seed0001.h5 trajectory.png
 
 The strengths hidden to output are recorded at evenly spaced times, 50 in every phase. Here they are loaded, written as points with
 one coordinate per synapse, projected on the plane in which the points at the ends of the phases vary most, and drawn.

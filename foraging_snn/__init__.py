@@ -7,13 +7,13 @@ Settings
 What a network does
     Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
-    Phase               one activity, or two that alternate, for a number of epochs
+    Phase               blocks that follow each other in turn, for a number of epochs
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
 
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
     engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
-    performance         rewarded / (rewarded + punished) particles of a record
+    performance         rewarded / (rewarded + punished) particles; chance is 0.5
     run_trial           run an experiment and record it in a file
 
 Files

@@ -132,7 +132,7 @@ def print_scaling(seconds: float, cores: int) -> None:
     table = new_table("trials at once", ">training epochs per second, all together")
     for jobs in range(1, cores + 1):
         speeds = Parallel(n_jobs=jobs)(delayed(_one_trial)(seconds) for _ in range(jobs))
-        add_row(table, f"{jobs} on {jobs} core{'s' if jobs > 1 else ''}", f"{sum(speeds):,.0f}")
+        add_row(table, f"{jobs} on {jobs} core{'s' if jobs > 1 else ''}", f"{sum(speed for speed in speeds if speed):,.0f}")
     print_table(table)
 
 

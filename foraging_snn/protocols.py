@@ -6,6 +6,7 @@ branches from that state. What a phase does to a state is in models/.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from foraging_snn.models import Activity, Block, Parameters, Phase
 
@@ -83,7 +84,7 @@ class _Builder:
     def _epochs(self, length: str) -> int:
         return self.parameters.aeons(length) * self.parameters.timing.epochs_per_aeon
 
-    def _phase(self, name: str, length: str, *activities: Activity, **options: object) -> Phase:
+    def _phase(self, name: str, length: str, *activities: Activity, **options: Any) -> Phase:
         sleep, awake = self.parameters.sleep.block_epochs, self.parameters.phases.block_epochs
         blocks = tuple(Block(activity, sleep if activity.is_sleep else awake) for activity in activities)
         return Phase(name, blocks, self._epochs(length), **options)

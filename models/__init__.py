@@ -1,11 +1,22 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
-from .engine import ABILITIES, AEON_COUNTS, Engine, EngineError, EpochRecords, FullRecorder, PhaseRecord, Recorder, performance
+from .engine import (
+    ABILITIES,
+    AEON_COUNTS,
+    RESULTS_VERSION,
+    Engine,
+    EngineError,
+    EpochRecords,
+    FullRecorder,
+    PhaseRecord,
+    Recorder,
+    performance,
+)
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase, all_activities
 from .rows import Rows, rows_of
-from .state import MAX_SEED, NetworkState, begin_phase, initial_state, removal_order, sleep_probabilities, state_pattern
+from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
 
 __all__ = [
@@ -15,6 +26,7 @@ __all__ = [
     "MAX_SEED",
     "N_OUTPUT",
     "PRESETS",
+    "RESULTS_VERSION",
     "Activity",
     "Block",
     "Engine",
@@ -32,6 +44,7 @@ __all__ = [
     "WiringError",
     "all_activities",
     "begin_phase",
+    "check_state",
     "engine_class",
     "initial_state",
     "performance",
@@ -39,5 +52,4 @@ __all__ = [
     "removal_order",
     "rows_of",
     "sleep_probabilities",
-    "state_pattern",
 ]

@@ -4,6 +4,7 @@ Run as `python -m foraging_snn.models.brian2_build PARAMETERS.toml DIRECTORY FLA
 standalone device changes Brian2 for the whole process. models/brian2_compiled.py calls it and keeps the result in a cache.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -13,8 +14,11 @@ import numpy as np
 
 from foraging_snn.environments import PARTICLE_OFFSETS
 from foraging_snn.models.arithmetic import decaying_exponential
+from foraging_snn.models.brian2_compiled import RECORD_TYPES, SINGLE
 from foraging_snn.models.brian2_network import CPP_DIRECTORY, Brian2Network, build_network
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
+from foraging_snn.models.schema import axis_sizes, schema_of
+from foraging_snn.models.state import NetworkState
 
 # "strict": plain IEEE arithmetic, every operation as written (no contraction to FMA, no reassociation); the other two switches
 # only say that nobody reads errno or floating-point traps, which lets the compiler treat several cells at once.
@@ -94,7 +98,7 @@ def bindings_header(network: Brian2Network) -> str:
     """bindings.h: the Brian2 arrays under the names that worker.cpp uses."""
 
     def array(owner, name: str) -> str:
-        return brian2.device.get_array_name(owner.variables[name], access_data=False)
+        return brian2.get_device().get_array_name(owner.variables[name], access_data=False)
 
     pointers = {
         name: ("double", array(network.cells, name)) for name in ("V", "V_1", "V_2", "u", "x", "resistance", "intact", "inhibition")
@@ -133,6 +137,62 @@ def bindings_header(network: Brian2Network) -> str:
     return "\n".join(lines)
 
 
+CPP_TYPES = {"bool": "char", **{name: f"{name}_t" for name in ("int8", "int16", "int32", "int64")}, "float64": "double"}
+# Fields of the state that the program holds elsewhere than under their name: in arrays of Brian2, in the world, in the traces.
+PLACES = {
+    **{name: f"arrays::{name}()" for name in ("seed", "V", "V_1", "V_2", "u", "x")},
+    **{name: f"arrays::{name}()" for name in ("input_index", "hidden_index", "input_hidden", "hidden_output")},
+    "inhibition": "arrays::inhibition() + N_INPUT",
+    "resistance": "arrays::resistance() + N_INPUT + N_HIDDEN",
+    "grid": "loop.world.grid",
+    **{
+        f"{projection}_trace_{part}": f"loop.{projection}_traces.{part}"
+        for projection in ("hidden_output", "input_hidden")
+        for part in ("synapse", "value", "step")
+    },
+}
+
+
+def state_header(parameters: Parameters) -> str:
+    """state.h: the fields of NetworkState and EpochRecords in C++, and their exchange with Python, in their order there."""
+    sizes = axis_sizes(parameters)
+    members, transfers = [], []
+    for name, what in schema_of(NetworkState).items():
+        place = PLACES.get(name, f"loop.{name}")
+        kind = CPP_TYPES[np.dtype(what.kind).name] if what.is_array else f"int{8 * SINGLE[what.kind]().itemsize}_t"
+        if place.startswith("arrays::"):
+            transfers.append(f'a.array("{name}", {place}, {math.prod(what.shape(sizes))});')
+        elif what.is_array:
+            transfers.append(f'a.vector("{name}", {place});')
+        else:
+            transfers.append(f'a.array("{name}", &{place}, 1);')
+        if name not in PLACES:
+            members.append(f"std::vector<{kind}> {name};" if what.is_array else f"{kind} {name} = 0;")
+    kept = {name: np.dtype(kind).name for name, kind in RECORD_TYPES.items()}
+    lines = [
+        "// Generated from models/state.py and models/engine.py by models/brian2_build.py.",
+        "#pragma once",
+        '#include "bindings.h"',
+        "namespace foraging {",
+        "using namespace constants;",
+        "struct State {",
+        *(f"    {line}" for line in members),
+        "};",
+        "template <class Archive, class Loop> void transfer_state(Archive& a, Loop& loop) {",
+        *(f"    {line}" for line in transfers),
+        "}",
+        'struct Records {  // of the epochs of one "run" command',
+        *(f"    std::vector<{CPP_TYPES[kind]}> {name};" for name, kind in kept.items()),
+        "    template <class Archive> void transfer(Archive& a) {",
+        *(f'        a.vector("{name}", {name});' for name in kept),
+        "    }",
+        "};",
+        "}  // namespace foraging",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def placeholder_wiring(parameters: Parameters) -> tuple[np.ndarray, np.ndarray]:
     """Input-to-hidden synapses in the right number; the program replaces them by those of the trial."""
     k = parameters.network.inputs_per_hidden_cell
@@ -157,6 +217,7 @@ def build(parameters: Parameters, directory: Path, flags: str) -> None:
     brian2.device.insert_code("before_network_run", "return foraging::serve(network);")
     whole.run(0 * brian2.ms)
     (directory / "bindings.h").write_text(bindings_header(network))
+    (directory / "state.h").write_text(state_header(parameters))
     source = directory / "worker.cpp"
     source.write_text((CPP_DIRECTORY / "worker.cpp").read_text())
     brian2.device.build(directory=str(directory), run=False, compile=True, additional_source_files=[source.name])

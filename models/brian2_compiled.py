@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from foraging_snn.environments.jit import cache_directory
-from foraging_snn.models.engine import Engine, EngineError, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.rows import rows_of
+from foraging_snn.models.schema import axis_sizes, schema_of
 from foraging_snn.models.state import NetworkState, removal_order
 
 SOURCES = (
@@ -30,17 +31,8 @@ SOURCES = (
     *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")),
     "cpp/worker.cpp",
 )
-RECORD_TYPES = {
-    "move": np.int8,
-    "eaten": np.int8,
-    "outcome": np.int8,
-    "x": np.int16,
-    "y": np.int16,
-    "hidden_spikes": np.int32,
-    "output_spikes": np.int32,
-    "spike_step": np.int64,
-    "spike_cell": np.int32,
-}
+RECORD_TYPES = {name: what.kind for name, what in schema_of(EpochRecords).items() if what.is_array and name != "awake"}
+SINGLE = {int: np.int64, bool: np.int8}  # how single numbers of a state are exchanged
 
 
 class Brian2Compiled(Engine):
@@ -75,8 +67,7 @@ class Brian2Compiled(Engine):
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
-        self._template: NetworkState | None = None  # for the shapes and types of a state
-        self._phase: Phase | None = None
+        self._phase: Phase  # with the state, from _load
         self._epoch = self._phase_epoch = 0
 
     def worker_kilobytes(self) -> int:
@@ -115,7 +106,6 @@ class Brian2Compiled(Engine):
     def _load(self, state: NetworkState, phase: Phase) -> None:
         if self._worker.stdin.closed:
             raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
-        self._template = state
         self._phase, self._epoch, self._phase_epoch = phase, state.epoch, state.phase_epoch
         order = removal_order(state.seed, self.parameters.n_hidden).astype(np.int32)
         _write(self._file, [*state.items(), ("removal_order", order)])
@@ -130,18 +120,15 @@ class Brian2Compiled(Engine):
         arrays = _read(self._file)
         records = {name: np.frombuffer(arrays[name], kind) for name, kind in RECORD_TYPES.items()}
         first, self._epoch = self._epoch, self._epoch + epochs
-        return EpochRecords(first, None, **records)
+        return EpochRecords(first, AWAKE_LATER, **records)
 
     def _state(self) -> NetworkState:
         self._command("save", self._file)
         arrays = _read(self._file)
-        values = {}
-        for name, old in self._template.items():
-            if isinstance(old, np.ndarray):
-                array = np.frombuffer(arrays[name], old.dtype)
-                values[name] = array.reshape(-1, *old.shape[1:]).copy()
-            else:
-                values[name] = type(old)(np.frombuffer(arrays[name], np.int8 if isinstance(old, bool) else np.int64)[0])
+        values, sizes = {}, axis_sizes(self.parameters)
+        for name, what in schema_of(NetworkState).items():
+            data = np.frombuffer(arrays[name], what.kind if what.is_array else SINGLE[what.kind])
+            values[name] = data.reshape(-1, *what.shape(sizes)[1:]).copy() if what.is_array else what.kind(data[0])
         return NetworkState(**values)
 
 
@@ -150,7 +137,7 @@ def _write(path: str, values: Iterable[tuple[str, object]]) -> None:
     with open(path, "wb") as file:
         for name, value in values:
             if not isinstance(value, np.ndarray):
-                value = np.array(value, np.int8 if isinstance(value, bool) else np.int64)
+                value = np.array(value, SINGLE[type(value)])
             file.write(name.encode().ljust(32, b"\0"))
             file.write(np.int64(value.nbytes).tobytes())
             file.write(value.tobytes())
@@ -169,10 +156,18 @@ def _read(path: str) -> dict[str, memoryview]:
 
 def compiled_program(parameters: Parameters, flags: str = "strict") -> Path:
     """Folder with the compiled program for these parameters; compiled now if the cache does not hold it."""
-    from foraging_snn.models.brian2_build import FLAGS, constants_header
+    from foraging_snn.models.brian2_build import FLAGS, constants_header, state_header
 
     compiler = _compiler()
-    parts = [constants_header(parameters), version("brian2"), version("numpy"), compiler, " ".join(FLAGS[flags]), _processor()]
+    parts = [
+        constants_header(parameters),
+        state_header(parameters),
+        version("brian2"),
+        version("numpy"),
+        compiler,
+        " ".join(FLAGS[flags]),
+        _processor(),
+    ]
     parts += [(Path(__file__).parent / source).read_text() for source in SOURCES]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:20]
     directory = cache_directory() / "brian2" / key

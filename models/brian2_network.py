@@ -57,9 +57,9 @@ class Brian2Network:
     """
 
     cells: brian2.NeuronGroup
-    input_layer: brian2.NeuronGroup
-    hidden_layer: brian2.NeuronGroup
-    output_layer: brian2.NeuronGroup
+    input_layer: brian2.Subgroup
+    hidden_layer: brian2.Subgroup
+    output_layer: brian2.Subgroup
     input_hidden: brian2.Synapses
     excitatory: brian2.Synapses
     inhibitory: brian2.Synapses

@@ -11,10 +11,11 @@
 
 import brian2
 import numpy as np
+from brian2 import BrianObject, Network
 
 from foraging_snn.models.boundary import Boundary
 from foraging_snn.models.brian2_network import Brian2Network, build_network
-from foraging_snn.models.engine import Engine, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.state import NetworkState
@@ -34,9 +35,9 @@ class Brian2Runtime(Engine):
     Attributes
     ----------
     brian2 : Brian2Network
-        Cells, synapses, spike monitor; None before the first run.
+        Cells, synapses, spike monitor; built by the first run.
     network : brian2.Network
-        Everything that is stepped.
+        Everything that is stepped; likewise.
     """
 
     name = "brian2-runtime"
@@ -45,13 +46,27 @@ class Brian2Runtime(Engine):
     def __init__(self, parameters: Parameters, codegen: str = "numpy"):
         super().__init__(parameters)
         self.codegen = codegen
-        self.brian2: Brian2Network | None = None
-        self.network: brian2.Network | None = None
+        self._built: tuple[Brian2Network, Network] | None = None
         self._wiring: tuple[bytes, bytes] | None = None
-        self._own_state: NetworkState | None = None
-        self._extra: list[brian2.BrianObject] = []
+        self._own_state: NetworkState  # of the run under way
+        self._extra: list[BrianObject] = []
 
-    def add(self, *objects: brian2.BrianObject) -> None:
+    @property
+    def brian2(self) -> Brian2Network:
+        """See the class."""
+        return self._objects()[0]
+
+    @property
+    def network(self) -> Network:
+        """See the class."""
+        return self._objects()[1]
+
+    def _objects(self) -> tuple[Brian2Network, Network]:
+        if self._built is None:
+            raise EngineError("brian2-runtime engine: there is no network before the first run, which builds it")
+        return self._built
+
+    def add(self, *objects: BrianObject) -> None:
         """Add monitors or other Brian2 objects to the network."""
         self._extra += objects
         self.network.add(*objects)
@@ -73,11 +88,11 @@ class Brian2Runtime(Engine):
 
     def _build(self, state: NetworkState) -> None:
         self._dt = self.parameters.timing.step_ms * brian2.ms
-        self.brian2 = build_network(self.parameters, state.input_index, state.hidden_index)
+        built = build_network(self.parameters, state.input_index, state.hidden_index)
         clock = brian2.Clock(self.parameters.timing.steps_per_epoch * self._dt)
         begin = brian2.NetworkOperation(self._begin_epoch, clock=clock, when="start")
         end = brian2.NetworkOperation(self._pass_boundary, clock=clock, when="end")
-        self.network = brian2.Network(*self.brian2.objects, begin, end)
+        self._built = built, Network(*built.objects, begin, end)
         self._extra = []
         self._wiring = (state.input_index.tobytes(), state.hidden_index.tobytes())
 
@@ -132,18 +147,13 @@ class Brian2Runtime(Engine):
         self._collect_spikes()
         for name in CELL_VARIABLES:
             setattr(state, name, np.array(self.brian2.cells.variables[name].get_value()))
-        columns = [np.array(column) for column in zip(*self._rows, strict=True)]
+        kinds = (np.int8, np.int8, np.int8, np.int16, np.int16)
+        move, eaten, outcome, x, y = (np.array(c, kind) for c, kind in zip(zip(*self._rows, strict=True), kinds, strict=True))
         steps, cells = (np.concatenate(parts) for parts in zip(*self._spikes, strict=True))
         row = steps // p.timing.steps_per_epoch - first
         layer = np.digitize(cells, (p.n_input, p.n_input + p.n_hidden))
         hidden, output = (np.bincount(row[layer == n], minlength=epochs).astype(np.int32) for n in (1, 2))
-        records = EpochRecords(
-            first,
-            None,
-            *(c.astype(t) for c, t in zip(columns, (np.int8, np.int8, np.int8, np.int16, np.int16), strict=True)),
-            hidden,
-            output,
-        )
+        records = EpochRecords(first, AWAKE_LATER, move, eaten, outcome, x, y, hidden, output)
         if spikes:
             records.spike_step, records.spike_cell = steps, cells
         return records

@@ -2,78 +2,91 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, Outcome
+from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, Outcome
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
+from foraging_snn.models.schema import Field, array, number, record
 from foraging_snn.models.state import NetworkState, begin_phase, misfit
+
+RESULTS_VERSION = 2  # raised when the same parameters, seed and engine give other results than before, if only in one bit
 
 
 class EngineError(RuntimeError):
     """An engine cannot be built or run; the message is one line and says what to do."""
 
 
-@dataclass
+TYPE_NUMBERS = ", ".join(f"{int(number)} {name}" for number, name in PARTICLE_NAMES.items())
+OUTCOME_NUMBERS = ", ".join(f"{int(outcome)} {outcome.name.lower()}" for outcome in Outcome)
+
+
+@record
 class EpochRecords:
-    """What happened in n successive epochs.
+    """What happened in n successive epochs; spikes only if they were asked for."""
 
-    Attributes
-    ----------
-    first_epoch : int
-        Number of the first of them since the trial began.
-    awake : (n,) bool
-        The agent moved; False asleep.
-    move : (n,) int8
-        Move made at the boundary of the epoch, 0 ... 8 (docs/conventions.md).
-    eaten, outcome : (n,) int8
-        Particle type eaten (0: none) and `environments.Outcome` of it.
-    x, y : (n,) int16
-        Square of the agent after the move.
-    hidden_spikes, output_spikes : (n,) int32
-        Spikes of the layer in the steps of the epoch.
-    spike_step, spike_cell : (k,) int64, int32
-        All spikes, if they were asked for; step since the trial began, cell in the order input, hidden, output.
-    """
-
-    first_epoch: int
-    awake: np.ndarray
-    move: np.ndarray
-    eaten: np.ndarray
-    outcome: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    hidden_spikes: np.ndarray
-    output_spikes: np.ndarray
-    spike_step: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    spike_cell: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int32))
+    first_epoch: int = number(int, meaning="number of the first of them since the trial began", unit="epochs")
+    awake: np.ndarray = array(np.bool_, "epoch_row", meaning="1 awake, 0 asleep (the agent does not move)")
+    move: np.ndarray = array(np.int8, "epoch_row", meaning="move made: 3 (dy + 1) + dx + 1; 4 staying")
+    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}")
+    outcome: np.ndarray = array(np.int8, "epoch_row", meaning=f"what it was in the task: {OUTCOME_NUMBERS}")
+    x: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="column of the agent after the move, from 0")
+    y: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="row of the agent after the move, from 0, upwards")
+    hidden_spikes: np.ndarray = array(np.int32, "epoch_row", unit="spikes", meaning="spikes of the hidden layer")
+    output_spikes: np.ndarray = array(np.int32, "epoch_row", unit="spikes", meaning="spikes of the output layer")
+    spike_step: np.ndarray = array(
+        np.int64,
+        "spike",
+        unit="steps",
+        meaning="step since the trial began",
+        default_factory=lambda: np.zeros(0, np.int64),
+    )
+    spike_cell: np.ndarray = array(
+        np.int32,
+        "spike",
+        meaning="cell, from 0, in the order input, hidden, output",
+        default_factory=lambda: np.zeros(0, np.int32),
+    )
 
     def __len__(self) -> int:
         return len(self.move)
 
 
-AEON_COUNTS = ("epochs", "moves", "rewarded", "punished", "other", "hidden_spikes", "output_spikes")
+AWAKE_LATER = np.zeros(0, bool)  # for `awake` of what `Engine._advance` returns; Engine.run knows it from the phase
 
 
-@dataclass
+def _count(unit: str, meaning: str) -> Field:
+    return Field(np.int64, ("aeon_row",), unit, meaning)
+
+
+AEON_COUNTS: dict[str, Field] = {
+    "epochs": _count("epochs", "epochs counted in this row"),
+    "moves": _count("epochs", "of these, epochs awake"),
+    "rewarded": _count("particles", "rewarded particles eaten"),
+    "punished": _count("particles", "punished particles eaten"),
+    "other": _count("particles", "particles outside the task eaten"),
+    "hidden_spikes": _count("spikes", "spikes of the hidden layer"),
+    "output_spikes": _count("spikes", "spikes of the output layer"),
+}
+
+
+@record
 class PhaseRecord:
     """Counts per aeon of a phase (or of the part of it that was run).
 
-    Attributes
-    ----------
-    first_aeon : int
-        Number within the phase of the first aeon.
-    counts : dict of str to (n_aeons,) int64
-        `epochs`; `moves` (epochs awake); `rewarded`, `punished`, `other` particles eaten; `hidden_spikes`, `output_spikes`.
-    eaten : (n_aeons, 4) int64
-        Particles eaten, by type.
+    `counts` is a dictionary with an array for each of :data:`AEON_COUNTS`.
     """
 
-    first_aeon: int
+    first_aeon: int = number(int, meaning="number within the phase of the first aeon", unit="aeons")
     counts: dict[str, np.ndarray]
-    eaten: np.ndarray
+    eaten: np.ndarray = array(
+        np.int64,
+        "aeon_row",
+        "type",
+        unit="particles",
+        meaning=f"particles eaten, by type: {', '.join(PARTICLE_NAMES.values())}",
+    )
 
     @property
     def performance(self) -> float:
@@ -191,7 +204,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _advance(self, epochs: int, spikes: bool) -> EpochRecords:
-        """Run some epochs of the phase; `awake` of the result may be left out (None)."""
+        """Run some epochs of the phase; `awake` of the result is left out (`AWAKE_LATER`)."""
 
     @abstractmethod
     def _state(self) -> NetworkState:

@@ -31,7 +31,7 @@ import numpy as np
 
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
-from foraging_snn.models.engine import Engine, EngineError, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Activity, Block, Phase
 from foraging_snn.models.response import CellConstants, linear_propagator, respond, response_table
@@ -42,20 +42,6 @@ from foraging_snn.models.state import NetworkState, initial_state, removal_order
 LARGEST_PULSE = 0.3  # tabulated for hidden cells; larger ones are stepped
 REST_TOLERANCE = 0.02  # of V at the end of an epoch, for the engine to be used at all
 USUAL_INTERVAL = 1e-6  # of pulses; a narrower one lies within a hair of a threshold, where responses take arbitrarily long
-CELL_FIELDS = ("V", "V_1", "V_2", "u", "x")
-COPIED_FIELDS = (
-    "input_output_initial",
-    "inhibition",
-    "hidden_output_total",
-    "hidden_input_target",
-    "resistance",
-    "hidden_rate",
-    "output_rate",
-    "removed",
-    "task_spikes",
-    "task_epochs",
-    "grid",
-)
 
 
 class Event(Engine):
@@ -107,7 +93,7 @@ class Event(Engine):
         slot_of = np.full((n_input, n_hidden), -1, np.int64)
         slot_of[state.input_index, state.hidden_index] = self._place
         self._arrays = kernel.Arrays(
-            **{name: getattr(state, name) for name in (*CELL_FIELDS, *COPIED_FIELDS)},
+            **{name: getattr(state, name) for name in kernel.SHARED},
             input_hidden=strengths,
             slot_input=inputs,
             first_synapse=np.searchsorted(state.input_index, np.arange(n_input + 1)),
@@ -166,7 +152,7 @@ class Event(Engine):
         first = state.epoch
         state.epoch += epochs
         state.phase_epoch += epochs
-        return EpochRecords(first, None, *records, *kept)
+        return EpochRecords(first, AWAKE_LATER, *records, *kept)
 
     def _state(self) -> NetworkState:
         state, arrays = self._own, self._arrays

@@ -6,6 +6,7 @@ functions of an epoch are inlined: to hand such tuples over takes as long as som
 """
 
 import math
+from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,8 @@ from foraging_snn.models.parameters import N_OUTPUT
 from foraging_snn.models.response import MAX_SPIKES, step_cell
 from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, regulate
+from foraging_snn.models.schema import schema_of
+from foraging_snn.models.state import NetworkState
 
 _REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
 _WORLD, _NEW_PARTICLE, _TIE, _EXPLORATION = (
@@ -46,36 +49,29 @@ assert N_OUTPUT == LANES  # the eight output cells are one vector
 DOUBT = (2e-8, 2e-3, 500.0)
 
 
-class Arrays(NamedTuple):
-    """The arrays of a NetworkState that the loop reads and changes; input-to-hidden strengths by slot, for vector units."""
-
-    V: np.ndarray
-    V_1: np.ndarray
-    V_2: np.ndarray
-    u: np.ndarray
-    x: np.ndarray
-    input_hidden: np.ndarray  # (k, H): strength of the slot-th input of each hidden cell
-    slot_input: np.ndarray  # (k, H): its input cell
-    first_synapse: np.ndarray  # (I + 1,): where an input cell's synapses begin
-    target: np.ndarray  # (S,): hidden cell of a synapse
-    place: np.ndarray  # (S,): its position in input_hidden
-    slot_of: np.ndarray  # (I, H): position in input_hidden, -1 where there is no synapse
-    input_output_initial: np.ndarray
-    hidden_output: np.ndarray  # (8, H): by output cell, for vector units
-    inhibition: np.ndarray
-    hidden_output_total: np.ndarray
-    trace_average: np.ndarray  # (8, H)
-    frozen: np.ndarray  # (8, H)
-    hidden_input_target: np.ndarray
-    resistance: np.ndarray
-    hidden_rate: np.ndarray
-    output_rate: np.ndarray
-    removed: np.ndarray
-    removal_order: np.ndarray
-    task_spikes: np.ndarray
-    task_epochs: np.ndarray
-    grid: np.ndarray
-    agent: np.ndarray  # (4,): x, y, last move, hunger
+# Arrays of a NetworkState that the loop has in another order, by output cell or by slot, for vector units.
+REORDERED = ("input_index", "hidden_index", "input_hidden", "hidden_output", "trace_average", "frozen")
+SHARED = tuple(
+    name for name, what in schema_of(NetworkState).items() if what.is_array and not what.is_free and name not in REORDERED
+)
+Arrays = namedtuple(
+    "Arrays",
+    (
+        *SHARED,  # as they are in the state
+        "input_hidden",  # (k, H): strength of the slot-th input of each hidden cell
+        "slot_input",  # (k, H): its input cell
+        "first_synapse",  # (I + 1,): where an input cell's synapses begin
+        "target",  # (S,): hidden cell of a synapse
+        "place",  # (S,): its position in input_hidden
+        "slot_of",  # (I, H): position in input_hidden, -1 where there is no synapse
+        "hidden_output",  # (8, H): by output cell
+        "trace_average",  # (8, H)
+        "frozen",  # (8, H)
+        "removal_order",
+        "agent",  # (4,): x, y, last move, hunger
+    ),
+)
+Arrays.__doc__ = """The arrays that the loop reads and changes."""
 
 
 class Course(NamedTuple):
@@ -331,7 +327,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         recent_step, recent_cell = _room(recent_step, n_recent, most), _room(recent_cell, n_recent, most)
         first_new_step = n_recent
         keys = (stream_key(seed, _EXCITATORY, epoch), stream_key(seed, _INHIBITORY, epoch))
-        fresh_inhibition = plastic and not course.any_frozen
+        fresh_inhibition = any_plastic and not course.any_frozen  # also in tests between trainings
         n_recent = _step_outputs(
             outputs,
             a.hidden_output,

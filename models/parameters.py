@@ -341,10 +341,10 @@ class Parameters(_Group):
             if not isinstance(group, _Group):
                 continue
             for name, field in type(group).model_fields.items():
-                extra = field.json_schema_extra
-                yield ParameterRow(
-                    f"{group_name}.{name}", getattr(group, name), extra["unit"], field.description, extra["source"], _allowed(field)
-                )
+                extra, meaning = field.json_schema_extra, field.description
+                assert isinstance(extra, dict) and meaning  # every parameter is declared with them
+                unit, source = str(extra["unit"]), str(extra["source"])
+                yield ParameterRow(f"{group_name}.{name}", getattr(group, name), unit, meaning, source, _allowed(field))
 
     def differences(self, other: "Parameters") -> list[str]:
         """One line per parameter whose value differs: "name: here, there"."""
@@ -424,7 +424,7 @@ def preset(name: str) -> Parameters:
     """
     if name not in PRESETS:
         raise ParameterError(f"preset: {name!r} given, allowed are {', '.join(PRESETS)}")
-    return Parameters(preset=name).with_changes(PRESETS[name][1])
+    return Parameters.model_validate({"preset": name}).with_changes(PRESETS[name][1])
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
@@ -449,7 +449,7 @@ def _validated(tree: dict[str, Any]) -> Parameters:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "value_error":  # our own validators say it all
-            message = str(first["ctx"]["error"])
+            message = str(first.get("ctx", {})["error"])
             raise ParameterError(message if "." in message.partition(":")[0] else f"{name}.{message}") from None
         group, _, field = name.partition(".")
         allowed = _allowed(type(getattr(Parameters(), group)).model_fields[field]) if field else first["msg"]

@@ -252,7 +252,8 @@ def _shifts(c: CellConstants, steps: int, knot: np.ndarray, threshold: float) ->
         reached = _first_pulse(c, steps, latency, 0.0, 2 * knot[-1], 0.0, 0.0)
     if not at:
         return np.zeros(len(knot)), np.zeros(len(knot))
-    return tuple(interpolate(knot, np.array(at), np.array(shift)) for shift in shifts)
+    of_V, of_u = (interpolate(knot, np.array(at), np.array(shift)) for shift in shifts)
+    return of_V, of_u
 
 
 def _latency(c: CellConstants, steps: int, pulse: float) -> int:

@@ -3,138 +3,180 @@
 A run is a fold of phases over this object: nothing else remembers anything. A checkpoint is this object written to disk.
 """
 
-from dataclasses import dataclass, fields
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from foraging_snn.environments import TASKS, Stream, stream_key, uniforms
-from foraging_snn.models.parameters import N_OUTPUT, Parameters
+from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES, STAY, TASKS, Stream, stream_key, uniforms
+from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
-from foraging_snn.models.wiring import Wiring, draw_wiring
+from foraging_snn.models.schema import array, axis_sizes, number, problem, record, schema_of, zeros
+from foraging_snn.models.wiring import draw_wiring
 
 MAX_SEED = 2**63 - 1
 
 
-@dataclass
+@record
 class NetworkState:
     """All there is of a trial before the first step of epoch `epoch`.
 
-    N cells (input, hidden, output, in this order), S input-to-hidden synapses, H hidden cells, I input cells, O = 8 output
-    cells. Conventions are in docs/conventions.md.
-
-    Attributes
-    ----------
-    seed : int
-        Trial seed; together with `epoch` it determines every draw to come.
-    epoch : int
-        Completed epochs since the trial began.
-    phase_epoch : int
-        Completed epochs of the current phase; 0: the next phase has not begun.
-    V, V_1, V_2 : (N,) float64
-        Membrane map now, one and two steps ago.
-    u, x : (N,) float64
-        Slow variable; pooled synaptic input.
-    input_index, hidden_index : (S,) int32
-        Pre- and postsynaptic cell of each input-to-hidden synapse, by input cell, then hidden cell.
-    input_hidden : (S,) float64
-        Strengths input -> hidden.
-    hidden_output : (H, O) float64
-        Excitatory strengths hidden -> output.
-    inhibition : (H,) float64
-        Inhibitory strength (negative) of every hidden-to-output synapse of a hidden cell.
-    hidden_input_target : (H,) float64
-        Sum to which the inputs of a hidden cell are scaled.
-    resistance : (O,) float64
-        Divides what arrives at an output cell.
-    hidden_rate, output_rate : (H,), (O,) float64
-        Running averages, spikes per epoch.
-    trace_average : (H, O) float64
-        Running average of the trace sum of each hidden-to-output synapse.
-    frozen : (H, O) bool
-        Hidden-to-output synapses that do not change any more.
-    input_hidden_frozen : bool
-        Input-to-hidden synapses do not change any more.
-    removed : (H,) bool
-        Hidden cells that take no synaptic input (dropout).
-    input_output_initial, input_output_total : (I,) float64
-        Summed output strength of an input cell at the start and after the last plasticity event.
-    hidden_output_total : (H,) float64
-        Summed output strength of a hidden cell, over its non-frozen synapses, after the last event.
-    recent_step, recent_cell : (R,) int64, int32
-        Spikes since the last boundary and within the pair window before it, by step, then cell.
-    hidden_output_trace_synapse, _value, _step : (K,) int32, float64, int64
-        Live traces in the order they were made; synapse h * 8 + o; step at which made.
-    input_hidden_trace_synapse, _value, _step : (L,)
-        The same for input -> hidden; synapse numbered as in `input_hidden`.
-    task_spikes : (n_tasks, H) int64
-        Spikes of each hidden cell in the most recent training on each task of the table of tasks.
-    task_epochs : (n_tasks,) int64
-        Epochs of that training.
-    grid : (size, size) int8
-        The world, [y, x].
-    agent_x, agent_y, last_move, hunger : int
-        The agent.
+    Conventions are in docs/conventions.md; the axes of the arrays are those of :data:`foraging_snn.models.schema.AXES`.
     """
 
-    seed: int
-    epoch: int
-    phase_epoch: int
-    V: np.ndarray
-    V_1: np.ndarray
-    V_2: np.ndarray
-    u: np.ndarray
-    x: np.ndarray
-    input_index: np.ndarray
-    hidden_index: np.ndarray
-    input_hidden: np.ndarray
-    hidden_output: np.ndarray
-    inhibition: np.ndarray
-    hidden_input_target: np.ndarray
-    resistance: np.ndarray
-    hidden_rate: np.ndarray
-    output_rate: np.ndarray
-    trace_average: np.ndarray
-    frozen: np.ndarray
-    input_hidden_frozen: bool
-    removed: np.ndarray
-    input_output_initial: np.ndarray
-    input_output_total: np.ndarray
-    hidden_output_total: np.ndarray
-    recent_step: np.ndarray
-    recent_cell: np.ndarray
-    hidden_output_trace_synapse: np.ndarray
-    hidden_output_trace_value: np.ndarray
-    hidden_output_trace_step: np.ndarray
-    input_hidden_trace_synapse: np.ndarray
-    input_hidden_trace_value: np.ndarray
-    input_hidden_trace_step: np.ndarray
-    task_spikes: np.ndarray
-    task_epochs: np.ndarray
-    grid: np.ndarray
-    agent_x: int
-    agent_y: int
-    last_move: int
-    hunger: int
+    seed: int = number(
+        int, meaning="trial seed", note="together with `epoch` it determines every draw to come", low=0, high=MAX_SEED
+    )
+    epoch: int = number(int, meaning="completed epochs since the trial began", unit="epochs", low=0, high="most epochs")
+    phase_epoch: int = number(
+        int,
+        meaning="completed epochs of the current phase",
+        note="0: the next phase has not begun",
+        unit="epochs",
+        low=0,
+        high="epoch",
+    )
+    V: np.ndarray = array(np.float64, "cell", meaning="membrane map now")
+    V_1: np.ndarray = array(np.float64, "cell", meaning="membrane map one step ago")
+    V_2: np.ndarray = array(np.float64, "cell", meaning="membrane map two steps ago")
+    u: np.ndarray = array(np.float64, "cell", meaning="slow variable")
+    x: np.ndarray = array(np.float64, "cell", meaning="pooled synaptic input")
+    input_index: np.ndarray = array(
+        np.int32, "synapse", meaning="presynaptic input cell of each input-to-hidden synapse, from 0", index_of="input"
+    )
+    hidden_index: np.ndarray = array(
+        np.int32, "synapse", meaning="postsynaptic hidden cell of each input-to-hidden synapse, from 0", index_of="hidden"
+    )
+    input_hidden: np.ndarray = array(np.float64, "synapse", meaning="strengths input to hidden", low=0)
+    hidden_output: np.ndarray = array(np.float64, "hidden", "output", meaning="excitatory strengths hidden to output", low=0)
+    inhibition: np.ndarray = array(
+        np.float64, "hidden", meaning="inhibitory strength of a hidden cell onto each output cell", note="negative", high=0
+    )
+    hidden_input_target: np.ndarray = array(
+        np.float64, "hidden", meaning="sum to which the inputs of each hidden cell are scaled", low=0
+    )
+    resistance: np.ndarray = array(
+        np.float64, "output", meaning="resistance of each output cell", note="it divides what arrives there", above=0
+    )
+    hidden_rate: np.ndarray = array(
+        np.float64,
+        "hidden",
+        unit="spikes/epoch",
+        meaning="running average of the firing rate of each hidden cell",
+        low=0,
+    )
+    output_rate: np.ndarray = array(
+        np.float64,
+        "output",
+        unit="spikes/epoch",
+        meaning="running average of the firing rate of each output cell",
+        low=0,
+    )
+    trace_average: np.ndarray = array(
+        np.float64, "hidden", "output", meaning="running average of the trace sum of each hidden-to-output synapse"
+    )
+    frozen: np.ndarray = array(np.bool_, "hidden", "output", meaning="hidden-to-output synapses that do not change any more")
+    input_hidden_frozen: bool = number(bool, meaning="input-to-hidden synapses do not change any more")
+    removed: np.ndarray = array(np.bool_, "hidden", meaning="hidden cells that take no synaptic input (dropout)")
+    input_output_initial: np.ndarray = array(
+        np.float64, "input", meaning="summed output strength of each input cell at the start", low=0
+    )
+    input_output_total: np.ndarray = array(
+        np.float64, "input", meaning="summed output strength of each input cell after the last plasticity event", low=0
+    )
+    hidden_output_total: np.ndarray = array(
+        np.float64,
+        "hidden",
+        meaning="summed output strength of each hidden cell, over its non-frozen synapses, after the last event",
+        low=0,
+    )
+    recent_step: np.ndarray = array(
+        np.int64,
+        "recent_spike",
+        unit="steps",
+        meaning="steps of the spikes since the last boundary and within the pair window before it, by step, then cell",
+        low=0,
+        high="steps",
+        ascending=True,
+    )
+    recent_cell: np.ndarray = array(np.int32, "recent_spike", meaning="cells of these spikes", index_of="cell")
+    hidden_output_trace_synapse: np.ndarray = array(
+        np.int32,
+        "hidden_output_trace",
+        meaning="synapse h * 8 + o of each live trace hidden to output, in the order they were made",
+        index_of="hidden_output_synapse",
+    )
+    hidden_output_trace_value: np.ndarray = array(np.float64, "hidden_output_trace", meaning="values of these traces")
+    hidden_output_trace_step: np.ndarray = array(
+        np.int64,
+        "hidden_output_trace",
+        unit="steps",
+        meaning="steps at which they were made",
+        low=0,
+        high="steps",
+        ascending=True,
+    )
+    input_hidden_trace_synapse: np.ndarray = array(
+        np.int32,
+        "input_hidden_trace",
+        meaning="synapse, as in `input_hidden`, of each live trace input to hidden, in the order they were made",
+        index_of="synapse",
+    )
+    input_hidden_trace_value: np.ndarray = array(np.float64, "input_hidden_trace", meaning="values of these traces")
+    input_hidden_trace_step: np.ndarray = array(
+        np.int64,
+        "input_hidden_trace",
+        unit="steps",
+        meaning="steps at which they were made",
+        low=0,
+        high="steps",
+        ascending=True,
+    )
+    task_spikes: np.ndarray = array(
+        np.int64,
+        "task",
+        "hidden",
+        unit="spikes",
+        meaning="spikes in the most recent training on Task 1 and 2",
+        note="and on each further task",
+        low=0,
+    )
+    task_epochs: np.ndarray = array(
+        np.int64, "task", unit="epochs", meaning="epochs of that training", note="0: never trained", low=0
+    )
+    grid: np.ndarray = array(
+        np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high=N_PARTICLE_TYPES
+    )
+    agent_x: int = number(int, meaning="column of the agent", unit="squares", index_of="grid_x")
+    agent_y: int = number(int, meaning="row of the agent, upwards", unit="squares", index_of="grid_y")
+    last_move: int = number(int, meaning="its last move: 3 (dy + 1) + dx + 1", low=0, high=N_MOVES - 1)
+    hunger: int = number(int, meaning="epochs since it ate", unit="epochs", low=0, high="epoch")
+
+    def __repr__(self) -> str:
+        """Seed, epoch and sizes; no arrays."""
+        n_hidden, n_output = self.hidden_output.shape
+        layers = f"{len(self.V) - n_hidden - n_output}-{n_hidden}-{n_output} cells, {len(self.input_hidden)} synapses"
+        within = f", {self.phase_epoch} of its phase" if self.phase_epoch else ""
+        return f"NetworkState(seed {self.seed}, epoch {self.epoch}{within}, {layers}, grid {' x '.join(map(str, self.grid.shape))})"
 
     def copy(self) -> "NetworkState":
         """An independent copy; branching two experiments from one training is using it twice."""
         return NetworkState(**{name: _copied(value) for name, value in self.items()})
 
-    def items(self) -> list[tuple[str, object]]:
+    def items(self) -> list[tuple[str, Any]]:
         """Names and values of all fields, in order."""
-        return [(field.name, getattr(self, field.name)) for field in fields(self)]
+        return [(name, getattr(self, name)) for name in schema_of(NetworkState)]
 
     def differences(self, other: "NetworkState") -> list[str]:
         """Names of the fields that are not the same bit for bit."""
         return [name for name, value in self.items() if not _identical(value, getattr(other, name))]
 
 
-def _copied(value: object) -> object:
+def _copied(value: Any) -> Any:
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def _identical(a: object, b: object) -> bool:
+def _identical(a: Any, b: Any) -> bool:
     if not isinstance(a, np.ndarray):
         return a == b
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
@@ -142,6 +184,8 @@ def _identical(a: object, b: object) -> bool:
 
 def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     """State of a trial before its first epoch: everything at rest, wiring drawn from the seed, no world yet.
+
+    What is not said here is zero.
 
     Parameters
     ----------
@@ -157,85 +201,58 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed: {seed!r} given, allowed is a whole number from 0 to {MAX_SEED}")
-    return _at_rest(parameters, int(seed), draw_wiring(parameters, seed))
-
-
-def state_pattern(parameters: Parameters) -> NetworkState:
-    """Types and shapes of all states of these parameters.
-
-    Unlike :func:`initial_state` it draws no wiring and its synapses take no memory: how large a network is may be the claim of a
-    file that is not true.
-    """
-    pattern = _at_rest(parameters, 0, Wiring(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros(1)))
-    n_synapses = parameters.n_hidden * parameters.network.inputs_per_hidden_cell
-    for name in ("input_index", "hidden_index", "input_hidden"):
-        setattr(pattern, name, np.broadcast_to(np.zeros((), getattr(pattern, name).dtype), n_synapses))
-    return pattern
-
-
-def _at_rest(parameters: Parameters, seed: int, wiring: Wiring) -> NetworkState:
-    n_input, n_hidden, n_cells = parameters.n_input, parameters.n_hidden, parameters.n_cells
+    wiring = draw_wiring(parameters, seed)
     strength = parameters.network.hidden_output_strength
-    hidden_output = np.full((n_hidden, N_OUTPUT), strength)
-    input_totals = np.bincount(wiring.input_index, wiring.strength, minlength=n_input)
-    resting_V = np.full(n_cells, parameters.cell.resting_V)
-    no_traces = (np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
-    size = parameters.world.size
-    return NetworkState(
-        seed,
-        0,
-        0,
-        resting_V,
-        resting_V.copy(),
-        resting_V.copy(),
-        np.full(n_cells, parameters.cell.resting_u),
-        np.zeros(n_cells),
-        wiring.input_index,
-        wiring.hidden_index,
-        wiring.strength,
-        hidden_output,
-        np.full(n_hidden, -strength),
-        np.bincount(wiring.hidden_index, wiring.strength, minlength=n_hidden),
-        np.ones(N_OUTPUT),
-        np.zeros(n_hidden),
-        np.zeros(N_OUTPUT),
-        np.zeros((n_hidden, N_OUTPUT)),
-        np.zeros((n_hidden, N_OUTPUT), bool),
-        False,
-        np.zeros(n_hidden, bool),
-        input_totals,
-        input_totals.copy(),
-        hidden_output.sum(axis=1),
-        np.zeros(0, np.int64),
-        np.zeros(0, np.int32),
-        *no_traces,
-        *(array.copy() for array in no_traces),
-        np.zeros((len(TASKS), n_hidden), np.int64),
-        np.zeros(len(TASKS), np.int64),
-        np.zeros((size, size), np.int8),
-        size // 2,
-        size // 2,
-        4,
-        0,
-    )
+    state = NetworkState(**zeros(NetworkState, axis_sizes(parameters)))
+    state.seed = int(seed)
+    for membrane in (state.V, state.V_1, state.V_2):
+        membrane[:] = parameters.cell.resting_V
+    state.u[:] = parameters.cell.resting_u
+    state.input_index, state.hidden_index, state.input_hidden = wiring.input_index, wiring.hidden_index, wiring.strength
+    state.hidden_output[:] = strength
+    state.inhibition[:] = -strength
+    state.hidden_input_target = np.bincount(wiring.hidden_index, wiring.strength, minlength=parameters.n_hidden)
+    state.resistance[:] = 1.0
+    state.input_output_initial = np.bincount(wiring.input_index, wiring.strength, minlength=parameters.n_input)
+    state.input_output_total = state.input_output_initial.copy()
+    state.hidden_output_total = state.hidden_output.sum(axis=1)
+    state.agent_x = state.agent_y = parameters.world.size // 2
+    state.last_move = STAY
+    return state
 
 
 def misfit(state: NetworkState, parameters: Parameters) -> str:
     """Why a state cannot be one of a network with these parameters, "" if it can: the first array of another shape."""
-    n_hidden, size = parameters.n_hidden, parameters.world.size
-    shapes = {
-        "V": (parameters.n_cells,),
-        "hidden_output": (n_hidden, N_OUTPUT),
-        "input_hidden": (n_hidden * parameters.network.inputs_per_hidden_cell,),
-        "grid": (size, size),
-    }
-    n_tasks = len(state.task_epochs)
+    sizes, n_tasks = axis_sizes(parameters), len(state.task_epochs)
     if n_tasks > len(TASKS) or (n_tasks < len(TASKS) and state.phase_epoch > 0):
         return f"it counts spikes of {n_tasks} tasks, the table of tasks holds {len(TASKS)}"
-    for name, shape in shapes.items():
-        if (found := getattr(state, name).shape) != shape:
-            return f"{name} has the shape {found}, with the engine's parameters it must be {shape}"
+    for name, what in schema_of(NetworkState).items():
+        if what.is_array and not what.has_shape(found := getattr(state, name).shape, sizes):
+            return f"{name} has the shape {found}, with the engine's parameters it must be {what.shape(sizes)}"
     return ""
+
+
+def check_state(state: NetworkState, parameters: Parameters) -> None:
+    """See that a state is one of these parameters: types, shapes, finite values, bounds, the order of the wiring.
+
+    Raises
+    ------
+    ValueError
+        One line on what is wrong.
+    """
+    steps_per_epoch = parameters.timing.steps_per_epoch
+    limits = {"epoch": state.epoch, "steps": state.epoch * steps_per_epoch, "most epochs": MAX_SEED // steps_per_epoch}
+    if wrong := problem(state, axis_sizes(parameters), limits) or _wiring_problem(state, parameters):
+        raise ValueError(wrong)
+
+
+def _wiring_problem(state: NetworkState, parameters: Parameters) -> str:
+    synapse = state.input_index.astype(np.int64) * parameters.n_hidden + state.hidden_index
+    if not (np.diff(synapse) > 0).all():
+        return "input_index is not in the order of input cell, then hidden cell, each pair once"
+    inputs = np.bincount(state.hidden_index, minlength=parameters.n_hidden)
+    k = parameters.network.inputs_per_hidden_cell
+    return "" if (inputs == k).all() else f"hidden_index is not naming every hidden cell {k} times"
 
 
 def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:

@@ -76,7 +76,7 @@ def _remove_double_synapses(stubs: np.ndarray, key: np.uint64) -> None:
                 there = integer(key, draw, n_hidden * k)
                 draw += 1
                 flat[here], flat[there] = flat[there], flat[here]
-                if _single(stubs[cell], flat[here]) and _single(stubs[there // k], flat[there]):
+                if _single(stubs[cell], int(flat[here])) and _single(stubs[there // k], int(flat[there])):
                     break
                 flat[here], flat[there] = flat[there], flat[here]
             else:

@@ -362,7 +362,7 @@ def it_refuses_states_of_other_networks_in_one_line_and_stays_usable(case):
     expected, _ = case.engine.run(case.trained, phase)
     wrong = (
         ({"network.hidden_cells": p.n_hidden - 84}, "V"),
-        ({"network.inputs_per_hidden_cell": p.network.inputs_per_hidden_cell - 1}, "input_hidden"),
+        ({"network.inputs_per_hidden_cell": p.network.inputs_per_hidden_cell - 1}, "input_index"),
         ({"world.size": p.world.size - 10}, "grid"),
     )
     for changes, name in wrong:

@@ -4,6 +4,7 @@ import numpy as np
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import Engine, EpochRecords
+from foraging_snn.models.engine import AWAKE_LATER
 
 
 class PretendEngine(Engine):
@@ -51,7 +52,9 @@ class PretendEngine(Engine):
         outcome = np.where(number % 10 < state.seed % 10, Outcome.REWARDED, Outcome.PUNISHED).astype(np.int8)
         zeros = np.zeros(epochs, np.int16)
         counts = np.zeros(epochs, np.int32)
-        return EpochRecords(first, None, zeros.astype(np.int8), np.ones(epochs, np.int8), outcome, zeros, zeros, counts, counts)
+        return EpochRecords(
+            first, AWAKE_LATER, zeros.astype(np.int8), np.ones(epochs, np.int8), outcome, zeros, zeros, counts, counts
+        )
 
     def _state(self):
         return self._now.copy()

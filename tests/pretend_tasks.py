@@ -9,10 +9,11 @@ from pretend_engine import PretendEngine
 from pretend_trials import SMALL
 from trial_contents import contents
 
-from foraging_snn.commands.progress import TrialsBoard
+from foraging_snn.commands.progress import ProgressDisplay
+from foraging_snn.running.existing import prepare_output
 from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments
 from foraging_snn.running.scheduling import run_all
-from foraging_snn.running.trial import prepare_output, run_experiments
+from foraging_snn.running.trial import run_experiments
 
 
 class SlowEngine(PretendEngine):
@@ -61,14 +62,14 @@ class PretendedTrial(PlannedTrial):
             paths=self.paths,
             command_line=plan.command_line,
             progress=listener,
-            checkpoint_minutes=plan.checkpoint_minutes,
+            keeping=plan.keeping,
         )
 
 
-def pretended_plan(directory, seeds, checkpoint_minutes=1.0, names="task1,sequential"):
+def pretended_plan(directory, seeds, names="task1,sequential"):
     """Two experiments for some seeds."""
     rows = chosen_experiments(names, SMALL)
-    return Plan(rows, SMALL, directory, seeds, "pretend", "a test", checkpoint_minutes=checkpoint_minutes)
+    return Plan(rows, SMALL, directory, seeds, "pretend", "a test", minutes=1.0)
 
 
 def pretended_trials(plan, seconds=0.0, deaths=None):
@@ -80,7 +81,7 @@ def run_pretended(plan, workers, request=None, **options):
     """Run the trials of a plan; how they ended."""
     prepare_output(plan.all_paths)
     trials = pretended_trials(plan, **options)
-    return run_all(trials, workers, TrialsBoard(2, [plan.epochs] * len(trials)), plan.directory, request)
+    return run_all(trials, workers, ProgressDisplay(trials), plan.directory, request)
 
 
 def assert_same_contents(paths, others):

@@ -4,7 +4,8 @@ from pretend_engine import PretendEngine
 
 from foraging_snn.models import preset
 from foraging_snn.protocols import experiments
-from foraging_snn.running.trial import run_trial, trial_path
+from foraging_snn.running.plan import trial_path
+from foraging_snn.running.trial import run_trial
 
 SMALL = preset("tiny").with_changes(
     {

@@ -15,7 +15,10 @@ README = Path(__file__).parents[1] / "README.md"
 ROOT = Path(foraging_snn.__file__).parents[1]
 
 NOT_HERE = {"python3 -m venv": "installs the package: .ci/run runs it in an empty folder"}
-SHORTER = {"--preset quick": "--preset tiny", "--trials 10": "--trials 2", "foraging-snn demo ": "foraging-snn demo --preset tiny "}
+SHORTER = {
+    "foraging-snn reproduce --trials 10 --jobs 2 --out paper": "cp -r first-look paper",  # the same but for the length, an hour
+    "--preset quick": "--preset tiny",
+}
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
 
 
@@ -31,11 +34,10 @@ def commands():
 
 
 def shortened(command):
-    if command.startswith(LONG) and "--preset" not in command and "--parameters" not in command:
-        command += " --preset tiny"
     for text, shorter in SHORTER.items():
         command = command.replace(text, shorter)
-    return command
+    enough = command.startswith(LONG) and "--preset" not in command and "--parameters" not in command
+    return f"{command} --preset tiny" if enough else command
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 
 from foraging_snn.files.reader import Trial
 
+from ..catalogue import published
 from ..performance import (
     CURVE_POINTS,
     MeanCurve,
@@ -95,8 +96,8 @@ def bars(axes: Axes, trials: Sequence[Trial]) -> None:
     phases = list(dict.fromkeys(test.after for test in tests))
     for test in tests:
         _bar(axes, test, phases.index(test.after) + _offset(test.task))
-    published = trials[0].published
-    for task, value in zip((1, 2), published or (), strict=bool(published)):
+    paper = published(trials[0])
+    for task, value in zip((1, 2), paper or (), strict=bool(paper)):
         x = len(phases) - 1 + _offset(task) + 0.11
         axes.errorbar(x, value.mean, value.sd, fmt="D", ms=2.8, color=style.PUBLISHED, mfc="white", lw=0.8, capsize=1.5, zorder=4)
     style.chance_line(axes)
@@ -158,6 +159,6 @@ def note(groups: Sequence[Sequence[Trial]], points: int = CURVE_POINTS) -> str:
     ]
     if any(len(trials) > 1 for trials in groups):
         parts.append("shaded and error bars: ± sd over trials; dots: single trials")
-    if any(trials[0].published for trials in groups):
+    if any(published(trials[0]) for trials in groups):
         parts.append("grey diamonds: mean ± sd of the paper")
     return "; ".join([*parts, "dashed: chance."])

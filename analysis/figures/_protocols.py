@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from ..catalogue import published
 from ..collection import Collection
 from . import _performance, style
 
@@ -33,6 +34,6 @@ def draw_protocols(collection: Collection, experiments: Sequence[str]) -> Figure
         left.set_title(style.written(trials[0].label), loc="left", pad=11)
         style.panel(left, "ABCDEFGH"[2 * k])
         style.panel(right, "ABCDEFGH"[2 * k + 1])
-    _performance.legend(rows[0][1], any(trials[0].published for trials in groups))
+    _performance.legend(rows[0][1], any(published(trials[0]) for trials in groups))
     style.small_print(figure, collection, experiments, _performance.note(groups))
     return figure

@@ -3,6 +3,7 @@
 How they look is in analysis/animation.py; where the world comes from, in worlds.py.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from foraging_snn.environments import PARTICLE_NAMES, ParticleType
 from foraging_snn.environments.rendering import SQUARE_COLOURS
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import RecordedPhase, Trial
-from foraging_snn.running.trial import RunError, prepare_output
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import prepare_output
 
 MOST_SCENES = 3
-MOST_EPOCHS = 600  # the frames of a GIF wait in memory, each with a megabyte and a half
+LINE_SECONDS = 10.0  # between two plain lines where there is no terminal for a bar
+MOST_EPOCHS = 600  # the frames of a GIF wait in memory, each with half a megabyte
 HOW_TO_RECORD = (
     "run it with --set recording.windows=2 --set recording.spike_window_epochs=400 --set recording.position_window_epochs=400, "
     "or with `foraging-snn reproduce`"
@@ -80,13 +83,16 @@ def _write(out: Path, scenes: Sequence[Scene], epochs: int, frames_per_second: i
     console = Console()
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=frames)
-        write_animation(
-            out,
-            scenes,
-            frames_per_second=frames_per_second,
-            small_print=below,
-            progress=lambda done: bar.update(task, completed=done),
-        )
+        said_at = time.monotonic()
+
+        def progress(done: int) -> None:
+            nonlocal said_at
+            bar.update(task, completed=done)
+            if not console.is_terminal and time.monotonic() - said_at >= LINE_SECONDS:
+                said_at = time.monotonic()
+                typer.echo(f"{done}/{frames} epochs")
+
+        write_animation(out, scenes, frames_per_second=frames_per_second, small_print=below, progress=progress)
 
 
 def phase_asked_for(trial: Trial, name: str) -> RecordedPhase:
@@ -113,9 +119,10 @@ def before_and_after(trial: Trial) -> list[RecordedPhase]:
         The trial has none, or the beginning of the training was not recorded.
     """
     training = next((phase for phase in trial.phases if _trained(phase)), None)
+    tasks = _trained(training) if training else []
     later = trial.phases[training.index :] if training else ()
-    test = next((phase for phase in later if phase.phase.is_test and phase.activities[0].task in _trained(training)), None)
-    if test is None:
+    test = next((phase for phase in later if phase.phase.is_test and phase.activities[0].task in tasks), None)
+    if training is None or test is None:
         raise RecordingError(f"{trial.path}: no training with a test of its task after it; choose what is shown with --phase")
     if shown_epochs(trial, training, 1).start > 0:
         raise RecordingError(

@@ -7,15 +7,40 @@ import io
 import os
 import shlex
 import sys
-import time
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import foraging_snn
-from foraging_snn.commands.progress import Board, TrialsBoard, duration
+from foraging_snn.commands.completion import complete_engine, complete_experiments
+from foraging_snn.commands.export import (
+    as_json,
+    commented_toml,
+    experiments_for_programs,
+    parameters_for_programs,
+    state_for_programs,
+    trial_for_programs,
+)
+from foraging_snn.commands.options import (
+    DEFAULT_ENGINE,
+    DEFAULT_SEED,
+    REPRODUCE_PRESET,
+    RESUME,
+    EngineOption,
+    ExperimentArgument,
+    FileOption,
+    JsonOption,
+    PresetOption,
+    RunOptions,
+    SeedOption,
+    SetOption,
+    chosen_parameters,
+    name_and_value,
+    with_run_options,
+)
+from foraging_snn.commands.running import prepared, run_planned
 from foraging_snn.commands.terminal import (
     Interrupted,
     add_row,
@@ -26,9 +51,6 @@ from foraging_snn.commands.terminal import (
     print_sweep,
     print_table,
     printable,
-    ready_engines,
-    saying_how_many_are_left,
-    saying_what_is_left,
     show_state,
     show_trial,
 )
@@ -36,43 +58,23 @@ from foraging_snn.files.conditions import run_conditions
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
-from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, Phase, engine_class, preset
+from foraging_snn.models import PRESETS, ParameterError, preset
 from foraging_snn.protocols import experiment, experiments
-from foraging_snn.running.checkpoints import TrialCheckpoints
-from foraging_snn.running.disk import check_space, check_space_of_state
-from foraging_snn.running.errors import FORESEEN, one_line
-from foraging_snn.running.resuming import ResumeError, Trials, complete_files, notes_of_versions, output_folder, prepare_start_state
-from foraging_snn.running.starting import StartStatePlan, load_start
-from foraging_snn.running.stopping import StopRequest
-from foraging_snn.running.trial import (
-    CHECKPOINT_MINUTES,
-    RunError,
-    identity_of,
-    phases_to_run,
-    recorded_phases,
-    run_trial,
-    trial_path,
-    trial_seeds,
-)
-
-if TYPE_CHECKING:
-    from foraging_snn.running.plan import PlannedTrial
-    from foraging_snn.running.scheduling import Workers
+from foraging_snn.running.errors import FORESEEN, RunError, one_line
+from foraging_snn.running.existing import ResumeError, phases_to_run
+from foraging_snn.running.locks import FOLDER
+from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments, is_complete, planned_state, with_recording
+from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
-DEFAULT_PRESET = "quick"
-REPRODUCE_PRESET = "enough"
-DEFAULT_ENGINE = "event"
-SNAPSHOTS_PARAMETER = "recording.snapshots_per_phase"
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
-RESUME = "--resume"
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
 ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
     help="A spiking network that learns to forage, forgets, and remembers with sleep (Golden et al. 2022).",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -93,68 +95,6 @@ def _place(text: str | Path) -> Path:
 
 def _out_option(metavar: str, meaning: str) -> Any:
     return typer.Option("--out", metavar=metavar, help=meaning, parser=_place)
-
-
-PresetOption = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help=f"Set of parameters: {', '.join(PRESETS)}. Default {DEFAULT_PRESET}."),
-]
-FileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--parameters",
-        "--file",
-        metavar="FILE.toml",
-        help="Parameters from a file, as `foraging-snn parameters --toml` writes it; it names its preset itself.",
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Change one parameter, e.g. phases.scale=0.05; can be given several times."),
-]
-EngineOption = Annotated[str, typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.")]
-SnapshotsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--snapshots",
-        metavar="N",
-        help="Snapshots of the strengths in each phase, tests aside; they are most of a file. Default: as the preset says.",
-    ),
-]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="K", help="Seed of the first trial; the next have K + 1, K + 2, ...")]
-
-JobsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--jobs", metavar="N", help="Trials at the same time, each in its own process. Default 1; on a cluster: one per worker."
-    ),
-]
-SchedulerOption = Annotated[
-    str | None,
-    typer.Option(
-        "--scheduler",
-        metavar="ADDRESS",
-        help="Run the trials on the workers of this Dask scheduler, e.g. tcp://10.0.0.5:8786; they must share the output folder.",
-    ),
-]
-ResumeOption = Annotated[
-    bool,
-    typer.Option(RESUME, help="Go on with trials that were cut off, from their checkpoints; complete ones are not run again."),
-]
-CheckpointOption = Annotated[
-    float, typer.Option("--checkpoint-minutes", metavar="X", help="Save every trial at least this often, and after each phase.")
-]
-MaxHoursOption = Annotated[
-    float | None, typer.Option("--max-hours", metavar="X", help="Save and stop after this time, with exit code 3; see --resume.")
-]
-StartOption = Annotated[
-    str | None,
-    typer.Option(
-        "--start-from",
-        metavar="FILE",
-        help="Start from a saved state (a file, or a name in the package), without the unsupervised phase.",
-    ),
-]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -221,46 +161,26 @@ def _program(
         typer.echo(context.get_help())
 
 
-def chosen_parameters(
-    preset_name: str | None, file: Path | None, changes: list[str] | None, snapshots: int | None = None
-) -> Parameters:
-    """The parameters that the options of a command ask for.
-
-    Raises
-    ------
-    ParameterError
-    """
-    if file and preset_name:
-        raise ParameterError(f'--preset: given together with {file}; write preset = "{preset_name}" into the file instead')
-    parameters = Parameters.from_file(file) if file else preset(preset_name or DEFAULT_PRESET)
-    values: dict[str, object] = dict(_name_and_value(change) for change in changes or ())
-    if snapshots is None:
-        return parameters.with_changes(values)
-    if SNAPSHOTS_PARAMETER in values:
-        raise ParameterError(f"--snapshots: given together with --set {SNAPSHOTS_PARAMETER}, which is the same")
-    return parameters.with_changes(values | {SNAPSHOTS_PARAMETER: snapshots})
-
-
-def _name_and_value(change: str) -> tuple[str, str]:
-    name, sign, value = change.partition("=")
-    if not sign or not name.strip():
-        raise ParameterError(f"--set: {change!r} given, allowed is NAME=VALUE")
-    return name.strip(), value
-
-
 @app.command("list")
-def list_experiments(preset_name: PresetOption = None, file: FileOption = None, changes: SetOption = None) -> None:
+def list_experiments(
+    preset_name: PresetOption = None, file: FileOption = None, changes: SetOption = None, for_programs: JsonOption = False
+) -> None:
     """List the experiments of the paper."""
     parameters = chosen_parameters(preset_name, file, changes)
+    if for_programs:
+        typer.echo(as_json(experiments_for_programs(parameters)))
+        return
     table = new_table("name", "experiment", "figure", "paper: Task 1", "paper: Task 2", ">epochs")
     for row in experiments(parameters).values():
-        epochs = sum(phase.epochs for phase in phases_to_run(row, started=False))
+        epochs = sum(phase.epochs for phase in phases_to_run(row))
         values = row.published or ("", "")
         add_row(table, row.name, row.label, row.figure, *values, f"{epochs:,}")
     print_table(table)
     typer.echo(
         "Paper: performance, rewarded / (rewarded + punished) particles, in the tests after the last phase; mean ± sd over trials; "
-        f"chance 0.5.\nEpochs: of one trial with the preset {parameters.preset}."
+        f"chance 0.5.\nEpochs: of one trial with the preset {parameters.preset}. An epoch is one move of the agent, "
+        f"{parameters.timing.steps_per_epoch} steps of {parameters.timing.step_ms} ms; an aeon, the unit of lengths of phases, is "
+        f"{parameters.timing.epochs_per_aeon} epochs."
     )
 
 
@@ -269,15 +189,21 @@ def show_parameters(
     preset_name: PresetOption = None,
     file: FileOption = None,
     changes: SetOption = None,
-    toml: Annotated[bool, typer.Option("--toml", help="As TOML, for --parameters.")] = False,
+    toml: Annotated[bool, typer.Option("--toml", help="As TOML with comments, for --parameters.")] = False,
+    for_programs: JsonOption = False,
 ) -> None:
     """Show all parameters.
 
     Value, unit, meaning, source, what is allowed; changed values are bold.
     """
     parameters = chosen_parameters(preset_name, file, changes)
+    if toml and for_programs:
+        raise ParameterError("--json: given together with --toml, allowed is one of them")
     if toml:
-        typer.echo(parameters.to_toml(), nl=False)
+        typer.echo(commented_toml(parameters), nl=False)
+        return
+    if for_programs:
+        typer.echo(as_json(parameters_for_programs(parameters)))
         return
     full, named = ({row.name: row.value for row in p.rows()} for p in (preset("full"), preset(parameters.preset)))
     table = new_table("name", "value", "instead of", "unit", "meaning", "source", "allowed")
@@ -293,79 +219,51 @@ def show_parameters(
 
 
 @app.command()
+@with_run_options()
 def run(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
+    name: ExperimentArgument,
     out: Annotated[Path, _out_option("DIR", "Folder for the files, one per trial.")],
-    engine: EngineOption = DEFAULT_ENGINE,
-    preset_name: PresetOption = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 1,
-    seed: SeedOption = 0,
-    jobs: JobsOption = None,
-    scheduler: SchedulerOption = None,
-    file: FileOption = None,
-    changes: SetOption = None,
-    start_from: StartOption = None,
-    snapshots: SnapshotsOption = None,
-    resume: ResumeOption = False,
-    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
-    max_hours: MaxHoursOption = None,
+    options: RunOptions,
 ) -> None:
     """Run trials of an experiment; one HDF5 file per trial.
 
-    Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
+    An epoch is one move of the agent, an aeon 100 of them; lengths of phases are in aeons, and "shortened" says which are less than
+    the paper's. Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
     """
-    request = _stop_request(checkpoint_minutes, max_hours)
-    parameters = chosen_parameters(preset_name, file, changes, snapshots)
+    request, parameters = options.stop_request(), options.parameters()
     chosen = experiment(name, parameters)
-    seeds = trial_seeds(seed, trials)
-    engine_class(engine)
-    start = load_start(start_from, parameters) if start_from else None
-    workers = context.with_resource(_workers(jobs, scheduler))
-    paths = [trial_path(out, name, trial_seed) for trial_seed in seeds]
-    contents = dict.fromkeys(paths, recorded_phases(chosen, started=start is not None))
-    identities = [identity_of([chosen], parameters, trial_seed, engine, start) for trial_seed in seeds]
-    tasks = [(row, [path]) for row, path in zip(identities, paths, strict=True)]
-    is_done = _prepared(context, out, tasks, [(contents, parameters)], workers.jobs, resume)
-    phases = phases_to_run(chosen, started=start is not None)
-    epochs = sum(phase.epochs for phase in phases)
-    typer.echo(f"{name}: {chosen.label}; {trials} x {epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
-    print_conditions(run_conditions(parameters, phases, str(start) if start else None))
-
-    if workers.jobs > 1 or scheduler:
-        from foraging_snn.running.plan import Plan, planned_trials
-
-        plan = Plan((chosen,), parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
-        failed = _run_planned(planned_trials(plan), is_done, workers, out, request, _command(context))
-        _print_results_of([trial for path in paths if path.exists() and (trial := Trial(path)).complete])
-        raise typer.Exit(NOT_ALL_WELL if failed else 0)
-
-    began = time.monotonic()
-    for k in (k for k in range(trials) if is_done[k]):
-        typer.echo(f"trial {k + 1}/{trials}  complete already")
-    engines = nullcontext([None]) if all(is_done) else ready_engines(engine, parameters)
-    with engines as (ready,), request.listening():
-        for k in (k for k in range(trials) if not is_done[k]):
-            with (
-                saying_what_is_left([paths[k]], request, f"{_command(context)} {RESUME}"),
-                Board(parameters.timing.epochs_per_aeon, stop_wanted=request.is_wanted) as board,
-            ):
-                run_trial(
-                    chosen,
-                    parameters,
-                    seed=seeds[k],
-                    trial=k,
-                    engine=ready,
-                    path=paths[k],
-                    command_line=_command(context),
-                    start=start,
-                    progress=board.trial(f"trial {k + 1}/{trials}", epochs),
-                    checkpoint_minutes=checkpoint_minutes,
-                )
-    typer.echo(f"done in {duration(time.monotonic() - began)}\n")
-    _print_results_of([Trial(path) for path in paths])
-    for path in paths:
+    plan = Plan((chosen,), parameters, out, command_line=_command(context), **options.plan_options(parameters))
+    planned = plan.trials()
+    workers, to_do = _prepared(context, planned, out, options)
+    size = f"{options.trials} x {plan.epochs:,} epochs"
+    _say(f"{name}: {chosen.label}; {size}", plan, options)
+    failed = run_planned(planned, to_do, workers, out, request, _way_on(context))
+    typer.echo()
+    _print_results_of([Trial(path) for path in plan.all_paths if is_complete(path)])
+    for path in plan.all_paths:
         typer.echo(path)
+    raise typer.Exit(NOT_ALL_WELL if failed else 0)
+
+
+def _prepared(
+    context: typer.Context, planned: Sequence[PlannedTrial], out: Path, options: RunOptions, also_written: Sequence[Path] = ()
+) -> tuple[Workers, list[PlannedTrial]]:
+    """What runs trials, and those of them that are not complete; until the command ends, other runs are kept away from them."""
+    workers = context.with_resource(options.workers())
+    return workers, context.with_resource(prepared(planned, out, workers.jobs, options.resume, also_written))
+
+
+def _say(what: str, plan: Plan, options: RunOptions, labels: Sequence[str] = ()) -> None:
+    """What is going to be run, and under which conditions."""
+    typer.echo(f"{what}, seed{_span(plan.seeds)}, engine {options.engine}")
+    for label in labels:
+        typer.echo(f"  {label}")
+    print_conditions(run_conditions(plan.parameters, plan.phases, str(plan.start) if plan.start else None))
+
+
+def _way_on(context: typer.Context) -> str:
+    return f"{_command(context)} {RESUME}"
 
 
 def _command(context: typer.Context) -> str:
@@ -373,46 +271,8 @@ def _command(context: typer.Context) -> str:
     return " ".join(word for word in (context.obj or PROGRAM).split(" ") if word != RESUME)
 
 
-def _stop_request(checkpoint_minutes: float, max_hours: float | None) -> StopRequest:
-    """What --max-hours asks for.
-
-    Raises
-    ------
-    RunError
-        It, or the time between checkpoints, is out of range.
-    """
-    for name, value in (("--checkpoint-minutes", checkpoint_minutes), ("--max-hours", max_hours)):
-        if value is not None and not 0.0 < value < float("inf"):
-            raise RunError(f"{name}: {value:g} given, allowed is a number above 0")
-    return StopRequest(max_hours)
-
-
-def _prepared(
-    context: typer.Context,
-    out: Path,
-    trials: Trials,
-    runs: list[tuple[dict[Path, tuple[Phase, ...]], Parameters]],
-    jobs: int,
-    resume: bool,
-    table: bool = False,
-) -> list[bool]:
-    """See that there is room for trials, make ready their folder, and keep other runs away from them until the command ends.
-
-    `runs` and `jobs` as for :func:`check_space`, all else as for :func:`output_folder`; gives which trials are complete.
-    """
-    complete = complete_files(trials) if resume else set()
-    to_come = [TrialCheckpoints(paths[0].parent, row).folder for row, paths in trials if not complete.issuperset(paths)]
-    lacking = [({path: held for path, held in files.items() if path not in complete}, p) for files, p in runs]
-    check_space(out, lacking, min(jobs, len(to_come)), to_come)
-    outlooks = context.with_resource(output_folder(out, trials, resume, complete, table))
-    _print_notes([*(note for outlook in outlooks for note in outlook.notes), *notes_of_versions(outlooks)])
-    return [outlook.is_complete for outlook in outlooks]
-
-
-def _print_notes(notes: list[str]) -> None:
-    """One line each, on standard error."""
-    for note in notes:
-        typer.echo(f"{PROGRAM}: {printable(note)}", err=True)
+def _span(seeds: range) -> str:
+    return f" {seeds[0]}" if len(seeds) == 1 else f"s {seeds[0]} to {seeds[-1]}"
 
 
 def _print_results_of(trials: list[Trial]) -> None:
@@ -422,28 +282,20 @@ def _print_results_of(trials: list[Trial]) -> None:
 
 
 @app.command()
+@with_run_options(trials=10)
 def reproduce(
     context: typer.Context,
     out: Annotated[Path, _out_option("DIR", "Folder for the files, one per experiment and trial.")],
+    options: RunOptions,
     names: Annotated[
-        str | None, typer.Option("--experiments", metavar="A,B,C", help="Names from `foraging-snn list`. Default: all.")
-    ] = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials.")] = 10,
-    seed: SeedOption = 1,
-    jobs: JobsOption = None,
-    scheduler: SchedulerOption = None,
-    engine: EngineOption = DEFAULT_ENGINE,
-    preset_name: Annotated[
         str | None,
-        typer.Option("--preset", metavar="NAME", help=f"Set of parameters: {', '.join(PRESETS)}. Default {REPRODUCE_PRESET}."),
+        typer.Option(
+            "--experiments",
+            metavar="A,B,C",
+            help="Names from `foraging-snn list`. Default: all.",
+            autocompletion=complete_experiments,
+        ),
     ] = None,
-    file: FileOption = None,
-    changes: SetOption = None,
-    start_from: StartOption = None,
-    snapshots: SnapshotsOption = None,
-    resume: ResumeOption = False,
-    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
-    max_hours: MaxHoursOption = None,
 ) -> None:
     """Run all experiments of the paper, for many trials.
 
@@ -451,34 +303,27 @@ def reproduce(
     and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and
     --max-hours save what was done and stop; --resume goes on, also after a crash.
     """
-    request = _stop_request(checkpoint_minutes, max_hours)
-    from foraging_snn.running.plan import Plan, chosen_experiments, planned_trials, with_recording
-
-    parameters = chosen_parameters(preset_name or (None if file else REPRODUCE_PRESET), file, changes, snapshots)
-    parameters = with_recording(parameters, {_name_and_value(change)[0] for change in changes or ()})
+    request = options.stop_request()
+    set_by_user = {name_and_value(change)[0] for change in options.changes or ()}
+    parameters = with_recording(options.parameters(REPRODUCE_PRESET), set_by_user)
     chosen = chosen_experiments(names, parameters)
-    seeds = trial_seeds(seed, trials)
-    engine_class(engine)
-    start = load_start(start_from, parameters) if start_from else None
-    workers = context.with_resource(_workers(jobs, scheduler))
-    plan = Plan(chosen, parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
-    planned = planned_trials(plan)
-    tasks = [(trial.identity, trial.paths) for trial in planned]
-    is_done = _prepared(context, out, tasks, [(plan.contents, parameters)], workers.jobs, resume)
-    typer.echo(f"{', '.join(row.name for row in chosen)}; {trials} x {plan.epochs:,} epochs, seed{_span(seeds)}, engine {engine}")
-    print_conditions(run_conditions(parameters, plan.phases, str(start) if start else None))
-
-    failed = _run_planned(planned, is_done, workers, out, request, _command(context))
+    plan = Plan(chosen, parameters, out, command_line=_command(context), **options.plan_options(parameters))
+    planned = plan.trials()
+    workers, to_do = _prepared(context, planned, out, options)
+    _say(f"{', '.join(row.name for row in chosen)}; {options.trials} x {plan.epochs:,} epochs", plan, options)
+    failed = run_planned(planned, to_do, workers, out, request, _way_on(context))
     where = shlex.quote(str(out))
     typer.echo(f"files: {where}\nnext:  {PROGRAM} table {where}\n       {PROGRAM} figures {where}")
     raise typer.Exit(NOT_ALL_WELL if failed else 0)
 
 
 @app.command()
+@with_run_options()
 def sweep(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.")],
+    name: ExperimentArgument,
     out: Annotated[Path, _out_option("DIR", "Folder; in it one per combination, a table and a figure.")],
+    options: RunOptions,
     over: Annotated[
         list[str] | None,
         typer.Option("--over", metavar="NAME=A,B,...", help="Values of a parameter; given again, all combinations are run."),
@@ -486,149 +331,58 @@ def sweep(
     grid_file: Annotated[
         Path | None, typer.Option("--grid-file", metavar="FILE.toml", help="More of them, a list for each parameter.")
     ] = None,
-    engine: EngineOption = DEFAULT_ENGINE,
-    preset_name: PresetOption = None,
-    trials: Annotated[int, typer.Option("--trials", metavar="N", help="Number of trials of each combination.")] = 1,
-    seed: SeedOption = 0,
-    jobs: JobsOption = None,
-    scheduler: SchedulerOption = None,
-    file: FileOption = None,
-    changes: SetOption = None,
-    start_from: StartOption = None,
-    snapshots: SnapshotsOption = None,
-    resume: ResumeOption = False,
-    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
-    max_hours: MaxHoursOption = None,
 ) -> None:
     """Run an experiment for all combinations of some values of some parameters.
 
     Leaves the files of the trials, performance in all tests as a table (sweep.csv, sweep.h5), and an overview (sweep.png,
-    sweep.pdf).
+    sweep.pdf). What combinations have in common is computed once.
     """
-    request = _stop_request(checkpoint_minutes, max_hours)
-    from foraging_snn.commands.sweep import check_results_can_be_written, grid, plans, table_of, values_asked_for, write_results
-    from foraging_snn.running.plan import Plan, planned_trials
+    from foraging_snn.commands import sweep as sweeps
 
-    parameters = chosen_parameters(preset_name, file, changes, snapshots)
+    request, parameters = options.stop_request(), options.parameters()
     chosen = experiment(name, parameters)
-    seeds = trial_seeds(seed, trials)
-    points = grid(parameters, values_asked_for(over or (), grid_file))
-    engine_class(engine)
-    start = load_start(start_from, points[0].parameters) if start_from else None
-    base = Plan((chosen,), parameters, out, seeds, engine, _command(context), start, checkpoint_minutes)
-    planned = plans(points, name, base)
-    check_results_can_be_written(out, may_replace=resume)
-    workers = context.with_resource(_workers(jobs, scheduler))
-    contents = [(plan.contents, plan.parameters) for plan in planned]
-    tasks = [trial for plan, point in zip(planned, points, strict=True) for trial in planned_trials(plan, point.label)]
-    identified = [(trial.identity, trial.paths) for trial in tasks]
-    is_done = _prepared(context, out, identified, contents, workers.jobs, resume, table=True)
-    check_results_can_be_written(out, may_replace=resume)  # again: now no other sweep can write them
-    epochs = sum(trial.plan.epochs for trial in tasks)
-    size = f"{len(points)} combinations x {trials}, {epochs:,} epochs"
-    typer.echo(f"{name}: {chosen.label}; {size}, seed{_span(seeds)}, engine {engine}")
-    for point in points:
-        typer.echo(f"  {point.label}")
-    print_conditions(run_conditions(parameters, base.phases, str(start) if start else None))
-
-    failed = _run_planned(tasks, is_done, workers, out, request, _command(context))
-    table = table_of(points, planned)
+    points = sweeps.grid(parameters, sweeps.values_asked_for(over or (), grid_file))
+    given = options.plan_options(points[0].parameters)
+    base = Plan((chosen,), parameters, out, command_line=_command(context), ledger=out / FOLDER, **given)
+    planned = sweeps.plans(points, name, base)
+    sweeps.check_results_can_be_written(out, may_replace=options.resume)
+    trials = [trial for plan, point in zip(planned, points, strict=True) for trial in plan.trials(point.label)]
+    workers, to_do = _prepared(context, trials, out, options, [out / sweeps.HDF5_NAME])
+    sweeps.check_results_can_be_written(out, may_replace=options.resume)  # again: now no other sweep can write them
+    size = f"{len(points)} combinations x {options.trials}, {sum(trial.plan.epochs for trial in trials):,} epochs"
+    _say(f"{name}: {chosen.label}; {size}", base, options, [point.label for point in points])
+    failed = run_planned(trials, to_do, workers, out, request, _way_on(context))
+    table = sweeps.table_of(points, planned)
     print_sweep(table)
-    for path in write_results(table, out, _command(context)):
+    for path in sweeps.write_results(table, out, _command(context)):
         typer.echo(path)
     raise typer.Exit(NOT_ALL_WELL if failed else 0)
 
 
-def _workers(jobs: int | None, scheduler: str | None) -> "Workers":
-    """What `--jobs` and `--scheduler` ask for.
-
-    Raises
-    ------
-    RunError
-    """
-    from foraging_snn.running.scheduling import LocalWorkers
-
-    if scheduler is None:
-        return LocalWorkers(1 if jobs is None else jobs)
-    from foraging_snn.running.cluster import ClusterWorkers
-
-    return ClusterWorkers(scheduler, jobs)
-
-
-def _run_planned(
-    planned: "list[PlannedTrial]", is_done: list[bool], workers: "Workers", out: Path, request: StopRequest, command: str
-) -> int:
-    """Run many trials, below a folder, those apart that are complete, and say how they ended; the number of those that failed."""
-    from foraging_snn.running.scheduling import run_all
-
-    began = time.monotonic()
-    trials = [trial for trial, done in zip(planned, is_done, strict=True) if not done]
-    if len(trials) < len(planned):
-        typer.echo(f"{len(planned) - len(trials)} of {len(planned)} trials are complete already")
-    if not trials:
-        return 0
-    with saying_how_many_are_left([path for trial in planned for path in trial.paths], request, f"{command} {RESUME}"):
-        with ready_engines(trials[0].plan.engine, trials[0].plan.parameters):
-            pass  # what it compiles is cached, and the processes of the trials find it there
-        with TrialsBoard(trials[0].n_experiments, [trial.plan.epochs for trial in trials]) as board:
-            ends = run_all(trials, workers, board, out, request)
-        for trial, end in zip(trials, ends, strict=True):
-            if end.error:
-                _fail(f"{trial.name}: {end.error}")
-        if any(end.stopped for end in ends):
-            raise KeyboardInterrupt
-    failed = sum(bool(end.error) for end in ends)
-    typer.echo(f"{f'{failed} of {len(trials)} trials failed' if failed else 'done'} in {duration(time.monotonic() - began)}")
-    return failed
-
-
-def _span(seeds: range) -> str:
-    return f" {seeds[0]}" if len(seeds) == 1 else f"s {seeds[0]} to {seeds[-1]}"
-
-
 @app.command()
+@with_run_options("trials", "jobs", "scheduler", "start_from", "snapshots")
 def unsupervised(
-    context: typer.Context,
-    out: Annotated[Path, _out_option("FILE.h5", "File for the state.")],
-    engine: EngineOption = DEFAULT_ENGINE,
-    preset_name: PresetOption = None,
-    seed: SeedOption = 0,
-    file: FileOption = None,
-    changes: SetOption = None,
-    resume: ResumeOption = False,
-    checkpoint_minutes: CheckpointOption = CHECKPOINT_MINUTES,
-    max_hours: MaxHoursOption = None,
+    context: typer.Context, out: Annotated[Path, _out_option("FILE.h5", "File for the state.")], options: RunOptions
 ) -> None:
     """Make a start state for `run --start-from`.
 
     Runs the unsupervised phase and saves the state after it. Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume
     goes on, also after a crash.
     """
-    request = _stop_request(checkpoint_minutes, max_hours)
-    parameters = chosen_parameters(preset_name, file, changes)
-    trial_seeds(seed, 1)
-    engine_class(engine)
-    plan = StartStatePlan(out, parameters, seed, engine, _command(context))
-    check_space_of_state(out, parameters)
-    outlook = prepare_start_state(plan, resume)
-    _print_notes(outlook.notes)
-    typer.echo(f"unsupervised phase; {plan.phase.epochs:,} epochs, seed {seed}, engine {engine}")
-    print_conditions(run_conditions(parameters, [plan.phase], None))
-    if outlook.is_complete:
-        typer.echo("complete already")
-    else:
-        with (
-            saying_what_is_left([out], request, f"{_command(context)} {RESUME}"),
-            ready_engines(engine, parameters) as (ready,),
-            request.listening(),
-            Board(parameters.timing.epochs_per_aeon, stop_wanted=request.is_wanted) as board,
-        ):
-            plan.make(ready, board.trial("", plan.phase.epochs), checkpoint_minutes)
+    request, parameters = options.stop_request(), options.parameters()
+    given = options.plan_options(parameters)
+    (seed,) = given.pop("seeds")
+    planned = planned_state(out, parameters, seed, command_line=_command(context), **given)
+    workers, to_do = _prepared(context, [planned], out.parent, options)
+    _say(f"unsupervised phase; {planned.plan.epochs:,} epochs", planned.plan, options)
+    run_planned([planned], to_do, workers, out.parent, request, _way_on(context))
     typer.echo(out)
 
 
 @app.command()
-def info(path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")], for_programs: JsonOption = False
+) -> None:
     """Show what is in a file: a trial or a saved state."""
     try:
         trial = Trial(path)
@@ -637,14 +391,14 @@ def info(path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a
             state = load_state(path)
         except StateError:
             raise not_a_trial from None
-        show_state(path, state)
+        typer.echo(as_json(state_for_programs(path, state))) if for_programs else show_state(path, state)
     else:
-        show_trial(trial)
+        typer.echo(as_json(trial_for_programs(trial))) if for_programs else show_trial(trial)
 
 
 @app.command("table")
 def show_table(
-    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folder with files of trials, or such files.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folder with files of trials, or of a sweep; files.")],
     format_name: Annotated[
         str | None, typer.Option("--format", metavar="NAME", help="text, markdown, csv or json. Default: text, or as --out says.")
     ] = None,
@@ -669,7 +423,7 @@ def show_table(
 
 @app.command("figures")
 def draw_figures(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, as `reproduce` makes it.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, or of a sweep.")],
     out: Annotated[
         Path | None,
         _out_option("DIR2", "Folder for figures and tables, replacing old ones. Default DIR/figures."),
@@ -723,7 +477,9 @@ def compare_engines(
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Seeds for the learning curves; 0 leaves them out.")] = 10,
     aeons: Annotated[int, typer.Option("--aeons", metavar="N", help="Aeons of training of each learning curve.")] = 200,
     engine: EngineOption = DEFAULT_ENGINE,
-    reference: Annotated[str, typer.Option("--reference", metavar="NAME", help="The engine to compare with.")] = "brian2",
+    reference: Annotated[
+        str, typer.Option("--reference", metavar="NAME", help="The engine to compare with.", autocompletion=complete_engine)
+    ] = "brian2",
 ) -> None:
     """Measure how far two engines agree.
 
@@ -744,14 +500,15 @@ def demo(
     context: typer.Context,
     out: Annotated[Path, _out_option("DIR", "Folder for the figure and the files.")] = Path("foraging-demo"),
     engine: EngineOption = DEFAULT_ENGINE,
-    seed: SeedOption = 0,
+    seed: SeedOption = DEFAULT_SEED,
 ) -> None:
     """Learn, forget, and remember with sleep, in about two minutes.
 
     Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, a figure and
     the files of the trials. With a Brian2 engine, which is slow, only T1.
     """
-    from foraging_snn.commands.demo import run_demo
+    from foraging_snn.commands.demo import TRIALS, demo_plan, run_demo
 
-    shown = run_demo(out, engine_name=engine, seed=seed, command_line=context.obj or PROGRAM)
+    plan = demo_plan(out, seed, engine, context.obj or PROGRAM)
+    shown = run_demo(plan, jobs=min(TRIALS, os.cpu_count() or 1))
     raise typer.Exit(0 if shown else NOT_ALL_WELL)

@@ -103,7 +103,7 @@ def compare_epochs(engine: Engine, reference: Engine, state: NetworkState, phase
         spikes = [np.column_stack((r.column("spike_step"), r.column("spike_cell"))) for r in (ours, theirs)]
         hidden = [s[s[:, 1] < first_output] for s in spikes]
         output = [s[s[:, 1] >= first_output] for s in spikes]
-        same += np.array_equal(*hidden), np.array_equal(*output), _counts_equal(output, first_output)
+        same += np.array_equal(hidden[0], hidden[1]), np.array_equal(output[0], output[1]), _counts_equal(output, first_output)
         strength = max(strength, _largest_difference(after, state))
     share = same / epochs
     return EpochComparison(
@@ -113,8 +113,8 @@ def compare_epochs(engine: Engine, reference: Engine, state: NetworkState, phase
 
 def _counts_equal(output: list[np.ndarray], first_output: int) -> bool:
     """Whether the output spikes of an epoch lead to the same next move: the same count for every output cell."""
-    counts = [np.bincount(spikes[:, 1] - first_output, minlength=8) for spikes in output]
-    return np.array_equal(*counts)
+    ours, theirs = (np.bincount(spikes[:, 1] - first_output, minlength=8) for spikes in output)
+    return np.array_equal(ours, theirs)
 
 
 def _compare_stretch(engine: Engine, reference: Engine, state: NetworkState, phase: Phase, epochs: int) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from foraging_snn.analysis.figures import FIGURES
 from foraging_snn.analysis.figures.drawing import FORMATS, chosen, draw_figures
 from foraging_snn.analysis.tables import write_tables
 from foraging_snn.commands.sweep import read_table, table_file, write_overview
-from foraging_snn.running.trial import RunError
+from foraging_snn.running.errors import RunError
 
 
 def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -> None:

@@ -9,10 +9,12 @@ import sys
 PROGRAM = "foraging-snn"
 MEGABYTE = 10**6
 # Address space, measured with one thread: 360 to load the command line, 500 for a table, 520 to 740 for figures, 790 to
-# compile the event engine. LLVM ends the process at once where it gets no memory, so that cannot be left to an exception.
-NEEDED_TO_LOAD, NEEDED_TO_COMPUTE = 400, 900  # MB
+# compile the event engine. LLVM ends the process at once where it gets no memory, and OpenBLAS tries for minutes, so that
+# neither can be left to an exception.
+NEEDED_TO_LOAD, NEEDED_FOR_STATISTICS, NEEDED_TO_COMPUTE = 400, 600, 900  # MB
 COMPUTING = ("run", "reproduce", "sweep", "unsupervised", "demo", "compare-engines", "figures", "animate")
-MB_OF_A_THREAD = 64  # of BLAS
+NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE)
+MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 NOT_LOADED = (MemoryError, ImportError, OSError, SystemError)  # what libraries raise that get no memory while they are loaded
 BAD_INPUT = 2
@@ -27,7 +29,7 @@ def main() -> int:
     gets one, unless the user says otherwise: OpenBLAS would try for minutes to start the others. Else nothing is changed.
     """
     limit = address_space_limit()
-    needed = NEEDED_TO_COMPUTE if _computes(sys.argv[1:]) else NEEDED_TO_LOAD
+    needed = _needed(sys.argv[1:])
     if limit is None or limit >= (needed + MB_OF_A_THREAD * (os.cpu_count() or 1)) * MEGABYTE:
         return _command_line()
     if limit < needed * MEGABYTE:
@@ -50,9 +52,10 @@ def address_space_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def _computes(arguments: list[str]) -> bool:
+def _needed(arguments: list[str]) -> int:
+    """MB of address space that a command needs."""
     command = next((word for word in arguments if not word.startswith("-")), "")
-    return command in COMPUTING and not {"-h", "--help"} & set(arguments)
+    return NEEDED_TO_LOAD if {"-h", "--help"} & set(arguments) else NEEDED.get(command, NEEDED_TO_LOAD)
 
 
 def _command_line() -> int:

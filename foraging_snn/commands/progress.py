@@ -3,25 +3,18 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Self
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from foraging_snn.environments import Outcome
-from foraging_snn.models import EpochRecords, Phase, performance
+from foraging_snn.commands.terminal import printable
+from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.scheduling import TrialReport
-from foraging_snn.running.trunk import Listener
 
-PERFORMANCE_AEONS = 20  # the performance shown is that of so many aeons
 SPEED_SECONDS = 20.0  # the speed shown is that of so many seconds
 SPEED_SECONDS_OF_MANY = 120.0  # the same for many trials
 LINE_SECONDS = 30.0  # between two plain lines
-
-
-def _never() -> bool:
-    return False
 
 
 class Speed:
@@ -38,11 +31,7 @@ class Speed:
     def __init__(self, seconds: float, clock: Callable[[], float]):
         self._seconds = seconds
         self._clock = clock
-        self.restart(0)
-
-    def restart(self, done_epochs: int) -> None:
-        """Count from now, when so many epochs are done."""
-        self._times = deque([(self._clock(), done_epochs)])
+        self._times = deque([(clock(), 0)])
 
     def update(self, done_epochs: int) -> None:
         """So many epochs are done by now."""
@@ -57,91 +46,32 @@ class Speed:
         return (after - before) / (last - first) if last > first else 0.0
 
 
-class TrialProgress(Listener):
-    """Where a trial stands.
+class ProgressDisplay:
+    """Shows trials that run, one or many at the same time; a context manager.
 
     Parameters
     ----------
-    total_epochs : int
-        Of all phases of the trial together.
-    epochs_per_aeon : int
-    show : callable
-        Called with this object whenever it has changed.
+    trials : sequence of PlannedTrial
+    console : rich.console.Console, optional
+        Bars if it is a terminal: one for all, if there are several, and one for each trial that runs.
     clock : callable, optional
         Seconds.
-    stop_wanted : callable, optional
-        See :class:`Listener`.
-
-    Attributes
-    ----------
-    phase : str
-        Name of the phase that runs.
-    done_epochs, total_epochs : int
     """
 
-    def __init__(
-        self,
-        total_epochs: int,
-        epochs_per_aeon: int,
-        show: Callable[["TrialProgress"], None],
-        clock: Callable[[], float] = time.monotonic,
-        stop_wanted: Callable[[], bool] = _never,
-    ):
-        self.stop_wanted = stop_wanted
-        self.phase = ""
-        self.done_epochs = 0
-        self.total_epochs = total_epochs
-        self._performance_epochs = PERFORMANCE_AEONS * epochs_per_aeon
-        self._show = show
-        self._eaten: deque[tuple[int, int, int]] = deque()  # epochs, rewarded, punished of the latest pieces
-        self._speed = Speed(SPEED_SECONDS, clock)
-
-    def begin(self, phase: Phase, recorded: bool) -> None:
-        """See :class:`Listener`."""
-        self.phase = phase.name if recorded else f"{phase.name} (for its rates)"
-        self._eaten.clear()
-        self._show(self)
-
-    def epochs(self, records: EpochRecords) -> None:
-        """See :class:`Listener`."""
-        n = len(records)
-        self.done_epochs += n
-        rewarded, punished = ((records.outcome == outcome).sum() for outcome in (Outcome.REWARDED, Outcome.PUNISHED))
-        self._eaten.append((n, int(rewarded), int(punished)))
-        while sum(piece[0] for piece in self._eaten) - self._eaten[0][0] >= self._performance_epochs:
-            self._eaten.popleft()
-        self._speed.update(self.done_epochs)
-        self._show(self)
-
-    def resumed(self, epochs: int) -> None:
-        """See :class:`Listener`."""
-        self.done_epochs = epochs
-        self._speed.restart(epochs)
-
-    @property
-    def performance(self) -> float:
-        """Rewarded / (rewarded + punished) in the latest aeons of this phase; NaN if nothing was eaten."""
-        return performance(sum(piece[1] for piece in self._eaten), sum(piece[2] for piece in self._eaten))
-
-    @property
-    def speed(self) -> float:
-        """Epochs per second lately; 0 before the first ones."""
-        return self._speed.per_second
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Until the end of the trial at this speed."""
-        return (self.total_epochs - self.done_epochs) / self.speed if self.speed else None
-
-
-class _WithBars:
-    """What is shown in bars on a terminal, in a `with` block, and in plain lines elsewhere."""
-
-    def __init__(self, console: Console | None):
+    def __init__(self, trials: Sequence[PlannedTrial], console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         console = console or Console()
+        self._epochs = [trial.plan.epochs for trial in trials]
+        self._files = [len(trial.paths) for trial in trials]
+        self._speed = Speed(SPEED_SECONDS if len(trials) == 1 else SPEED_SECONDS_OF_MANY, clock)
+        self._clock = clock
+        self._line_at = clock()
+        self._noted: set[str] = set()
         self._bars = _bars(console) if console.is_terminal else None
+        self._bar_of: dict[int | None, TaskID] = {}
+        if self._bars and len(trials) > 1:
+            self._bar_of[None] = self._bars.add_task("all", total=sum(self._epochs), phase="", numbers="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressDisplay":
         if self._bars:
             self._bars.start()
         return self
@@ -149,87 +79,6 @@ class _WithBars:
     def __exit__(self, *exception: object) -> None:
         if self._bars:
             self._bars.stop()
-
-
-def _bars(console: Console) -> Progress:
-    columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
-    text = [TextColumn(column, markup=False) for column in columns]
-    return Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
-
-
-class Board(_WithBars):
-    """Shows trials while they run; a context manager.
-
-    Parameters
-    ----------
-    epochs_per_aeon : int
-    console : rich.console.Console, optional
-        Bars if it is a terminal.
-    stop_wanted : callable, optional
-        Whether the trials are to be stopped, see :class:`Listener`.
-    """
-
-    def __init__(self, epochs_per_aeon: int, console: Console | None = None, stop_wanted: Callable[[], bool] = _never):
-        super().__init__(console)
-        self._epochs_per_aeon = epochs_per_aeon
-        self._stop_wanted = stop_wanted
-
-    def trial(self, name: str, total_epochs: int) -> TrialProgress:
-        """A new trial on the board."""
-        show = self._bar(name, total_epochs) if self._bars else self._lines(name)
-        return TrialProgress(total_epochs, self._epochs_per_aeon, show, stop_wanted=self._stop_wanted)
-
-    def _bar(self, name: str, total_epochs: int) -> Callable[[TrialProgress], None]:
-        bar = self._bars.add_task(name, total=total_epochs, phase="", numbers="")
-
-        def show(trial: TrialProgress) -> None:
-            self._bars.update(bar, completed=trial.done_epochs, phase=trial.phase, numbers=numbers(trial))
-
-        return show
-
-    def _lines(self, name: str) -> Callable[[TrialProgress], None]:
-        last = time.monotonic()
-
-        def show(trial: TrialProgress) -> None:
-            nonlocal last
-            if time.monotonic() - last >= LINE_SECONDS or trial.done_epochs == trial.total_epochs:
-                last = time.monotonic()
-                typer.echo(f"{name}  {trial.phase}  {numbers(trial)}")
-
-        return show
-
-
-class TrialsBoard(_WithBars):
-    """Shows many trials that run at the same time; a context manager.
-
-    Parameters
-    ----------
-    experiments : int
-        Number of experiments in each trial.
-    epochs : sequence of int
-        Of each trial.
-    console : rich.console.Console, optional
-        Bars if it is a terminal: one for all, and one for each trial that runs.
-    clock : callable, optional
-        Seconds.
-    """
-
-    def __init__(
-        self,
-        experiments: int,
-        epochs: Sequence[int],
-        console: Console | None = None,
-        clock: Callable[[], float] = time.monotonic,
-    ):
-        super().__init__(console)
-        self._trials, self._experiments, self._epochs = len(epochs), experiments, epochs
-        self._total = sum(epochs)
-        self._speed = Speed(SPEED_SECONDS_OF_MANY, clock)
-        self._clock = clock
-        self._line_at = clock()
-        if self._bars:
-            self._all = self._bars.add_task("all", total=self._total, phase="", numbers="")
-            self._bar_of: dict[int, TaskID] = {}
 
     def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
         """Show where the trials stand that have begun.
@@ -242,18 +91,16 @@ class TrialsBoard(_WithBars):
         last : bool
             Nothing comes after this.
         """
-        done = sum(report.epochs for report in reports)
-        self._speed.update(done)
-        files = sum(report.experiments_done for report in reports)
-        ended = sum(report.experiments_done == self._experiments for report in reports)
-        counts = f"{files}/{self._trials * self._experiments} experiments, {ended}/{self._trials} trials"
-        counts = f"stopping; {counts}" if stopping else counts
+        self._speed.update(sum(report.epochs for report in reports))
+        self._show_notes(reports)
         running = [report for report in reports if report.running]
+        counts = f"{'stopping; ' if stopping else ''}{self._counts(reports)}"
+        numbers = self._numbers(sum(report.epochs + report.found for report in reports))
         if self._bars:
-            self._show_bars(counts, done, running)
+            self._show_bars(counts, numbers, reports, running)
         elif last or self._clock() - self._line_at >= LINE_SECONDS:
             self._line_at = self._clock()
-            typer.echo("  ".join([counts, self._numbers(done), *(_where(report) for report in running)]))
+            typer.echo("  ".join([counts, numbers, *(_where(report) for report in running)]))
 
     def say(self, text: str) -> None:
         """Show a line about something else."""
@@ -262,19 +109,34 @@ class TrialsBoard(_WithBars):
         else:
             typer.echo(text)
 
-    def _show_bars(self, counts: str, done: int, running: Sequence[TrialReport]) -> None:
-        self._bars.update(self._all, completed=done, phase=counts, numbers=self._numbers(done))
-        for number in self._bar_of.keys() - {report.number for report in running}:
+    def _show_notes(self, reports: Sequence[TrialReport]) -> None:
+        for line in (line for report in reports for line in report.notes if line not in self._noted):
+            self._noted.add(line)
+            typer.echo(f"foraging-snn: {printable(line)}", err=True)
+
+    def _counts(self, reports: Sequence[TrialReport]) -> str:
+        """Files and trials that are done."""
+        files = sum(report.experiments_done for report in reports)
+        ended = sum(report.experiments_done == self._files[report.number] for report in reports)
+        return f"{files}/{sum(self._files)} experiments, {ended}/{len(self._files)} trials"
+
+    def _show_bars(self, counts: str, numbers: str, reports: Sequence[TrialReport], running: Sequence[TrialReport]) -> None:
+        if None in self._bar_of:
+            done = sum(report.epochs + report.found for report in reports)
+            self._bars.update(self._bar_of[None], completed=done, phase=counts, numbers=numbers)
+        for number in self._bar_of.keys() - {report.number for report in running} - {None}:
             self._bars.remove_task(self._bar_of.pop(number))
         for report in running:
             if report.number not in self._bar_of:
                 epochs = self._epochs[report.number]
                 self._bar_of[report.number] = self._bars.add_task(report.name, total=epochs, phase="", numbers="")
+            alone = "" if None in self._bar_of else numbers
+            shown = "  ".join(part for part in (_performance(report), alone) if part)
             where = f"{report.experiment} {report.phase}".strip()
-            self._bars.update(self._bar_of[report.number], completed=report.epochs, phase=where)
+            self._bars.update(self._bar_of[report.number], completed=report.epochs + report.found, phase=where, numbers=shown)
 
     def _numbers(self, done: int) -> str:
-        total, speed = self._total, self._speed.per_second
+        total, speed = sum(self._epochs), self._speed.per_second
         parts = [f"{done}/{total} epochs"]
         if speed:
             parts.append(f"{speed:.0f}/s")
@@ -283,19 +145,18 @@ class TrialsBoard(_WithBars):
 
 
 def _where(report: TrialReport) -> str:
-    return f"{report.name}: {report.experiment} {report.phase}".rstrip()
+    where = f"{report.name}: {report.experiment} {report.phase}".rstrip()
+    return "  ".join(part for part in (where, _performance(report)) if part)
 
 
-def numbers(trial: TrialProgress) -> str:
-    """Epochs done, speed, running performance and time left, in one line."""
-    parts = [f"{trial.done_epochs}/{trial.total_epochs} epochs"]
-    if trial.speed:
-        parts.append(f"{trial.speed:.0f}/s")
-    if trial.performance == trial.performance:  # not NaN
-        parts.append(f"performance {trial.performance:.2f}")
-    if trial.seconds_left and trial.done_epochs < trial.total_epochs:
-        parts.append(f"{duration(trial.seconds_left)} left")
-    return "  ".join(parts)
+def _performance(report: TrialReport) -> str:
+    return "" if report.performance is None else f"performance {report.performance:.2f}"
+
+
+def _bars(console: Console) -> Progress:
+    columns = ("{task.description}", "{task.fields[phase]}", "{task.fields[numbers]}")
+    text = [TextColumn(column, markup=False) for column in columns]
+    return Progress(*text[:2], BarColumn(bar_width=None), text[2], console=console, expand=True)
 
 
 def duration(seconds: float) -> str:

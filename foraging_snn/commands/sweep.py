@@ -36,9 +36,9 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import toml_text
 from foraging_snn.protocols import experiment
-from foraging_snn.running.plan import Plan, count_complete
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.plan import Plan, is_complete
 from foraging_snn.running.starting import check_start
-from foraging_snn.running.trial import RunError
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.sweep_table import SweepTable, Value
@@ -218,7 +218,7 @@ def table_of(points: Sequence[SweepPoint], planned: Sequence[Plan]) -> "SweepTab
 
     groups = []
     for point, plan in zip(points, planned, strict=True):
-        groups.append((point.values, [Trial(path) for path in plan.all_paths if count_complete([path])]))
+        groups.append((point.values, [Trial(path) for path in plan.all_paths if is_complete(path)]))
     if not any(trials for _, trials in groups):
         raise SweepError("sweep: no trial is complete")
     return tidy(points[0].names, groups)

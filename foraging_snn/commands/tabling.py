@@ -14,7 +14,7 @@ from foraging_snn.analysis.tables import FILE_NAME, FORMATS, Format, write_files
 from foraging_snn.commands.sweep import read_table, table_file
 from foraging_snn.commands.terminal import print_results, print_sweep, printed
 from foraging_snn.files.hdf5 import format_of
-from foraging_snn.running.trial import RunError
+from foraging_snn.running.errors import RunError
 
 TEXT_MARK = "Written by foraging-snn table\n"
 RESULT_FORMATS = {"text": Format(".txt", lambda found: f"{TEXT_MARK}\n{printed(print_results, found)}", TEXT_MARK), **FORMATS}

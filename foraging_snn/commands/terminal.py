@@ -5,7 +5,7 @@ says; what a run shows, progress.py.
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,20 +16,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
-from foraging_snn.running.errors import FORESEEN, one_line
-from foraging_snn.running.stopping import StopCause, StopRequest
-from foraging_snn.running.trial import RunError
+from foraging_snn.running.stopping import StopCause
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.results import Results
     from foraging_snn.analysis.sweep_table import SweepTable
 
 AT_THE_START = "(start)"
-IS_COMPLETE = "is complete"
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
 
 
@@ -226,43 +222,3 @@ class Interrupted(Exception):
     def __init__(self, message: str, cause: StopCause = StopCause.CTRL_C, go_on_with: str = ""):
         super().__init__(f"{cause.words}; {message}{f'; go on with: {go_on_with}' if go_on_with else ''}")
         self.exit_code = cause.exit_code
-
-
-@contextmanager
-def saying_what_is_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
-    """Add to an error, or to a stop, what has become of the files that were being written, and the command that goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        cause = (request and request.cause) or StopCause.CTRL_C
-        raise Interrupted(_what_is_left(paths), cause, go_on_with) from None
-    except FORESEEN as error:
-        raise RunError(f"{one_line(error)}; {_what_is_left(paths)}") from None
-
-
-@contextmanager
-def saying_how_many_are_left(paths: Sequence[Path], request: StopRequest | None = None, go_on_with: str = "") -> Iterator[None]:
-    """The same for files too many to be named one by one."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        written = [path for path in paths if path.exists()]
-        cut_off = [str(path) for path in written if _condition(path) != IS_COMPLETE]
-        kept = f"{len(written) - len(cut_off)} of {len(paths)} files are complete"
-        left = f"; readable up to here and marked incomplete: {', '.join(cut_off)}" if cut_off else ""
-        cause = (request and request.cause) or StopCause.CTRL_C
-        raise Interrupted(f"{kept}{left}", cause, go_on_with) from None
-
-
-def _what_is_left(paths: Sequence[Path]) -> str:
-    return "; ".join(f"{path} {_condition(path)}" for path in paths)
-
-
-def _condition(path: Path) -> str:
-    if not path.exists():
-        return "was not written"
-    try:
-        complete = Trial(path).complete
-    except RecordingError:
-        return "cannot be read"
-    return IS_COMPLETE if complete else "is readable up to here and marked incomplete"

@@ -1,11 +1,14 @@
 """HDF5 files with care: text attributes, files that survive a full disk, errors in one line. No layout lives here."""
 
+import glob
+import io
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from errno import EINVAL, ENOSPC, ENOSYS, ENOTSUP
+from errno import EEXIST, EINVAL, ENOSPC, ENOSYS, ENOTSUP
 from pathlib import Path
 
 import h5py
@@ -22,7 +25,7 @@ LONGEST_NAME = 200  # characters
 SMALL_BYTES = 16 * 1024**2  # data that takes no room in a file does no harm up to here
 MOST_COMPRESSED = 500  # times that a chunk of ours can get smaller
 FIRST_FILTER_OUTSIDE_HDF5 = 256  # these would be looked for among the programs on the computer
-METADATA_BYTES = 256 * 1024  # more than headers and chunk indices grow in one go
+MEMORY_BYTES = 128 * 1024**2  # a file of at most so many bytes is made in memory
 
 _looked_at: set[tuple[int, ...]] = set()  # files whose contents have been checked
 
@@ -36,19 +39,10 @@ def reason(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def write_text(attributes: h5py.AttributeManager, name: str, text: str, length: int = 1) -> None:
-    """Write a UTF-8 attribute of fixed length (text of variable length lies in a heap without checksums).
-
-    Parameters
-    ----------
-    length : int
-        Bytes to set aside; within them the text can be changed in place later.
-    """
+def write_text(attributes: h5py.AttributeManager, name: str, text: str) -> None:
+    """Write a UTF-8 attribute of fixed length (text of variable length lies in a heap without checksums)."""
     data = text.encode("utf-8", "replace")
-    if name in attributes and len(data) <= attributes.get_id(name).dtype.itemsize:
-        attributes.modify(name, np.array(data, attributes.get_id(name).dtype))
-    else:
-        attributes.create(name, np.array(data, h5py.string_dtype("utf-8", max(length, len(data)))))
+    attributes.create(name, np.array(data, h5py.string_dtype("utf-8", max(1, len(data)))))
 
 
 def write_texts(attributes: h5py.AttributeManager, texts: Mapping[str, str]) -> None:
@@ -106,121 +100,24 @@ def write_format(file: h5py.File, name: str, version: int) -> None:
     file.attrs[FORMAT_VERSION] = np.int64(version)
 
 
-class GrowingFile:
-    """A file that is written in pieces and readable after each of them, whatever happens to the next.
-
-    HDF5 does not recover from a write that fails halfway: the file is lost, and the process crashes at its end. So space is
-    reserved for each piece before HDF5 touches the file, and a full disk is met there.
-
-    Parameters
-    ----------
-    path : Path
-    mode : str
-        That of h5py: "w" or "r+". :meth:`new` and :meth:`existing` choose it.
-    error : type
-        Raised with one line: the file cannot be written, here or later.
-
-    Attributes
-    ----------
-    failed : bool
-        A piece could not be written.
-    """
-
-    def __init__(self, path: Path, mode: str, error: type[Exception]):
-        self.path = path
-        self.failed = False
-        self._error = error
-        try:
-            # without locking, which not every disk knows and which would keep readers out
-            self._file = h5py.File(path, mode, libver=LIBRARY_VERSIONS, locking=False)
-        except OSError as problem:
-            raise self._cannot_be_written(problem) from None
-
-    @classmethod
-    def new(cls, path: Path, error: type[Exception]) -> "GrowingFile":
-        """A file that must not exist; one that does is left as it is."""
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            raise error(f"{path}: exists already and is not overwritten") from None
-        except OSError as problem:
-            raise error(f"{path}: cannot be written: {reason(problem)}") from None
-        try:
-            return cls(path, "w", error)
-        except error:
-            path.unlink()
-            raise
-
-    @classmethod
-    def existing(cls, path: Path, error: type[Exception]) -> "GrowingFile":
-        """A file of ours, to be written on; `error` also if it leads to other files."""
-        growing = cls(path, "r+", error)
-        try:
-            with damage_reported(path, error):
-                check_contents(growing._file)
-        except error:
-            growing.close()
-            raise
-        return growing
-
-    def _cannot_be_written(self, problem: Exception) -> Exception:
-        self.failed = True
-        return self._error(f"{self.path}: cannot be written: {reason(problem)}")
-
-    @property
-    def is_open(self) -> bool:
-        """The file has not been closed."""
-        return bool(self._file)
-
-    @contextmanager
-    def writing(self, n_bytes: int) -> Iterator[h5py.File]:
-        """Write a piece of at most `n_bytes` of data, not counting HDF5's own."""
-        try:
-            self._reserve(n_bytes + METADATA_BYTES)
-            yield self._file
-            self._file.flush()
-            self._release()
-        except (OSError, RuntimeError) as problem:
-            raise self._cannot_be_written(problem) from None
-
-    def _reserve(self, n_bytes: int) -> None:
-        try:
-            os.posix_fallocate(self._file.id.get_vfd_handle(), self._file.id.get_filesize(), n_bytes)
-        except (AttributeError, OSError) as problem:  # macOS does not have it, some disks cannot do it
-            if isinstance(problem, OSError) and problem.errno not in (EINVAL, ENOSYS, ENOTSUP):
-                self._release()
-                raise
-            if shutil.disk_usage(self.path.parent).free < n_bytes:
-                raise OSError(ENOSPC, os.strerror(ENOSPC)) from None
-
-    def _release(self) -> None:
-        os.ftruncate(self._file.id.get_vfd_handle(), self._file.id.get_filesize())
-
-    def synchronise(self) -> None:
-        """Have the disk itself write what was written so far."""
-        with self.writing(0) as file:
-            os.fsync(file.id.get_vfd_handle())
-
-    def close(self) -> None:
-        """Close the file; every piece was flushed when it was written."""
-        with suppress(OSError, RuntimeError):  # failures have been reported
-            self._file.close()
-
-    def discard(self) -> None:
-        """Close and remove the file."""
-        self.close()
-        self.path.unlink(missing_ok=True)
-
-
 @contextmanager
 def damage_reported(path: Path, error: type[Exception]) -> Iterator[None]:
     """Turn whatever a damaged file leads to into one line that names the file."""
     try:
-        yield
+        with _warnings_not_raised():
+            yield
     except error:
         raise
     except DAMAGE as damage:
         raise error(f"{path}: damaged or truncated: {reason(damage)}") from None
+
+
+@contextmanager
+def _warnings_not_raised() -> Iterator[None]:
+    """Where warnings are errors (PYTHONWARNINGS=error), show them meanwhile: what a library warns of is no damage of a file."""
+    with warnings.catch_warnings():
+        warnings.filters[:] = [("default" if action == "error" else action, *which) for action, *which in warnings.filters]
+        yield
 
 
 def open_for_reading(path: Path, name: str, version: int, error: type[Exception]) -> h5py.File:
@@ -241,8 +138,7 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
             pass
         if not h5py.is_hdf5(path):
             raise error(f"{path}: not an HDF5 file")
-        # without locking: also a file that a run is writing, and one on a read-only disk, can be looked at
-        file = h5py.File(path, "r", locking=False)
+        file = _opened_unlocked(path)
     except OSError as problem:
         truncated = "truncated or damaged" if problem.errno is None else "cannot be read"
         raise error(f"{path}: {truncated}: {reason(problem)}") from None
@@ -254,6 +150,16 @@ def open_for_reading(path: Path, name: str, version: int, error: type[Exception]
         file.close()
         raise
     return file
+
+
+def _opened_unlocked(path: Path) -> h5py.File:
+    """Without locking: also a file that a run is writing, and one on a read-only disk, can be looked at."""
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as problem:
+        if "locking flag" not in str(problem):
+            raise
+        return h5py.File(path, "r")  # this process has it open already, with locking; HDF5 opens it only in the same way
 
 
 def check_contents(file: h5py.File) -> None:
@@ -312,23 +218,110 @@ def _check_format(file: h5py.File, path: Path, name: str, version: int, error: t
         raise error(f"{path}: {name!r} file of version {number}; this version of foraging_snn reads version {version}")
 
 
-def write_whole_file(path: Path, image: bytes) -> None:
-    """Put a file in the place of one that may exist: it is there under its name only when it is whole and on the disk; OSError."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+@contextmanager
+def whole_file(path: Path, n_bytes: int, scratch: Path | None = None, overwrite: bool = True) -> Iterator[h5py.File]:
+    """Write an HDF5 file that is there under its name only when all of it is on the disk.
+
+    Parameters
+    ----------
+    path : Path
+    n_bytes : int
+        Most that is going to be written. HDF5 does not recover from a write that fails halfway, and the process can crash at its
+        end. So a small file is made in memory, and for a large one space is reserved before HDF5 touches it: a full disk is met
+        outside of HDF5.
+    scratch : Path, optional
+        Name until then, in the same folder; it is removed if something fails.
+    overwrite : bool
+        Replace a file that exists; FileExistsError otherwise.
+
+    Raises
+    ------
+    OSError
+        It cannot be written; a file that was there is as it was.
+    """
+    scratch = scratch or _scratch(path)
+    with _put_in_place_at_the_end(scratch, path, overwrite):
+        if n_bytes <= MEMORY_BYTES:
+            image = io.BytesIO()
+            with h5py.File(image, "w", libver=LIBRARY_VERSIONS) as file:
+                yield file
+            _write_synchronised(scratch, image.getbuffer())
+        else:
+            try:
+                with h5py.File(scratch, "x", libver=LIBRARY_VERSIONS, locking=False) as file:
+                    descriptor = file.id.get_vfd_handle()
+                    _reserve(descriptor, scratch, n_bytes)
+                    yield file
+                    file.flush()
+                    os.ftruncate(descriptor, file.id.get_filesize())
+                    os.fsync(descriptor)
+            except RuntimeError as problem:  # h5py's, of a disk that fails
+                raise OSError(reason(problem)) from None
+
+
+def write_whole_file(path: Path, image: bytes, overwrite: bool = True) -> None:
+    """The same for a file of any kind whose bytes are given."""
+    scratch = _scratch(path)
+    with _put_in_place_at_the_end(scratch, path, overwrite):
+        _write_synchronised(scratch, image)
+
+
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Remove what a process that was killed while it wrote has left in a folder of what was to become a file of these names."""
+    for name in names:
+        for leftover in folder.glob(f".{glob.escape(name)}.*{PART}"):
+            leftover.unlink(missing_ok=True)
+
+
+def scratch_name(name: str) -> str:
+    """Of a file that is being written by this process; :func:`remove_leftovers` knows it by `name`."""
+    return f".{name}.{os.getpid()}{PART}"
+
+
+def _scratch(path: Path) -> Path:
+    return path.with_name(scratch_name(path.name))
+
+
+@contextmanager
+def _put_in_place_at_the_end(scratch: Path, path: Path, overwrite: bool) -> Iterator[None]:
     try:
-        write_synchronised(scratch, image)
-        scratch.replace(path)
+        yield
+        if overwrite:
+            scratch.replace(path)
+        else:
+            _put_in_free_place(scratch, path)
         synchronise_folder(path.parent)
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong before is what matters
+            scratch.unlink(missing_ok=True)
 
 
-def write_synchronised(path: Path, image: bytes) -> None:
-    """Write a new file and have the disk itself write it; OSError if it exists or cannot be written."""
+def _put_in_free_place(scratch: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(scratch)  # unlike a renaming, refuses to take the place of a file that has appeared meanwhile
+    except FileExistsError:
+        raise
+    except OSError:  # a disk without hard links
+        if os.path.lexists(path):
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), str(path)) from None
+        scratch.rename(path)
+
+
+def _write_synchronised(path: Path, image: bytes | memoryview) -> None:
     with open(path, "xb") as file:
         file.write(image)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _reserve(descriptor: int, path: Path, n_bytes: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, n_bytes)
+    except (AttributeError, OSError) as problem:  # macOS does not have it, some disks cannot do it
+        if isinstance(problem, OSError) and problem.errno not in (EINVAL, ENOSYS, ENOTSUP):
+            raise
+        if shutil.disk_usage(path.parent).free < n_bytes:
+            raise OSError(ENOSPC, os.strerror(ENOSPC)) from None
 
 
 def synchronise_folder(folder: Path) -> None:

@@ -4,13 +4,13 @@ Nothing else in the package knows what lies where. It is written by writer.py, r
 docs/file_format.md.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, TASKS, Outcome
-from foraging_snn.models import N_OUTPUT, Activity, Parameters, Phase, all_activities
+from foraging_snn.models import AEON_COUNTS, Activity, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, all_activities
+from foraging_snn.models.schema import Field, schema_of
 
 FORMAT_NAME = "foraging_snn trial"
 FORMAT_VERSION = 1
@@ -28,78 +28,55 @@ PAPER_ACTIVITIES = (  # an activity is written as its position here; all others 
     Activity.SLEEP,
     Activity.UNIFORM_SLEEP,
 )
-TYPE_NAMES = ", ".join(f"{int(number)} {name}" for number, name in PARTICLE_NAMES.items())
-OUTCOME_NAMES = ", ".join(f"{int(outcome)} {outcome.name.lower()}" for outcome in Outcome)
+
+_STATE, _RECORDS = schema_of(NetworkState), schema_of(EpochRecords)
 
 
-@dataclass(frozen=True)
-class Column:
-    """A dataset: type, the axes after the rows (names of :func:`axis_sizes`), unit and meaning."""
-
-    kind: type
-    axes: tuple[str, ...]
-    unit: str
-    meaning: str
+def _table(rows: str, columns: Mapping[str, Field]) -> dict[str, Field]:
+    return {"phase": Field(np.int32, (rows,), "1", "number of the phase, as in /phases"), **columns}
 
 
-_PHASE = Column(np.int32, (), "1", "number of the phase, as in /phases")
-_EPOCH = Column(np.int64, (), "epochs", "completed epochs since the trial began")
+def _snapshots(rows: str, *names: str) -> dict[str, Field]:
+    """Fields of the state over time; the large ones in half the room, which is enough for every figure."""
+    epoch = Field(np.int64, (rows,), "epochs", "completed epochs since the trial began")
+    kinds = {name: _STATE[name].kind if _STATE[name].axes == ("output",) else np.float32 for name in names}
+    return _table(rows, {"epoch": epoch, **{name: _STATE[name].over(rows, kind=kind) for name, kind in kinds.items()}})
 
-FIXED: dict[str, dict[str, Column]] = {
+
+def _at_start(name: str, when: str = "") -> Field:
+    return replace(_STATE[name], meaning=_STATE[name].meaning + when)
+
+
+# What is in the file once, and once in each phase.
+FIXED: dict[str, dict[str, Field]] = {
     WIRING: {
-        "input_index": Column(np.int32, ("synapse",), "1", "presynaptic input cell of each input-to-hidden synapse, from 0"),
-        "hidden_index": Column(np.int32, ("synapse",), "1", "postsynaptic hidden cell of each input-to-hidden synapse, from 0"),
-        "input_hidden": Column(np.float64, ("synapse",), "1", "strengths input to hidden when the recording began"),
-        "hidden_output": Column(np.float64, ("hidden", "output"), "1", "excitatory strengths hidden to output at that time"),
-        "inhibition": Column(np.float64, ("hidden",), "1", "inhibitory strength of a hidden cell onto each output cell"),
+        "input_index": _at_start("input_index"),
+        "hidden_index": _at_start("hidden_index"),
+        "input_hidden": _at_start("input_hidden", " when the recording began"),
+        "hidden_output": _at_start("hidden_output", " at that time"),
+        "inhibition": _at_start("inhibition"),
     },
-    PHASES: {
-        "task_spikes": Column(np.int64, ("task", "hidden"), "spikes", "spikes in the most recent training on Task 1 and 2"),
-        "task_epochs": Column(np.int64, ("task",), "epochs", "epochs of that training"),
-    },
+    PHASES: {name: _STATE[name] for name in ("task_spikes", "task_epochs")},
 }
-TABLES: dict[str, dict[str, Column]] = {
-    AEONS: {
-        "phase": _PHASE,
-        "aeon": Column(np.int64, (), "aeons", "number of the aeon within its phase, from 0"),
-        "epochs": Column(np.int64, (), "epochs", "epochs counted in this row"),
-        "moves": Column(np.int64, (), "epochs", "of these, epochs awake"),
-        "rewarded": Column(np.int64, (), "particles", "rewarded particles eaten"),
-        "punished": Column(np.int64, (), "particles", "punished particles eaten"),
-        "other": Column(np.int64, (), "particles", "particles outside the task eaten"),
-        "hidden_spikes": Column(np.int64, (), "spikes", "spikes of the hidden layer"),
-        "output_spikes": Column(np.int64, (), "spikes", "spikes of the output layer"),
-        "eaten": Column(np.int64, ("type",), "particles", f"particles eaten, by type: {', '.join(PARTICLE_NAMES.values())}"),
-    },
-    SNAPSHOTS: {
-        "phase": _PHASE,
-        "epoch": _EPOCH,
-        "hidden_output": Column(np.float32, ("hidden", "output"), "1", "excitatory strengths hidden to output"),
-        "resistance": Column(np.float64, ("output",), "1", "resistance of each output cell"),
-        "hidden_rate": Column(np.float32, ("hidden",), "spikes/epoch", "running average of the firing rate of each hidden cell"),
-        "output_rate": Column(np.float64, ("output",), "spikes/epoch", "running average of the firing rate of each output cell"),
-    },
-    INPUT_SNAPSHOTS: {
-        "phase": _PHASE,
-        "epoch": _EPOCH,
-        "input_hidden": Column(np.float32, ("synapse",), "1", "strengths input to hidden"),
-        "hidden_input_target": Column(np.float32, ("hidden",), "1", "sum to which the inputs of each hidden cell are scaled"),
-    },
-    POSITIONS: {
-        "phase": _PHASE,
-        "epoch": Column(np.int64, (), "1", "number of the epoch since the trial began, from 0"),
-        "awake": Column(np.uint8, (), "1", "1 awake, 0 asleep (the agent does not move)"),
-        "x": Column(np.int16, (), "squares", "column of the agent after the move, from 0"),
-        "y": Column(np.int16, (), "squares", "row of the agent after the move, from 0, upwards"),
-        "move": Column(np.int8, (), "1", "move made: 3 (dy + 1) + dx + 1; 4 staying"),
-        "eaten": Column(np.int8, (), "1", f"particle eaten: 0 none, {TYPE_NAMES}"),
-        "outcome": Column(np.int8, (), "1", f"what it was in the task: {OUTCOME_NAMES}"),
-    },
-    SPIKES: {
-        "phase": _PHASE,
-        "step": Column(np.int64, (), "steps", "step since the trial began"),
-        "cell": Column(np.int32, (), "1", "cell, from 0, in the order input, hidden, output"),
-    },
+TABLES: dict[str, dict[str, Field]] = {
+    AEONS: _table(
+        "aeon_row",
+        {
+            "aeon": Field(np.int64, ("aeon_row",), "aeons", "number of the aeon within its phase, from 0"),
+            **AEON_COUNTS,
+            "eaten": schema_of(PhaseRecord)["eaten"],
+        },
+    ),
+    SNAPSHOTS: _snapshots("snapshot", "hidden_output", "resistance", "hidden_rate", "output_rate"),
+    INPUT_SNAPSHOTS: _snapshots("input_snapshot", "input_hidden", "hidden_input_target"),
+    POSITIONS: _table(
+        "epoch_row",
+        {
+            "epoch": Field(np.int64, ("epoch_row",), "1", "number of the epoch since the trial began, from 0"),
+            **{name: _RECORDS[name] for name in ("awake", "x", "y", "move", "eaten", "outcome")},
+        },
+    ),
+    SPIKES: _table("spike", {"step": _RECORDS["spike_step"], "cell": _RECORDS["spike_cell"]}),
 }
 
 
@@ -115,17 +92,6 @@ def numbered_activities() -> list[Activity]:
 def activity_legend() -> str:
     """What the numbers of activities mean in a file written now."""
     return ", ".join(f"{number} {activity.name}" for number, activity in enumerate(numbered_activities()))
-
-
-def axis_sizes(parameters: Parameters) -> dict[str, int]:
-    """Lengths of the axes named in :class:`Column`, in a file written now."""
-    return {
-        "synapse": parameters.n_hidden * parameters.network.inputs_per_hidden_cell,
-        "hidden": parameters.n_hidden,
-        "output": N_OUTPUT,
-        "task": len(TASKS),
-        "type": N_PARTICLE_TYPES,
-    }
 
 
 def recorded_tables(parameters: Parameters) -> Iterable[str]:

@@ -1,6 +1,5 @@
 """The file of a trial, read as labelled arrays. What lies where in it says layout.py."""
 
-import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,13 +27,10 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     TABLES,
     WIRING,
-    Column,
     RecordingError,
-    axis_sizes,
     keeps_positions,
     phase_path,
     position_windows,
-    recorded_tables,
     spike_windows,
 )
 from foraging_snn.files.provenance import version_and_commit
@@ -50,10 +46,9 @@ from foraging_snn.models import (
     all_activities,
     performance,
 )
-from foraging_snn.protocols import PublishedValue, experiments
+from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
-PIECE_BYTES = 8 * 1024**2  # of a table that is read in pieces
 
 
 class AnalysisError(ValueError):
@@ -130,86 +125,49 @@ class TestResult:
     complete: bool
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class PerformanceCurve:
-    """Performance in successive windows of a phase.
+    """Performance in successive windows of a phase."""
 
-    Attributes
-    ----------
-    aeon : (n,) float64
-        Mean number of the aeons of a window, within the phase, from 0.
-    performance : (n,) float64
-        Rewarded / (rewarded + punished) over the window; NaN if nothing was eaten.
-    """
-
-    aeon: np.ndarray
-    performance: np.ndarray
+    aeon: np.ndarray = array(
+        np.float64, "window", unit="aeons", meaning="mean number of the aeons of a window, within the phase, from 0"
+    )
+    performance: np.ndarray = array(
+        np.float64, "window", meaning="rewarded / (rewarded + punished) over the window", note="NaN if nothing was eaten"
+    )
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class RecordedWiring:
-    """Wiring and strengths when the recording began; S synapses input to hidden, H hidden cells.
+    """Wiring and strengths when the recording began."""
 
-    Attributes
-    ----------
-    input_index, hidden_index : (S,) int32
-        Input cell and hidden cell of each synapse.
-    input_hidden : (S,) float64
-        Strengths input to hidden.
-    hidden_output : (H, 8) float64
-        Excitatory strengths hidden to output.
-    inhibition : (H,) float64
-        Inhibitory strength (negative) of a hidden cell onto every output cell.
-    """
-
-    input_index: np.ndarray
-    hidden_index: np.ndarray
-    input_hidden: np.ndarray
-    hidden_output: np.ndarray
-    inhibition: np.ndarray
+    input_index: np.ndarray = same(FIXED[WIRING]["input_index"])
+    hidden_index: np.ndarray = same(FIXED[WIRING]["hidden_index"])
+    input_hidden: np.ndarray = same(FIXED[WIRING]["input_hidden"])
+    hidden_output: np.ndarray = same(FIXED[WIRING]["hidden_output"])
+    inhibition: np.ndarray = same(FIXED[WIRING]["inhibition"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Snapshots:
-    """Strengths hidden to output over the run; n snapshots.
+    """Strengths hidden to output over the run."""
 
-    Attributes
-    ----------
-    strength : (n, H, 8) float32
-    epoch : (n,) int64
-        Completed epochs since the trial began.
-    phase : (n,) int32
-        Number of the phase.
-    """
-
-    strength: np.ndarray
-    epoch: np.ndarray
-    phase: np.ndarray
+    strength: np.ndarray = same(TABLES[SNAPSHOTS]["hidden_output"])
+    epoch: np.ndarray = same(TABLES[SNAPSHOTS]["epoch"])
+    phase: np.ndarray = same(TABLES[SNAPSHOTS]["phase"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class InputSnapshots:
-    """Strengths input to hidden over the unsupervised phase, after which they do not change; n snapshots, at least the first.
+    """Strengths input to hidden over the unsupervised phase, after which they do not change; at least the first."""
 
-    Attributes
-    ----------
-    strength : (n, S) float32
-    hidden_input_target : (n, H) float32
-        Sum to which the inputs of a hidden cell are scaled.
-    epoch, phase : (n,) int64, int32
-    input_index, hidden_index : (S,) int32
-        Cells of each synapse.
-    field : int
-        Side of the field of view.
-    """
-
-    strength: np.ndarray
-    hidden_input_target: np.ndarray
-    epoch: np.ndarray
-    phase: np.ndarray
-    input_index: np.ndarray
-    hidden_index: np.ndarray
-    field: int
+    strength: np.ndarray = same(TABLES[INPUT_SNAPSHOTS]["input_hidden"])
+    hidden_input_target: np.ndarray = same(TABLES[INPUT_SNAPSHOTS]["hidden_input_target"])
+    epoch: np.ndarray = same(TABLES[INPUT_SNAPSHOTS]["epoch"])
+    phase: np.ndarray = same(TABLES[INPUT_SNAPSHOTS]["phase"])
+    input_index: np.ndarray = same(FIXED[WIRING]["input_index"])
+    hidden_index: np.ndarray = same(FIXED[WIRING]["hidden_index"])
+    field: int = number(int, unit="squares", meaning="side of the field of view")
 
     def images(self, snapshots: slice | list[int] | np.ndarray = slice(None)) -> np.ndarray:
         """Input weight images of the hidden cells, (n, H, field, field) float32, [dy, dx] ascending; 0 where there is no synapse.
@@ -225,94 +183,52 @@ class InputSnapshots:
         return images.reshape(*images.shape[:2], self.field, self.field)
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Rates:
-    """Running averages of the firing rates, spikes per epoch, at the snapshots of :class:`Snapshots`.
+    """Running averages of the firing rates at the snapshots of :class:`Snapshots`."""
 
-    Attributes
-    ----------
-    hidden : (n, H) float32
-    output : (n, 8) float64
-    epoch, phase : (n,) int64, int32
-    """
-
-    hidden: np.ndarray
-    output: np.ndarray
-    epoch: np.ndarray
-    phase: np.ndarray
+    hidden: np.ndarray = same(TABLES[SNAPSHOTS]["hidden_rate"])
+    output: np.ndarray = same(TABLES[SNAPSHOTS]["output_rate"])
+    epoch: np.ndarray = same(TABLES[SNAPSHOTS]["epoch"])
+    phase: np.ndarray = same(TABLES[SNAPSHOTS]["phase"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Resistances:
-    """Resistances of the output cells at the snapshots of :class:`Snapshots`.
+    """Resistances of the output cells at the snapshots of :class:`Snapshots`."""
 
-    Attributes
-    ----------
-    resistance : (n, 8) float64
-    epoch, phase : (n,) int64, int32
-    """
-
-    resistance: np.ndarray
-    epoch: np.ndarray
-    phase: np.ndarray
+    resistance: np.ndarray = same(TABLES[SNAPSHOTS]["resistance"])
+    epoch: np.ndarray = same(TABLES[SNAPSHOTS]["epoch"])
+    phase: np.ndarray = same(TABLES[SNAPSHOTS]["phase"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class TrainingSpikes:
-    """Spikes in the most recent training on each task, at the end of a phase; what sleep is made of.
+    """Spikes in the most recent training on each task, at the end of a phase; what sleep is made of."""
 
-    Attributes
-    ----------
-    spikes : (n_tasks, H) int64
-        Of each hidden cell, for each task.
-    epochs : (n_tasks,) int64
-        Epochs of that training; 0: the task was never trained.
-    """
-
-    spikes: np.ndarray
-    epochs: np.ndarray
+    spikes: np.ndarray = same(FIXED[PHASES]["task_spikes"])
+    epochs: np.ndarray = same(FIXED[PHASES]["task_epochs"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Positions:
-    """The agent in n epochs of a phase, ascending; not all of them, if they were recorded in windows.
+    """The agent in the recorded epochs of a phase."""
 
-    Attributes
-    ----------
-    epoch : (n,) int64
-        Number of the epoch since the trial began.
-    awake : (n,) bool
-    x, y : (n,) int16
-        Square after the move; x to the right, y upwards.
-    move : (n,) int8
-        0 ... 8, 3 (dy + 1) + dx + 1; 4 is staying.
-    eaten, outcome : (n,) int8
-        Particle type eaten (0: none); `environments.Outcome` of it.
-    """
-
-    epoch: np.ndarray
-    awake: np.ndarray
-    x: np.ndarray
-    y: np.ndarray
-    move: np.ndarray
-    eaten: np.ndarray
-    outcome: np.ndarray
+    epoch: np.ndarray = same(TABLES[POSITIONS]["epoch"])
+    awake: np.ndarray = same(TABLES[POSITIONS]["awake"])
+    x: np.ndarray = same(TABLES[POSITIONS]["x"])
+    y: np.ndarray = same(TABLES[POSITIONS]["y"])
+    move: np.ndarray = same(TABLES[POSITIONS]["move"])
+    eaten: np.ndarray = same(TABLES[POSITIONS]["eaten"])
+    outcome: np.ndarray = same(TABLES[POSITIONS]["outcome"])
 
 
-@dataclass(frozen=True)
+@record(frozen=True)
 class Spikes:
-    """All spikes in the recorded windows of a phase.
+    """All spikes in the recorded windows of a phase."""
 
-    Attributes
-    ----------
-    step : (n,) int64
-        Step since the trial began, ascending.
-    cell : (n,) int32
-        In the order input, hidden, output.
-    """
-
-    step: np.ndarray
-    cell: np.ndarray
+    step: np.ndarray = same(TABLES[SPIKES]["step"])
+    cell: np.ndarray = same(TABLES[SPIKES]["cell"])
 
 
 class Trial:
@@ -386,6 +302,12 @@ class Trial:
         self.started_from_provenance = texts(file[STARTED_FROM]) if STARTED_FROM in file else {}
         self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(file[PHASES])}
 
+    def __repr__(self) -> str:
+        """One line: experiment, seed, how far it came, phases, file."""
+        state = "complete" if self.complete else "incomplete"
+        phases = ", ".join(phase.name for phase in self.phases) or "none"
+        return f"<Trial {self.experiment}, seed {self.seed}, {state}, phases: {phases}; {self.path}>"
+
     def __enter__(self) -> "Trial":
         if self._file is None:
             self._file = open_for_reading(self.path, FORMAT_NAME, FORMAT_VERSION, RecordingError)
@@ -423,28 +345,6 @@ class Trial:
         """Rules that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
         return tuple(changed_rules(self.parameters))
 
-    @property
-    def published(self) -> tuple[PublishedValue, PublishedValue] | None:
-        """The paper's Task 1 and Task 2 performance in the tests after the last phase of this experiment; None if it gives none."""
-        known = experiments(self.parameters).get(self.experiment)
-        return known.published if known else None
-
-    @property
-    def place_in_catalogue(self) -> int:
-        """Number of its experiment in the catalogue, which is in the paper's order; unknown ones come last."""
-        names = list(experiments(self.parameters))
-        return names.index(self.experiment) if self.experiment in names else len(names)
-
-    @property
-    def has_phases_of_catalogue(self) -> bool:
-        """Whether its phases have the names and activities of those of its experiment, the unsupervised one aside."""
-        known = experiments(self.parameters).get(self.experiment)
-        mine, theirs = (
-            [(phase.name, phase.activities) for phase in phases if not phase.is_unsupervised]
-            for phases in ([recorded.phase for recorded in self.phases], known.phases if known else ())
-        )
-        return mine == theirs
-
     def unlike(self, other: "Trial") -> str:
         """Why two trials cannot stand in one figure or table, "" if they can: other parameters (those of recording aside),
         start states, or, in the same experiment, other phases."""
@@ -458,9 +358,9 @@ class Trial:
             return "their phases differ"
         return ""
 
-    def counts(self, phase_index: int) -> PhaseRecord:
+    def counts(self, phase: int | str) -> PhaseRecord:
         """Counts per aeon of a phase."""
-        table = self._table(AEONS, phase_index)
+        table = self._table(AEONS, self.phase(phase).index)
         first = int(table["aeon"][0]) if len(table["aeon"]) else 0
         return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, table["eaten"])
 
@@ -478,12 +378,13 @@ class Trial:
                 results.append(TestResult(recorded.index, after, task, rewarded, punished, value, recorded.complete))
         return results
 
-    def performance_curve(self, phase_index: int, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
+    def performance_curve(self, phase: int | str, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
         """Performance over the aeons of a phase.
 
         Parameters
         ----------
-        phase_index : int
+        phase : int or str
+            Its number or name, see :meth:`phase`.
         window_aeons : int
             Aeons per point; the last window may be shorter.
         task : int, optional
@@ -491,9 +392,10 @@ class Trial:
         """
         if window_aeons < 1:
             raise ValueError(f"window_aeons: {window_aeons} given, allowed is at least 1")
-        record = self.counts(phase_index)
+        recorded = self.phase(phase)
+        record = self.counts(recorded.index)
         aeon = record.first_aeon + np.arange(len(record.eaten))
-        chosen = np.ones(len(aeon), bool) if task is None else self._aeons_of_task(phase_index, aeon, task)
+        chosen = np.ones(len(aeon), bool) if task is None else self._aeons_of_task(recorded.phase, aeon, task)
         starts = np.arange(0, np.count_nonzero(chosen), window_aeons)
         if not len(starts):
             return PerformanceCurve(np.zeros(0), np.zeros(0))
@@ -501,16 +403,16 @@ class Trial:
         mean = np.add.reduceat(aeon[chosen], starts) / np.add.reduceat(np.ones(np.count_nonzero(chosen)), starts)
         return PerformanceCurve(mean, np.array([performance(r, p) for r, p in zip(*sums.values(), strict=True)]))
 
-    def _aeons_of_task(self, phase_index: int, aeon: np.ndarray, task: int) -> np.ndarray:
-        phase, length = self._phase(phase_index).phase, self.parameters.timing.epochs_per_aeon
+    def _aeons_of_task(self, phase: Phase, aeon: np.ndarray, task: int) -> np.ndarray:
+        length = self.parameters.timing.epochs_per_aeon
         tasks = [block.activity.task and block.activity.task.number for block in phase.blocks]
         if set(tasks) == {task}:
             return np.ones(len(aeon), bool)
         within = aeon * length % sum(block.epochs for block in phase.blocks)  # where the aeon begins in its pair of blocks
         belongs, start = np.zeros(len(aeon), bool), 0
-        for block, number in zip(phase.blocks, tasks, strict=True):
+        for block, of_block in zip(phase.blocks, tasks, strict=True):
             end = start + block.epochs
-            belongs |= (number == task) & (start <= within) & (within + length <= end)
+            belongs |= (of_block == task) & (start <= within) & (within + length <= end)
             start = end
         return belongs
 
@@ -533,38 +435,38 @@ class Trial:
         """Resistances of the output cells over the run."""
         return Resistances(*self._table(SNAPSHOTS, columns=("resistance", "epoch", "phase")).values())
 
-    def training_spikes(self, phase_index: int) -> TrainingSpikes:
+    def training_spikes(self, phase: int | str) -> TrainingSpikes:
         """Spikes of the hidden cells in the most recent training on each task, at the end of a complete phase."""
-        if not self._phase(phase_index).complete:
-            raise RecordingError(f"{self.path}: phase {phase_index} is incomplete: no spikes of its training were kept")
-        return TrainingSpikes(*self._fixed(phase_path(phase_index), FIXED[PHASES]).values())
+        recorded = self.phase(phase)
+        if not recorded.complete:
+            raise RecordingError(f"{self.path}: phase {recorded.index} is incomplete: no spikes of its training were kept")
+        return TrainingSpikes(*self._fixed(phase_path(recorded.index), FIXED[PHASES]).values())
 
-    def positions(self, phase_index: int) -> Positions:
+    def positions(self, phase: int | str) -> Positions:
         """The agent in the recorded epochs of a phase, see :meth:`position_windows`."""
         if not keeps_positions(self.parameters):
             settings = "recording.positions = false, recording.position_window_epochs = 0"
             raise RecordingError(f"{self.path}: positions were not recorded ({settings})")
-        table = self._table(POSITIONS, phase_index)
+        table = self._table(POSITIONS, self.phase(phase).index)
         table["awake"] = table["awake"].astype(bool)
         return Positions(**{name: values for name, values in table.items() if name != "phase"})
 
-    def spikes(self, phase_index: int) -> Spikes:
+    def spikes(self, phase: int | str) -> Spikes:
         """All spikes in the windows of a phase, see :meth:`windows`."""
         if not self.parameters.recording.spike_window_epochs:
             raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
-        table = self._table(SPIKES, phase_index)
+        table = self._table(SPIKES, self.phase(phase).index)
         return Spikes(table["step"], table["cell"])
 
-    def windows(self, phase_index: int) -> list[range]:
+    def windows(self, phase: int | str) -> list[range]:
         """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""
-        return self._recorded(spike_windows, phase_index)
+        return self._recorded(spike_windows, self.phase(phase))
 
-    def position_windows(self, phase_index: int) -> list[range]:
+    def position_windows(self, phase: int | str) -> list[range]:
         """Epochs of a phase, from 0, of which positions were recorded; empty if there are none (yet)."""
-        return self._recorded(position_windows, phase_index)
+        return self._recorded(position_windows, self.phase(phase))
 
-    def _recorded(self, windows: Callable[[Parameters, int], list[range]], phase_index: int) -> list[range]:
-        phase = self._phase(phase_index)
+    def _recorded(self, windows: Callable[[Parameters, int], list[range]], phase: RecordedPhase) -> list[range]:
         planned, done = windows(self.parameters, phase.epochs), phase.epochs_done
         return [range(window.start, min(window.stop, done)) for window in planned if window.start < done]
 
@@ -576,56 +478,44 @@ class Trial:
             raise RecordingError(f"{self.path}: damaged or truncated: the wiring names cells that do not exist")
         return wiring
 
-    def _phase(self, phase_index: int) -> RecordedPhase:
-        if not 0 <= phase_index < len(self.phases):
-            raise IndexError(f"phase {phase_index}: {self.path} has phases 0 to {len(self.phases) - 1}")
-        return self.phases[phase_index]
+    def phase(self, which: int | str) -> RecordedPhase:
+        """A phase of the file.
 
-    def _fixed(self, group: str, columns: dict[str, Column]) -> dict[str, np.ndarray]:
-        with self._opened() as file:
-            return {
-                name: _checked(file, f"{group}/{name}", column, self._sizes, rows=False)[...] for name, column in columns.items()
-            }
-
-    def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-        """Columns of a table, of one phase or of all."""
-        if phase_index is not None:
-            self._phase(phase_index)
-        with self._opened() as file:
-            datasets, part = self._rows(file, name, phase_index)
-            return {column: datasets[column][part] for column in columns or datasets}
-
-    def pieces(self, name: str, phase_index: int) -> Iterator[dict[str, np.ndarray]]:
-        """All columns of a table of :data:`TABLES` for a phase, in pieces of a few megabytes."""
-        with self._opened() as file:
-            datasets, part = self._rows(file, name, phase_index)
-            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in datasets.values())
-            rows = max(1, PIECE_BYTES // row_bytes)
-            for start in range(part.start, part.stop, rows):
-                yield {column: dataset[start : min(start + rows, part.stop)] for column, dataset in datasets.items()}
-
-    def is_whole(self) -> bool:
-        """Everything in it can be read, and no writing was cut off.
+        Parameters
+        ----------
+        which : int or str
+            Its number, from 0, or its name; of several phases of a name, the first.
 
         Raises
         ------
         RecordingError
-            Something cannot be read.
+            None has this name; the message says which there are.
+        IndexError
+            None has this number.
         """
-        self.wiring()
+        if isinstance(which, str):
+            found = next((phase for phase in self.phases if phase.name == which), None)
+            if found is None:
+                names = ", ".join(dict.fromkeys(phase.name for phase in self.phases))
+                raise RecordingError(f"{self.path}: no phase {which!r}; its phases are {names or 'not begun'}")
+            return found
+        if not 0 <= which < len(self.phases):
+            raise IndexError(f"phase {which}: {self.path} has phases 0 to {len(self.phases) - 1}")
+        return self.phases[which]
+
+    def _fixed(self, group: str, columns: dict[str, Field]) -> dict[str, np.ndarray]:
         with self._opened() as file:
-            for name in recorded_tables(self.parameters):
-                columns = [file[f"{name}/{column}"] for column in TABLES[name]]
-                if len({len(column) for column in columns}) > 1:
-                    return False
-                for column in columns:
-                    for piece in column.iter_chunks() if len(column) else ():
-                        column[piece]
-        return True
+            return {name: _checked(file, f"{group}/{name}", what, self._sizes)[...] for name, what in columns.items()}
+
+    def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Columns of a table, of one phase or of all."""
+        with self._opened() as file:
+            datasets, part = self._rows(file, name, phase_index)
+            return {column: datasets[column][part] for column in columns or datasets}
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""
-        datasets = {c: _checked(file, f"{name}/{c}", spec, self._sizes, rows=True) for c, spec in TABLES[name].items()}
+        datasets = {c: _checked(file, f"{name}/{c}", what, self._sizes) for c, what in TABLES[name].items()}
         lengths = {len(dataset) for dataset in datasets.values()}
         if self.complete and len(lengths) > 1:
             raise ValueError(f"columns of {name} differ in length")
@@ -705,14 +595,13 @@ def _whole_numbers(attributes: h5py.AttributeManager, name: str) -> list[int]:
     return values.tolist()
 
 
-def _checked(file: h5py.File, path: str, column: Column, sizes: dict[str, int], rows: bool) -> h5py.Dataset:
+def _checked(file: h5py.File, path: str, what: Field, sizes: dict[str, int]) -> h5py.Dataset:
     """A dataset of the type and shape that it must have; ValueError if it is not."""
     if path not in file:
         raise KeyError(f"{path} is missing")
     dataset = file[path]
-    shape = tuple(sizes[axis] for axis in column.axes)
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != column.kind:
-        raise ValueError(f"{path} is not a dataset of type {np.dtype(column.kind)}")
-    if dataset.shape[1 if rows else 0 :] != shape or dataset.ndim != len(shape) + rows:
-        raise ValueError(f"{path} has shape {dataset.shape}, not {('rows', *shape) if rows else shape}")
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != what.stored:
+        raise ValueError(f"{path} is not a dataset of type {what.stored}")
+    if wrong := what.shape_problem(path, dataset.shape, sizes):
+        raise ValueError(wrong)
     return dataset

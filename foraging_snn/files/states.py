@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,47 +11,29 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES
+from foraging_snn.files.axes import COMPRESSION, describe
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
-    PART,
     damage_reported,
     open_for_reading,
     read_number,
     read_text,
     reason,
     write_format,
-    write_synchronised,
     write_texts,
+    write_whole_file,
 )
 from foraging_snn.files.provenance import provenance
-from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, state_pattern
+from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, check_state
+from foraging_snn.models.schema import Field, axis_sizes, schema_of
 
 FORMAT_NAME = "foraging_snn state"
 FORMAT_VERSION = 1
 PROVENANCE, STATE = "provenance", "state"
 DIGEST = "sha256"
+FIELDS = schema_of(NetworkState)
 
 GROUPS_OF_A_STATE = ("world", "network", "cell", "timing")  # a state made with other values of these has no meaning
-NOT_NEGATIVE = (
-    "input_hidden",
-    "hidden_output",
-    "hidden_input_target",
-    "hidden_rate",
-    "output_rate",
-    "input_output_initial",
-    "input_output_total",
-    "hidden_output_total",
-    "task_spikes",
-    "task_epochs",
-)
-TASK_COUNTS = ("task_spikes", "task_epochs")  # a row per task; fewer in a file from before the table of tasks grew
-# Arrays as long as there are events at the time; those named together have the same length.
-EVENTS = (
-    ("recent_step", "recent_cell"),
-    ("hidden_output_trace_synapse", "hidden_output_trace_value", "hidden_output_trace_step"),
-    ("input_hidden_trace_synapse", "input_hidden_trace_value", "input_hidden_trace_step"),
-)
 
 
 class StateError(ValueError):
@@ -123,50 +105,21 @@ def save_state(
         check_state(state, parameters)
     except ValueError as error:
         raise StateError(f"{path}: not written: {error}") from None
-    image = state_image(state, parameters, provenance("", command_line), note)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}{PART}")
+    image = _state_image(state, parameters, provenance("", command_line), note)
     try:
-        write_synchronised(scratch, image)
-        _put_in_place(scratch, path, overwrite)
+        write_whole_file(path, image, overwrite)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
         raise StateError(f"{path}: cannot be written: {reason(error)}") from None
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _exists(path: Path) -> StateError:
     return StateError(f"{path}: exists already and is not overwritten")
 
 
-def _put_in_place(scratch: Path, path: Path, overwrite: bool) -> None:
-    if overwrite:
-        scratch.replace(path)
-        return
-    try:
-        path.hardlink_to(scratch)  # unlike a renaming, refuses to take the place of a file that has appeared meanwhile
-    except FileExistsError:
-        raise
-    except OSError:  # a disk without hard links
-        if os.path.lexists(path):
-            raise FileExistsError from None
-        scratch.rename(path)
-
-
-def state_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
-    """The bytes of the file of a state. It is made in memory, so that HDF5 never meets a full disk.
-
-    Parameters
-    ----------
-    state : NetworkState
-    parameters : Parameters
-        With which it came about.
-    origin : dict of str to str
-        Provenance.
-    note : str
-        What it is, in words.
-    """
+def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> bytes:
+    """The bytes of the file of a state. It is made in memory, so that HDF5 never meets a full disk."""
     toml = parameters.to_toml()
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBRARY_VERSIONS) as file:
@@ -187,9 +140,9 @@ def write_state(group: h5py.Group, state: NetworkState) -> None:
 
 
 def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
-    array = array.astype(np.uint8) if array.dtype == bool else array
-    options = {"compression": "gzip", "shuffle": True} if array.size else {}
-    group.create_dataset(name, data=array, **options)
+    what = FIELDS[name]
+    array = array.astype(what.stored)
+    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what)
 
 
 def _digest(state: NetworkState, toml: str, note: str) -> str:
@@ -248,111 +201,30 @@ def _read_parameters(path: Path, toml: str) -> Parameters:
 
 def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
     """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked."""
-    values = {}
-    for name, example in state_pattern(parameters).items():
-        if isinstance(example, np.ndarray):
-            values[name] = _read_array(group, name, example)
+    values, sizes = {}, axis_sizes(parameters)
+    for name, what in FIELDS.items():
+        if what.is_array:
+            values[name] = _read_array(group, name, what, sizes)
         else:
-            values[name] = type(example)(read_number(group.attrs, name, 0, 1 if isinstance(example, bool) else MAX_SEED))
+            values[name] = what.kind(read_number(group.attrs, name, 0, 1 if what.kind is bool else MAX_SEED))
     unknown = (set(group) | set(group.attrs)) - set(values)
     if unknown:
         raise ValueError(f"{STATE}/{sorted(unknown)[0]} is not a part of a state")
     return NetworkState(**values)
 
 
-def _read_array(group: h5py.Group, name: str, example: np.ndarray) -> np.ndarray:
+def _read_array(group: h5py.Group, name: str, what: Field, sizes: Mapping[str, int]) -> np.ndarray:
     if name not in group:
         raise KeyError(f"{STATE}/{name} is missing")
-    dataset, kind = group[name], np.dtype(np.uint8) if example.dtype == bool else example.dtype
-    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != kind:
-        raise ValueError(f"{STATE}/{name} is not a dataset of type {kind}")
-    _check_shape(name, dataset.shape, example)
-    array = dataset[...].astype(kind)
-    if example.dtype == bool and array.size and array.max() > 1:
+    dataset = group[name]
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.newbyteorder("=") != what.stored:
+        raise ValueError(f"{STATE}/{name} is not a dataset of type {what.stored}")
+    if wrong := what.shape_problem(name, dataset.shape, sizes):
+        raise ValueError(wrong)
+    array = dataset[...].astype(what.stored)
+    if what.kind is np.bool_ and array.size and array.max() > 1:
         raise ValueError(f"{STATE}/{name} is not 0 or 1 everywhere")
-    return array.astype(example.dtype)
-
-
-def check_state(state: NetworkState, parameters: Parameters) -> None:
-    """See that a state is one of these parameters: types, shapes, finite values, indices in range.
-
-    Raises
-    ------
-    ValueError
-        One line on what is wrong.
-    """
-    for name, example in state_pattern(parameters).items():
-        value = getattr(state, name)
-        if not isinstance(example, np.ndarray):
-            _check(isinstance(value, type(example)), name, f"a value of type {type(example).__name__}")
-            continue
-        _check(isinstance(value, np.ndarray) and value.dtype == example.dtype, name, f"an array of type {example.dtype}")
-        _check_shape(name, value.shape, example)
-        _check(bool(np.isfinite(value).all()), name, "finite everywhere")
-    for name in NOT_NEGATIVE:
-        _check(bool((getattr(state, name) >= 0).all()), name, "0 or more everywhere")
-    _check(len(state.task_spikes) == len(state.task_epochs), "task_epochs", "as long as task_spikes")
-    _check(bool((state.resistance > 0).all()), "resistance", "above 0 everywhere")
-    _check(bool((state.inhibition <= 0).all()), "inhibition", "0 or less everywhere")
-    _check_agent(state, parameters)
-    _check_wiring(state, parameters)
-    _check_events(state, parameters)
-
-
-def _check(is_right: bool, name: str, wanted: str) -> None:
-    if not is_right:
-        raise ValueError(f"{name} is not {wanted}")
-
-
-def _check_shape(name: str, shape: tuple[int, ...], example: np.ndarray) -> None:
-    free = any(name in names for names in EVENTS)
-    if name in TASK_COUNTS and len(shape) and 0 < shape[0] < len(example):
-        shape = (len(example), *shape[1:])
-    if len(shape) != example.ndim or not (free or shape == example.shape):
-        raise ValueError(f"{name} has shape {shape}, not {'(n,)' if free else example.shape}")
-
-
-def _check_within(array: np.ndarray | int, name: str, low: int, high: int) -> None:
-    array = np.asarray(array)
-    _check(bool(((array >= low) & (array <= high)).all()), name, f"within {low} ... {high}")
-
-
-def _check_agent(state: NetworkState, parameters: Parameters) -> None:
-    _check_within(state.seed, "seed", 0, MAX_SEED)
-    _check_within(state.epoch, "epoch", 0, MAX_SEED // parameters.timing.steps_per_epoch)
-    _check_within(state.phase_epoch, "phase_epoch", 0, state.epoch)
-    _check_within(state.agent_x, "agent_x", 0, parameters.world.size - 1)
-    _check_within(state.agent_y, "agent_y", 0, parameters.world.size - 1)
-    _check_within(state.last_move, "last_move", 0, N_MOVES - 1)
-    _check_within(state.hunger, "hunger", 0, state.epoch)
-    _check_within(state.grid, "grid", 0, N_PARTICLE_TYPES)
-
-
-def _check_wiring(state: NetworkState, parameters: Parameters) -> None:
-    _check_within(state.input_index, "input_index", 0, parameters.n_input - 1)
-    _check_within(state.hidden_index, "hidden_index", 0, parameters.n_hidden - 1)
-    synapse = state.input_index.astype(np.int64) * parameters.n_hidden + state.hidden_index
-    _check(bool((np.diff(synapse) > 0).all()), "input_index", "in the order of input cell, then hidden cell, each pair once")
-    inputs = np.bincount(state.hidden_index, minlength=parameters.n_hidden)
-    k = parameters.network.inputs_per_hidden_cell
-    _check(bool((inputs == k).all()), "hidden_index", f"naming every hidden cell {k} times")
-
-
-def _check_events(state: NetworkState, parameters: Parameters) -> None:
-    for names in EVENTS:
-        lengths = {len(getattr(state, name)) for name in names}
-        _check(len(lengths) == 1, names[0], f"as long as {', '.join(names[1:])}")
-    limits = {
-        "recent_cell": parameters.n_cells,
-        "hidden_output_trace_synapse": state.hidden_output.size,
-        "input_hidden_trace_synapse": len(state.input_hidden),
-    }
-    for name, n in limits.items():
-        _check_within(getattr(state, name), name, 0, n - 1)
-    for name in ("recent_step", "hidden_output_trace_step", "input_hidden_trace_step"):
-        steps = getattr(state, name)
-        _check_within(steps, name, 0, state.epoch * parameters.timing.steps_per_epoch)
-        _check(bool((np.diff(steps) >= 0).all()), name, "ascending")
+    return array.astype(what.kind)
 
 
 def compatible(saved_parameters: Parameters, parameters: Parameters) -> list[str]:

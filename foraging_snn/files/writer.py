@@ -1,15 +1,20 @@
-"""Writes the file of a trial while it runs. What lies where in it says layout.py."""
+"""Writes the file of a trial: what is collected of a phase while it runs, and the file assembled from that, each time as a whole.
+
+What lies where in it says layout.py; how collected rows are kept on the way, running/ledger.py.
+"""
 
 import math
-import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from foraging_snn.files.hdf5 import GrowingFile, damage_reported, write_format, write_text, write_texts
+from foraging_snn.files.axes import COMPRESSION, describe
+from foraging_snn.files.hdf5 import reason, whole_file, write_format, write_text, write_texts
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
@@ -26,10 +31,8 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     TABLES,
     WIRING,
-    Column,
     RecordingError,
     activity_legend,
-    axis_sizes,
     numbered_activities,
     phase_path,
     position_windows,
@@ -38,24 +41,338 @@ from foraging_snn.files.layout import (
     spike_windows,
 )
 from foraging_snn.files.provenance import provenance, version_and_commit
-from foraging_snn.files.reader import RecordedPhase, Trial, read_phase, texts, versions_of
+from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import AEON_COUNTS, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, Recorder
 from foraging_snn.models.engine import AeonCounter
+from foraging_snn.models.schema import Field, axis_sizes
 from foraging_snn.protocols import Experiment
 
 CHUNK_BYTES = 16 * 1024  # of an uncompressed chunk; larger rows have a chunk of their own
-COMPRESSION = {"compression": "gzip", "shuffle": True}
-FLUSH_SECONDS = 10.0  # what a killed process loses at most
-FLUSH_BYTES = 8 * 1024**2
+PIECE_BYTES = 8 * 1024**2  # of a column that is copied in pieces
+HEADER_BYTES = 4 * 1024**2  # more than everything besides the arrays
+
+# By table and column, apart from the number of the phase: arrays, or datasets of an open HDF5 file. Tables can be missing.
+TableRows = Mapping[str, Mapping[str, Any]]
 
 
-def _now() -> str:
+def now() -> str:
+    """Time of day as it is written."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+# --------------------------------------------------------------------------------------------------- collecting a phase
+
+
+class PhaseRecorder(Recorder):
+    """Collects what the file of a trial holds of a phase, while an engine runs it.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    phase : Phase
+    done : int
+        So many of its epochs are over.
+    is_first : bool
+        It begins a file, which has a snapshot of the start of its first phase, and of the input-to-hidden strengths in any case.
+
+    Attributes
+    ----------
+    done : int
+        So many of its epochs are over by now.
+    n_bytes : int
+        Size of the rows that wait to be taken.
+    """
+
+    def __init__(self, parameters: Parameters, phase: Phase, done: int, is_first: bool):
+        self.phase = phase
+        self.done = done
+        self._parameters = parameters
+        self._is_first = self._inputs_wanted = is_first
+        self._position_windows = position_windows(parameters, phase.epochs)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._waiting: dict[str, list[dict[str, np.ndarray]]]
+        self._waiting = {name: [_no_rows(name, self._parameters)] for name in recorded_tables(self._parameters)}
+        self.n_bytes = 0
+
+    def take(self) -> TableRows:
+        """The rows since this was called last; the counts of an aeon that is under way are given in parts, to be added up."""
+        waiting = self._waiting
+        self._clear()
+        return {name: _joined(pieces) for name, pieces in waiting.items()}
+
+    def snapshot_epochs(self, phase: Phase) -> list[int]:
+        """Evenly spaced up to the end of the phase; in the first phase of a file also its start."""
+        return snapshot_epochs(self._parameters, phase, self._is_first)
+
+    def spike_windows(self, phase: Phase) -> list[range]:
+        """Evenly spaced from the start of the phase to its end."""
+        return spike_windows(self._parameters, phase.epochs)
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Count and keep the next epochs."""
+        counter = AeonCounter(self.done, len(records), self._parameters.timing.epochs_per_aeon)
+        counter.add(records)
+        aeon = counter.record.first_aeon + np.arange(len(counter.record.eaten))
+        self._keep(AEONS, aeon=aeon, eaten=counter.record.eaten, **counter.record.counts)
+        for window in self._position_windows:
+            part = slice(max(0, window.start - self.done), min(len(records), window.stop - self.done))
+            if part.start < part.stop:
+                fields = {name: getattr(records, name)[part] for name in ("awake", "x", "y", "move", "eaten", "outcome")}
+                self._keep(POSITIONS, epoch=records.first_epoch + np.arange(part.start, part.stop), **fields)
+        if SPIKES in self._waiting and len(records.spike_step):
+            self._keep(SPIKES, step=records.spike_step, cell=records.spike_cell)
+        self.done += len(records)
+
+    def snapshot(self, state: NetworkState) -> None:
+        """Keep strengths, rates and resistances; input-to-hidden strengths only where they can have changed."""
+        fields = {SNAPSHOTS: ("hidden_output", "resistance", "hidden_rate", "output_rate")}
+        if self.phase.is_unsupervised or self._inputs_wanted:
+            fields[INPUT_SNAPSHOTS] = ("input_hidden", "hidden_input_target")
+        self._inputs_wanted = False
+        for table, names in fields.items():
+            self._keep(table, epoch=[state.epoch], **{name: getattr(state, name)[None] for name in names})
+
+    def _keep(self, table: str, **columns: Any) -> None:
+        rows = {name: np.array(values, TABLES[table][name].stored) for name, values in columns.items()}
+        self._waiting[table].append(rows)
+        self.n_bytes += sum(values.nbytes for values in rows.values())
+
+
+def _no_rows(table: str, parameters: Parameters) -> dict[str, np.ndarray]:
+    sizes = axis_sizes(parameters)
+    return {
+        name: np.zeros((0, *column.shape(sizes)[1:]), column.stored) for name, column in TABLES[table].items() if name != "phase"
+    }
+
+
+def _joined(pieces: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([piece[name][...] for piece in pieces]) for name in pieces[0]}
+
+
+def _summed(aeons: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """TableRows of counts in which those of the same aeon, which follow each other, are added up."""
+    starts = np.flatnonzero(np.diff(aeons["aeon"], prepend=-1))
+    if not len(starts):
+        return aeons
+    return {name: column[starts] if name == "aeon" else np.add.reduceat(column, starts) for name, column in aeons.items()}
+
+
+# ----------------------------------------------------------------------------------------------------- assembling a file
+
+
+@dataclass(frozen=True)
+class TrialHeader:
+    """What the file of a trial says of the trial as a whole.
+
+    Attributes
+    ----------
+    parameters : Parameters
+    experiment, label : str
+    seed, trial : int
+        Seed, and number in the run.
+    provenance : dict of str to str
+        Of the process that began the file.
+    started_from : str
+        What stood in for the unsupervised phase; "" if nothing.
+    started_from_provenance : dict of str to str
+    wiring : dict of str to array
+        The fields of the state with which the recording began that are kept; none if it is empty.
+    started : str
+        Time of day.
+    """
+
+    parameters: Parameters
+    experiment: str
+    label: str
+    seed: int
+    trial: int
+    provenance: Mapping[str, str]
+    started_from: str = ""
+    started_from_provenance: Mapping[str, str] = field(default_factory=dict)
+    wiring: Mapping[str, np.ndarray] = field(default_factory=dict)
+    started: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class PhaseContents:
+    """What the file of a trial holds of a phase.
+
+    Attributes
+    ----------
+    phase : Phase
+    first_epoch : int
+        Epochs before it, since the trial began.
+    epochs_done : int
+    parts : sequence of TableRows
+        Of ranges of epochs one after the other, which may begin and end within an aeon.
+    at_end : mapping or None
+        Arrays of the state at its end that are kept; None if it has not come to its end.
+    key : str
+        That of the ledger; "" if the phase is in none.
+    """
+
+    phase: Phase
+    first_epoch: int
+    epochs_done: int
+    parts: Sequence[TableRows]
+    at_end: Mapping[str, np.ndarray] | None = None
+    key: str = ""
+
+
+def wiring_of(state: NetworkState) -> dict[str, np.ndarray]:
+    """What is kept of the state with which a recording begins."""
+    return {name: getattr(state, name) for name in FIXED[WIRING]}
+
+
+def write_trial(
+    path: Path,
+    header: TrialHeader,
+    phases: Sequence[PhaseContents],
+    *,
+    versions: Iterable[str] = (),
+    ended: str = "",
+    complete: bool = False,
+    overwrite: bool = True,
+) -> None:
+    """Write the whole file of a trial: it depends on nothing but these arguments.
+
+    Parameters
+    ----------
+    path : Path
+    header : TrialHeader
+    phases : sequence of PhaseContents
+    versions : iterable of str
+        Those of foraging_snn that computed it, besides the one that began it.
+    ended : str
+        Time of day; "" while it goes on.
+    complete : bool
+        The trial has come to its end.
+    overwrite : bool
+        A file that exists is replaced.
+
+    Raises
+    ------
+    RecordingError
+        It cannot be written, or exists; what was there is as it was.
+    """
+    tables = recorded_tables(header.parameters)
+    parts = [(index, part) for index, contents in enumerate(phases) for part in contents.parts]
+    n_bytes = HEADER_BYTES + rows_bytes(part for _, part in parts)
+    try:
+        with whole_file(path, n_bytes, overwrite=overwrite) as file:
+            _write_header(file, header, versions, ended, complete)
+            for index, contents in enumerate(phases):
+                _write_phase(file.create_group(phase_path(index)), contents)
+            for name in tables:
+                write_table(file, name, header.parameters, [(index, part[name]) for index, part in parts if has_rows(part, name)])
+    except FileExistsError:
+        raise RecordingError(f"{path}: exists already and is not overwritten") from None
+    except OSError as problem:
+        raise RecordingError(f"{path}: cannot be written: {reason(problem)}") from None
+
+
+def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str], ended: str, complete: bool) -> None:
+    write_format(file, FORMAT_NAME, FORMAT_VERSION)
+    texts = {name: getattr(header, name) for name in ("experiment", "label", "started", "started_from")}
+    write_texts(file.attrs, texts | {"ended": ended, "parameters": header.parameters.to_toml()})
+    file.attrs.update({"seed": np.int64(header.seed), "trial": np.int64(header.trial), "complete": np.uint8(complete)})
+    others = [version for version in dict.fromkeys(versions) if version != version_and_commit(header.provenance)]
+    origin = {name: text for name, text in header.provenance.items() if name != OTHER_VERSIONS}
+    write_texts(file.create_group(PROVENANCE).attrs, origin | ({OTHER_VERSIONS: ", ".join(others)} if others else {}))
+    if header.started_from_provenance:
+        write_texts(file.create_group(STARTED_FROM).attrs, header.started_from_provenance)
+    write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
+    if header.wiring:
+        _write_fixed(file.create_group(WIRING), header.wiring, FIXED[WIRING])
+
+
+def _write_phase(group: h5py.Group, contents: PhaseContents) -> None:
+    phase = contents.phase
+    write_texts(group.attrs, {"name": phase.name} | ({"key": contents.key} if contents.key else {}))
+    group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
+    group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
+    numbers = {"first_epoch": contents.first_epoch, "epochs": phase.epochs, "epochs_done": contents.epochs_done}
+    group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
+    group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
+    group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(contents.at_end is not None)})
+    if contents.at_end is not None:
+        _write_fixed(group, contents.at_end, FIXED[PHASES])
+
+
+def _write_fixed(group: h5py.Group, arrays: Mapping[str, np.ndarray], columns: Mapping[str, Field]) -> None:
+    for name, column in columns.items():
+        describe(group.create_dataset(name, data=np.asarray(arrays[name], column.stored), **COMPRESSION), column)
+
+
+def rows_bytes(parts: Iterable[TableRows]) -> int:
+    """Size of rows before they are compressed."""
+    return sum(column.nbytes for part in parts for table in part.values() for column in table.values())
+
+
+def has_rows(part: TableRows, name: str) -> bool:
+    """There are rows of a table in a part."""
+    return name in part and len(next(iter(part[name].values()))) > 0
+
+
+def write_table(
+    file: h5py.Group,
+    name: str,
+    parameters: Parameters,
+    parts: Sequence[tuple[int, Mapping[str, Any]]],
+    numbered: bool = True,
+    **options: Any,
+) -> h5py.Group:
+    """Write a table of rows that are in parts.
+
+    Parameters
+    ----------
+    file : h5py.Group
+    name : str
+        Of the table.
+    parameters : Parameters
+    parts : sequence of (int, columns)
+        Number of the phase, and the other columns; an aeon that is in two parts of a phase is added up.
+    numbered : bool
+        The table has the numbers of the phases; and says what its columns mean.
+    **options
+        Of its compression, where that is to be other than usual.
+    """
+    if name == AEONS:
+        of_phase: dict[int, list[Mapping[str, Any]]] = {}
+        for index, columns in parts:
+            of_phase.setdefault(index, []).append(columns)
+        parts = [(index, _summed(_joined(pieces))) for index, pieces in of_phase.items()]
+    group, sizes = file.create_group(name), axis_sizes(parameters)
+    lengths = [len(next(iter(columns.values()))) for _, columns in parts]
+    for column_name, column in TABLES[name].items():
+        if column_name == "phase" and not numbered:
+            continue
+        shape = column.shape(sizes)[1:]
+        row_bytes = math.prod(shape) * column.stored.itemsize
+        chunks = (max(1, CHUNK_BYTES // row_bytes), *shape)
+        dataset = group.create_dataset(
+            column_name, (sum(lengths), *shape), column.stored, maxshape=(None, *shape), chunks=chunks, **COMPRESSION | options
+        )
+        if numbered:
+            describe(dataset, column)
+        row = 0
+        for (index, columns), length in zip(parts, lengths, strict=True):
+            step = max(1, PIECE_BYTES // row_bytes)
+            for start in range(0, length, step):
+                stop = min(start + step, length)
+                dataset[row + start : row + stop] = index if column_name == "phase" else columns[column_name][start:stop]
+            row += length
+    return group
+
+
+# ------------------------------------------------------------------------------------------------- recording by hand
+
+
 class TrialWriter:
-    """Writes the file of one trial while it runs.
+    """Writes the file of a trial whose phases are run one by one.
 
     Parameters
     ----------
@@ -79,8 +396,9 @@ class TrialWriter:
     Notes
     -----
     A context manager. Leaving it without :meth:`complete`, by an exception or not, leaves a readable file marked incomplete.
-    Rows are collected in memory, and space on disk is reserved for them before the file is touched. So a disk that fills up
-    leaves the file as it was when it was last written, and a killed process loses at most some seconds.
+    What was recorded stays in memory, and the file is written as a whole, under another name first, when a phase begins or ends
+    and when it is left: a disk that fills up or a process that is killed leaves it as it was before.
+    :func:`foraging_snn.running.trial.run_trial` runs the phases of an experiment, and can go on with them.
 
     Examples
     --------
@@ -104,82 +422,17 @@ class TrialWriter:
         command_line: str,
         started_from: SavedState | str | None = None,
     ):
-        disk = GrowingFile.new(Path(path), RecordingError)
-        try:
-            with disk.writing(0) as self._file:
-                self._set_up(disk, parameters, seed, started_from)
-                self._write_header(experiment, trial, provenance(engine, command_line), started_from)
-                self.tables = {name: _new_table(self._file, name, parameters) for name in recorded_tables(parameters)}
-        except BaseException:  # also Ctrl-C: a file without a header is of no use
-            disk.discard()
-            raise
-
-    @classmethod
-    def continuing(
-        cls, path: str | Path, *, parameters: Parameters, seed: int, started_from: SavedState | str | None = None
-    ) -> "TrialWriter":
-        """Write on in the file of a trial that has not come to its end.
-
-        Parameters
-        ----------
-        path : path
-            As it was after a :meth:`flush`; the run must go on with the state of that moment.
-        parameters, seed, started_from
-            Those with which the file was begun.
-
-        Raises
-        ------
-        RecordingError
-            The file cannot be written, or is damaged.
-        """
-        writer = cls.__new__(cls)
-        disk = GrowingFile.existing(Path(path), RecordingError)
-        try:
-            with damage_reported(disk.path, RecordingError), disk.writing(0) as writer._file:
-                writer._set_up(disk, parameters, seed, started_from)
-                writer.tables = {name: _existing_table(writer._file, name) for name in recorded_tables(parameters)}
-                writer._n_phases = len(writer._file[PHASES])
-                writer._name_versions([version_and_commit(provenance("", ""))])
-        except BaseException:
-            disk.close()
-            raise
-        return writer
-
-    def _set_up(self, disk: GrowingFile, parameters: Parameters, seed: int, started_from: SavedState | str | None) -> None:
-        self.path = disk.path
-        self.parameters = parameters
-        self._disk = disk
-        self._seed = seed
-        self._started_from = None if started_from is None else str(started_from)
-        self._recorder: _PhaseRecorder | None = None
-        self._n_phases = 0
-        self._written_at = time.monotonic()
-
-    def _write_header(
-        self, experiment: Experiment, trial: int, origin: dict[str, str], started_from: SavedState | str | None
-    ) -> None:
-        write_format(self._file, FORMAT_NAME, FORMAT_VERSION)
-        texts = {"experiment": experiment.name, "label": experiment.label, "parameters": self.parameters.to_toml()}
-        texts |= {"started": _now(), "started_from": self._started_from or ""}
-        write_texts(self._file.attrs, texts)
-        write_text(self._file.attrs, "ended", "", length=len(_now()))
-        self._file.attrs.update({"seed": np.int64(self._seed), "trial": np.int64(trial), "complete": np.uint8(0)})
-        write_texts(self._file.create_group(PROVENANCE).attrs, origin)
-        if isinstance(started_from, SavedState):
-            write_texts(self._file.create_group(STARTED_FROM).attrs, started_from.provenance)
-        write_text(self._file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
-
-    def _name_versions(self, versions: Iterable[str]) -> None:
-        """Have the file tell which foraging_snn computed part of it, if it was not the one that began it."""
-        attributes = self._file[PROVENANCE].attrs
-        begun_by, *others = known = versions_of(texts(self._file[PROVENANCE]))
-        others += dict.fromkeys(version for version in versions if version not in known)
-        if [begun_by, *others] != known:
-            write_text(attributes, OTHER_VERSIONS, ", ".join(others))
+        self.path = Path(path)
+        self.header = new_header(experiment, parameters, seed, trial, engine, command_line, started_from)
+        self._phases: list[PhaseContents] = []
+        self._recorder: PhaseRecorder | None = None
+        self._is_closed = False
+        write_trial(self.path, self.header, (), overwrite=False)
 
     def write_wiring(self, state: NetworkState) -> None:
         """Write who is connected to whom, and all strengths at the start."""
-        self._write_fixed(WIRING, {field: getattr(state, field) for field in FIXED[WIRING]})
+        self.header = replace(self.header, wiring=wiring_of(state))
+        self.flush()
 
     def begin_phase(self, phase: Phase, state: NetworkState) -> Recorder:
         """Add a phase to the file.
@@ -195,53 +448,10 @@ class TrialWriter:
         Recorder
             For `engine.run` of this phase, in one call or in several.
         """
-        first, index = self._n_phases == 0, self._n_phases
+        self._recorder = PhaseRecorder(self.header.parameters, phase, state.phase_epoch, is_first=not self._phases)
+        self._phases.append(PhaseContents(phase, state.epoch - state.phase_epoch, state.phase_epoch, ()))
         self.flush()
-        group = self._add_phase(phase, state.epoch - state.phase_epoch, state.phase_epoch)
-        self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, first, group)
         return self._recorder
-
-    def continue_phase(self, phase: Phase, state: NetworkState) -> Recorder:
-        """Go on with the last phase of the file, which has not come to its end.
-
-        Parameters
-        ----------
-        phase : Phase
-        state : NetworkState
-            Of the moment up to which the phase was recorded.
-
-        Returns
-        -------
-        Recorder
-            For `engine.run` of the rest of the phase, in one call or in several.
-
-        Raises
-        ------
-        ValueError
-            The file does not end with this phase, at this epoch.
-        """
-        index = self._n_phases - 1
-        group = self._file[phase_path(index)]
-        found = read_phase(self._file[PHASES], index)
-        if found.phase != phase or found.complete or found.epochs_done != state.phase_epoch:
-            raise ValueError(f"{self.path}: epoch {state.phase_epoch} of phase {phase.name} is not where it ends")
-        self._recorder = _PhaseRecorder(self, index, phase, state.phase_epoch, index == 0, group)
-        self._recorder.recall_aeon(self._file[AEONS])
-        return self._recorder
-
-    def _add_phase(self, phase: Phase, first_epoch: int, done: int) -> h5py.Group:
-        with self._disk.writing(0):
-            group = self._file.create_group(None)
-            write_text(group.attrs, "name", phase.name)
-            group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
-            group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
-            numbers = {"first_epoch": first_epoch, "epochs": phase.epochs, "epochs_done": done}
-            group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
-            group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
-            group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(0)})
-            self._file[phase_path(self._n_phases)] = group  # named only now, so that no interruption leaves half a phase
-        self._n_phases += 1
-        return group
 
     def end_phase(self, record: PhaseRecord, state: NetworkState) -> None:
         """Mark the phase begun last as complete.
@@ -258,255 +468,91 @@ class TrialWriter:
         ValueError
             `record` is not what the recorder of this phase heard, or the phase was not run to its end.
         """
-        recorder = self._recorder
-        if recorder is None:
+        if self._recorder is None:
             raise ValueError("no phase has begun")
-        recorder.check(record)
-        self.flush()
+        phase = self._recorder.phase
+        if self._recorder.done != phase.epochs:
+            raise ValueError(f"phase {phase.name}: {self._recorder.done} of {phase.epochs} epochs were recorded")
+        self._take()
+        if not _is_end_of(record, self._phases[-1].parts):
+            raise ValueError(f"phase {phase.name}: the record of the engine is not what the recorder heard")
+        self._phases[-1] = replace(self._phases[-1], at_end=at_end_of_phase(state))
         self._recorder = None
-        self._complete_phase(recorder.group, {field: getattr(state, field) for field in FIXED[PHASES]})
-
-    def _complete_phase(self, group: h5py.Group, fixed: dict[str, np.ndarray]) -> None:
-        self._write_fixed(group.name, fixed)
-        with self._disk.writing(0):
-            group.attrs.modify("epochs_done", group.attrs["epochs"])
-            group.attrs.modify("complete", np.uint8(1))
-        self._disk.synchronise()
-
-    def copy_phases(self, source: Trial, n: int) -> None:
-        """Take over the first phases of another file of the same trial, as if they had been run here.
-
-        Parameters
-        ----------
-        source : Trial
-            With the same parameters, seed and start state.
-        n : int
-            So many phases, all complete.
-
-        Raises
-        ------
-        ValueError
-            The source is not as it has to be, or this file has phases already.
-        """
-        here = (self.parameters, self._seed, self._started_from)
-        if (source.parameters, source.seed, source.started_from) != here:
-            raise ValueError(f"{source.path}: not the same trial as {self.path}")
-        if self._n_phases or len(source.phases) < n or not all(phase.complete for phase in source.phases[:n]):
-            raise ValueError(f"{source.path}: {n} complete phases are wanted, for a file that has none yet")
-        with self._disk.writing(0):
-            self._name_versions(source.versions)
-        with source:
-            for recorded in source.phases[:n]:
-                self._copy_phase(source, recorded)
-
-    def _copy_phase(self, source: Trial, recorded: RecordedPhase) -> None:
-        group = self._add_phase(recorded.phase, recorded.first_epoch, 0)
-        for name, table in self.tables.items():
-            for rows in source.pieces(name, recorded.index):
-                table.append(**rows)
-                self.flush_if_due()
         self.flush()
-        self._complete_phase(group, source._fixed(phase_path(recorded.index), FIXED[PHASES]))
+
+    def _take(self) -> None:
+        """Take over what the recorder has collected."""
+        if self._recorder:
+            parts = (*self._phases[-1].parts, self._recorder.take())
+            self._phases[-1] = replace(self._phases[-1], parts=parts, epochs_done=self._recorder.done)
+
+    def flush(self) -> None:
+        """Write all that was recorded so far."""
+        self._take()
+        write_trial(self.path, self.header, self._phases)
 
     def complete(self) -> None:
         """Mark the file as complete and write the end time."""
         if self._recorder is not None:
             raise ValueError(f"phase {self._recorder.phase.name} has not ended")
-        with self._disk.writing(0):
-            write_text(self._file.attrs, "ended", _now())
-            self._file.attrs.modify("complete", np.uint8(1))
-        self._disk.synchronise()
-        self._disk.close()
+        self._is_closed = True
+        write_trial(self.path, self.header, self._phases, ended=now(), complete=True)
 
     def __enter__(self) -> "TrialWriter":
         return self
 
     def __exit__(self, *exception: object) -> None:
-        try:
-            if self._disk.is_open and not self._disk.failed:
-                self.flush()
-                with self._disk.writing(0):
-                    write_text(self._file.attrs, "ended", _now())
-        finally:
-            self._disk.close()
-
-    def flush(self) -> None:
-        """Write all rows collected so far."""
-        if self._recorder:
-            self._recorder.collect_aeons()
-        tables = [table for table in self.tables.values() if table.waiting]
-        with self._disk.writing(sum(table.bytes_to_write() for table in tables)):
-            for table in tables:
-                table.write()
-            if self._recorder:
-                self._recorder.group.attrs.modify("epochs_done", np.int64(self._recorder.done))
-        self._written_at = time.monotonic()
-
-    def flush_if_due(self) -> None:
-        """Write the rows collected so far if they are old or many."""
-        due = time.monotonic() - self._written_at > FLUSH_SECONDS
-        if due or sum(table.waiting_bytes for table in self.tables.values()) > FLUSH_BYTES:
-            self.flush()
-
-    def _write_fixed(self, group_name: str, values: dict[str, np.ndarray]) -> None:
-        columns = FIXED[WIRING if group_name == WIRING else PHASES]
-        arrays = {field: np.asarray(value, columns[field].kind) for field, value in values.items()}
-        with self._disk.writing(sum(array.nbytes for array in arrays.values())):
-            group = self._file.require_group(group_name)
-            for field, array in arrays.items():
-                _describe(group.create_dataset(field, data=array, **COMPRESSION), columns[field])
+        if not self._is_closed:
+            self._take()
+            write_trial(self.path, self.header, self._phases, ended=now())
 
 
-def _describe(dataset: h5py.Dataset, column: Column) -> None:
-    write_texts(dataset.attrs, {"unit": column.unit, "meaning": column.meaning})
+def new_header(
+    experiment: Experiment,
+    parameters: Parameters,
+    seed: int,
+    trial: int,
+    engine: str,
+    command_line: str,
+    started_from: SavedState | str | None = None,
+    wiring: Mapping[str, np.ndarray] | None = None,
+) -> TrialHeader:
+    """The header of a file that is begun now; arguments as for :class:`TrialWriter` and :class:`TrialHeader`."""
+    return TrialHeader(
+        parameters,
+        experiment.name,
+        experiment.label,
+        seed,
+        trial,
+        provenance(engine, command_line),
+        "" if started_from is None else str(started_from),
+        started_from.provenance if isinstance(started_from, SavedState) else {},
+        wiring or {},
+    )
 
 
-class _Table:
-    """A group of columns of equal length that grow together; rows wait in memory until they are written."""
-
-    def __init__(self, datasets: dict[str, h5py.Dataset]):
-        self._datasets = datasets
-        self.start = len(datasets["phase"])  # row at which the waiting rows go
-        self.waiting: list[dict[str, np.ndarray]] = []
-        self.waiting_bytes = 0
-
-    def append(self, **columns: np.ndarray) -> None:
-        """Add rows; a column given as one number has it in all of them."""
-        n = next(len(values) for values in columns.values() if np.ndim(values))
-        rows = {name: np.full(n, values) if np.ndim(values) == 0 else values for name, values in columns.items()}
-        rows = {name: np.array(values, self._datasets[name].dtype) for name, values in rows.items()}
-        self.waiting.append(rows)
-        self.waiting_bytes += sum(values.nbytes for values in rows.values())
-
-    def replace_from(self, start: int, **columns: np.ndarray) -> None:
-        """Put rows in the place of all from row `start` on; nothing else may be waiting."""
-        self.start, self.waiting, self.waiting_bytes = start, [], 0
-        self.append(**columns)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows written and waiting."""
-        return self.start + sum(len(rows["phase"]) for rows in self.waiting)
-
-    def bytes_to_write(self) -> int:
-        """Most that writing the waiting rows can need: every chunk they touch, uncompressed."""
-        total = 0
-        for dataset in self._datasets.values():
-            rows = dataset.chunks[0]
-            touched = (self.n_rows - 1) // rows - self.start // rows + 1
-            total += touched * math.prod(dataset.chunks) * dataset.dtype.itemsize
-        return total
-
-    def write(self) -> None:
-        """Write the waiting rows. If interrupted, it can be repeated."""
-        end = self.n_rows
-        for name, dataset in self._datasets.items():
-            dataset.resize(end, axis=0)
-            dataset[self.start :] = np.concatenate([rows[name] for rows in self.waiting])
-        self.start, self.waiting, self.waiting_bytes = end, [], 0
+def header_of(trial: Trial) -> TrialHeader:
+    """The header that the file of a trial has."""
+    named = {name: getattr(trial, name) for name in ("parameters", "experiment", "label", "seed", "trial", "provenance", "started")}
+    return TrialHeader(
+        **named,
+        started_from=trial.started_from or "",
+        started_from_provenance=trial.started_from_provenance,
+        wiring=vars(trial.wiring()),
+    )
 
 
-def _new_table(file: h5py.File, name: str, parameters: Parameters) -> _Table:
-    group = file.create_group(name)
-    return _Table({column: _growing(group, column, spec, parameters) for column, spec in TABLES[name].items()})
+def at_end_of_phase(state: NetworkState) -> dict[str, np.ndarray]:
+    """What is kept of the state at the end of a phase."""
+    return {name: getattr(state, name) for name in FIXED[PHASES]}
 
 
-def _existing_table(file: h5py.File, name: str) -> _Table:
-    return _Table({column: file[f"{name}/{column}"] for column in TABLES[name]})
-
-
-def _growing(group: h5py.Group, name: str, column: Column, parameters: Parameters) -> h5py.Dataset:
-    shape = tuple(axis_sizes(parameters)[axis] for axis in column.axes)
-    rows = max(1, CHUNK_BYTES // (math.prod(shape) * np.dtype(column.kind).itemsize))
-    dataset = group.create_dataset(name, (0, *shape), column.kind, maxshape=(None, *shape), chunks=(rows, *shape), **COMPRESSION)
-    _describe(dataset, column)
-    return dataset
-
-
-class _PhaseRecorder(Recorder):
-    """What a run tells the writer of one phase."""
-
-    def __init__(self, writer: TrialWriter, index: int, phase: Phase, phase_epoch: int, is_first: bool, group: h5py.Group):
-        self.phase = phase
-        self.group = group
-        self.done = phase_epoch
-        self._writer = writer
-        self._tables = writer.tables
-        self._index = index
-        self._is_first = is_first
-        self._counter = AeonCounter(phase_epoch, phase.epochs - phase_epoch, writer.parameters.timing.epochs_per_aeon)
-        self._first_row = self._tables[AEONS].n_rows
-        self._position_windows = position_windows(writer.parameters, phase.epochs)
-
-    def snapshot_epochs(self, phase: Phase) -> list[int]:
-        """Evenly spaced up to the end of the phase; in the first phase of a file also its start."""
-        return snapshot_epochs(self._writer.parameters, phase, self._is_first)
-
-    def spike_windows(self, phase: Phase) -> list[range]:
-        """Evenly spaced from the start of the phase to its end."""
-        return spike_windows(self._writer.parameters, phase.epochs)
-
-    def epochs(self, records: EpochRecords) -> None:
-        """Count and keep the next epochs."""
-        self._counter.add(records)
-        for window in self._position_windows:
-            part = slice(max(0, window.start - self.done), min(len(records), window.stop - self.done))
-            if part.start < part.stop:
-                self._keep_positions(records, part)
-        self.done += len(records)
-        if SPIKES in self._tables and len(records.spike_step):
-            self._tables[SPIKES].append(phase=self._index, step=records.spike_step, cell=records.spike_cell)
-        self._writer.flush_if_due()
-
-    def _keep_positions(self, records: EpochRecords, part: slice) -> None:
-        fields = {name: getattr(records, name)[part] for name in ("awake", "x", "y", "move", "eaten", "outcome")}
-        epoch = records.first_epoch + np.arange(part.start, part.stop)
-        self._tables[POSITIONS].append(phase=self._index, epoch=epoch, **fields)
-
-    def snapshot(self, state: NetworkState) -> None:
-        """Keep strengths, rates and resistances; input-to-hidden strengths only where they can have changed."""
-        inputs = self._tables[INPUT_SNAPSHOTS]
-        if self.phase.is_unsupervised or not inputs.n_rows:
-            self._keep(inputs, state, ("input_hidden", "hidden_input_target"))
-        self._keep(self._tables[SNAPSHOTS], state, ("hidden_output", "resistance", "hidden_rate", "output_rate"))
-        self._writer.flush_if_due()
-
-    def _keep(self, table: _Table, state: NetworkState, fields: tuple[str, ...]) -> None:
-        table.append(phase=self._index, epoch=[state.epoch], **{name: getattr(state, name)[None] for name in fields})
-
-    def collect_aeons(self) -> None:
-        """Put the counts since the last flush into the table, and again the last row written: its aeon may have gone on."""
-        record, table = self._counter.record, self._tables[AEONS]
-        n_aeons = int(np.count_nonzero(record.counts["epochs"]))
-        part = slice(max(0, table.start - self._first_row - 1), n_aeons)
-        if part.start == part.stop:
-            return
-        table.replace_from(
-            self._first_row + part.start,
-            phase=self._index,
-            aeon=record.first_aeon + np.arange(part.start, part.stop),
-            eaten=record.eaten[part],
-            **{name: counts[part] for name, counts in record.counts.items()},
-        )
-
-    def recall_aeon(self, table: h5py.Group) -> None:
-        """Take over the counts of the aeon in which the phase was left, to be added to."""
-        if self.done % self._writer.parameters.timing.epochs_per_aeon == 0:
-            return
-        self._first_row -= 1
-        record = self._counter.record
-        for name, counts in record.counts.items():
-            counts[0] = table[name][self._first_row]
-        record.eaten[0] = table["eaten"][self._first_row]
-
-    def check(self, record: PhaseRecord) -> None:
-        """See that the engine and this recorder agree on what happened; ValueError if not."""
-        if self.done != self.phase.epochs:
-            raise ValueError(f"phase {self.phase.name}: {self.done} of {self.phase.epochs} epochs were recorded")
-        heard = self._counter.record
-        skip = record.first_aeon - heard.first_aeon
-        later = skip >= 0 and heard.counts["epochs"][skip] > record.counts["epochs"][0]
-        whole = slice(1 if later else 0, None)  # a later part of a phase can begin within an aeon
-        pairs = [(heard.eaten, record.eaten), *((heard.counts[name], record.counts[name]) for name in AEON_COUNTS)]
-        if skip < 0 or not all(np.array_equal(ours[skip:][whole], theirs[whole]) for ours, theirs in pairs):
-            raise ValueError(f"phase {self.phase.name}: the record of the engine is not what the recorder heard")
+def _is_end_of(record: PhaseRecord, parts: Sequence[TableRows]) -> bool:
+    """Whether the counts of the engine are the last of those that were recorded; its first aeon may be only a part of one."""
+    heard = _summed(_joined([part[AEONS] for part in parts]))
+    n = len(record.eaten)
+    if heard["aeon"][-n:].tolist() != list(range(record.first_aeon, record.first_aeon + n)):
+        return False
+    later = int(heard["epochs"][-n] > record.counts["epochs"][0])
+    pairs = [(heard["eaten"], record.eaten), *((heard[name], record.counts[name]) for name in AEON_COUNTS)]
+    return all(np.array_equal(ours[-n:][later:], theirs[later:]) for ours, theirs in pairs)

@@ -1,6 +1,6 @@
 """Trials on a Dask cluster that is there already, through joblib's Dask backend.
 
-Needs `pip install foraging-snn[dask]`. How trials are watched and stopped is in scheduling.py.
+Needs `pip install '.[dask]'` in a clone. How trials are watched and stopped is in scheduling.py.
 """
 
 import logging
@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from foraging_snn.files.provenance import provenance, version_and_commit
-from foraging_snn.running.errors import one_line
-from foraging_snn.running.scheduling import BEAT, SHARED_FOLDER_NEEDED, Channel, Heartbeat, Task, TrialEnd, died, run_task
-from foraging_snn.running.trial import RunError
+from foraging_snn.running.errors import RunError, one_line
+from foraging_snn.running.plan import PlannedTrial
+from foraging_snn.running.scheduling import BEAT, SHARED_FOLDER_NEEDED, Channel, Heartbeat, TrialEnd, died, run_planned
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -93,7 +93,7 @@ class ClusterWorkers:
         """See :class:`foraging_snn.running.scheduling.Workers`."""
         return Heartbeat(folder / BEAT)
 
-    def ends(self, tasks: Sequence[Task], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[PlannedTrial], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
         """See :class:`foraging_snn.running.scheduling.Workers`.
 
         Raises
@@ -104,12 +104,12 @@ class ClusterWorkers:
         from joblib import Parallel, delayed
 
         self._check_workers(channel.folder)
-        backend = _backend(self._client, tasks, channel, self._given_out)
+        backend = _backend(self._client, trials, channel, self._given_out)
         # No more trials than workers at a time: Dask holds the death of a worker against all tasks that wait for it.
         parallel = Parallel(backend=backend, return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1)
-        begun = takewhile(lambda _: not self.are_lost(), enumerate(tasks))
+        begun = takewhile(lambda _: not self.are_lost(), enumerate(trials))
         with _quiet():
-            yield from parallel(delayed(run_task)(task, number, channel) for number, task in begun)
+            yield from parallel(delayed(run_planned)(trial, number, channel) for number, trial in begun)
 
     def look(self, stopping: bool) -> str:
         """See :class:`foraging_snn.running.scheduling.Workers`."""
@@ -173,7 +173,7 @@ def _connected(address: str) -> "Client":
         from distributed.comm.addressing import get_address_host_port
         from joblib import _dask  # noqa: F401
     except ImportError as error:
-        raise RunError(f"--scheduler: needs Dask: pip install foraging-snn[dask] ({one_line(error)})") from None
+        raise RunError(f"--scheduler: needs Dask: pip install '.[dask]' in a clone of foraging_snn ({one_line(error)})") from None
     try:
         get_address_host_port(address)  # a client that was given what is no address prints a traceback when it is removed
     except ValueError as error:
@@ -224,7 +224,7 @@ class _GivenOut:
             self.settle(number, None)
 
 
-def _backend(client: "Client", tasks: Sequence[Task], channel: Channel, given_out: _GivenOut):
+def _backend(client: "Client", trials: Sequence[PlannedTrial], channel: Channel, given_out: _GivenOut):
     """joblib's Dask backend, but a trial that Dask gives up becomes one that failed, and the others go on.
 
     Calls are handed to Dask as they are: joblib's own way puts arguments on single workers, which can die with them, and opens a
@@ -238,7 +238,7 @@ def _backend(client: "Client", tasks: Sequence[Task], channel: Channel, given_ou
             return 2  # for 1, joblib would compute here; how many there are at a time, `pre_dispatch` says
 
         def submit(self, func, callback=None):
-            ((function, arguments, _),) = func.items  # a call of run_task
+            ((function, arguments, _),) = func.items  # a call of run_planned
             number = arguments[1]
             future = self.client.submit(function, *arguments, pure=False)
             given_out.add(number, callback)
@@ -247,7 +247,7 @@ def _backend(client: "Client", tasks: Sequence[Task], channel: Channel, given_ou
 
         def retrieve_result_callback(self, numbered):
             number, done = numbered
-            stopped = number, TrialEnd(tasks[number].seed, stopped=True)
+            stopped = number, TrialEnd(trials[number].seed, stopped=True)
             if done is None:
                 return [stopped]
             try:
@@ -257,7 +257,7 @@ def _backend(client: "Client", tasks: Sequence[Task], channel: Channel, given_ou
                 return [stopped]
             except Exception as error:
                 reason = f"given up by the Dask cluster: {type(error).__name__}: {one_line(error)}"
-                return [(number, died(tasks[number], number, channel, "" if isinstance(error, KilledWorker) else reason))]
+                return [(number, died(trials[number], number, channel, "" if isinstance(error, KilledWorker) else reason))]
 
     return Backend(client=client)
 

@@ -1,12 +1,11 @@
 """Room on disk: how much the files of a run will take, and whether there is as much. What is in them says layout.py."""
 
 import math
-import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from foraging_snn.files.layout import (
     AEONS,
@@ -18,14 +17,14 @@ from foraging_snn.files.layout import (
     SPIKES,
     TABLES,
     WIRING,
-    Column,
-    axis_sizes,
     position_windows,
     snapshot_epochs,
     spike_windows,
 )
 from foraging_snn.models import N_OUTPUT, Parameters, Phase
-from foraging_snn.running.trial import RunError
+from foraging_snn.models.schema import Field, axis_sizes
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.plan import PlannedTrial
 
 # Share of a table that is left after compression, twice what it is in trials of the paper: small whole numbers, many alike.
 # Strengths and rates hardly get smaller and are counted in full.
@@ -34,15 +33,16 @@ HIDDEN_RATE = 0.1  # spikes per epoch of a hidden cell, as at the start of the u
 HEADER_BYTES = 4096  # of a dataset: its description and the index of its pieces
 INDEX_SHARE = 0.05  # the index grows with what is in it
 
-STATE_BYTES = {"synapse": 40, "hidden": 400, "other": 100_000}  # of a saved state; traces included
-CHECKPOINTS = 3  # the newest, the one before it, and one being written; each has a copy of the file under way
-STATES = 8  # in them and beside them, for the experiments that are still to come
+STATES = "states"  # besides the tables, in the ledger
+STATE_BYTES = {"synapse": 40, "hidden": 400, "other": 100_000}  # of one; traces included
+SEGMENT_BYTES = 200_000  # of a segment, besides tables and state
 
 LOWERED_BY = {
     AEONS: "shorter phases (phases.scale)",
     SNAPSHOTS: "fewer snapshots (--snapshots)",
     INPUT_SNAPSHOTS: "fewer snapshots (--snapshots)",
     POSITIONS: "fewer positions (recording.positions, recording.position_window_epochs)",
+    STATES: "smaller layers (network.hidden_cells)",
     SPIKES: "shorter windows of spikes (recording.spike_window_epochs)",
 }
 
@@ -84,8 +84,8 @@ def _all_windows(windows, parameters: Parameters, phases: list[Phase]) -> list[r
     return [window for phase in phases for window in windows(parameters, phase.epochs)]
 
 
-def _row_bytes(columns: Mapping[str, Column], sizes: Mapping[str, int]) -> int:
-    return sum(math.prod(sizes[axis] for axis in column.axes) * np.dtype(column.kind).itemsize for column in columns.values())
+def _row_bytes(columns: Mapping[str, Field], sizes: Mapping[str, int]) -> int:
+    return sum(column.n_bytes(sizes, free=1) for column in columns.values())
 
 
 def trial_bytes(parameters: Parameters, phases: Iterable[Phase]) -> int:
@@ -98,30 +98,25 @@ def trial_bytes(parameters: Parameters, phases: Iterable[Phase]) -> int:
     return math.ceil(contents * (1 + INDEX_SHARE) + datasets * HEADER_BYTES)
 
 
-def checkpoint_bytes(parameters: Parameters, file_bytes: int) -> int:
-    """Bytes that the checkpoints of a trial take at most while it runs, if its file has so many."""
+def segment_bytes(parameters: Parameters, phases: Iterable[Phase]) -> dict[str, float]:
+    """Bytes that the segments of phases take in the ledger at most, by table and for the states."""
+    phases = list(phases)
     sizes = {**axis_sizes(parameters), "other": 1}
-    return CHECKPOINTS * file_bytes + STATES * sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
+    state = sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
+    return table_bytes(parameters, phases) | {STATES: state * len(phases)}
 
 
-def check_space(
-    directory: Path,
-    runs: Iterable[tuple[Mapping[Path, Iterable[Phase]], Parameters]],
-    jobs: int = 1,
-    checkpoints: Iterable[Path] = (),
-) -> None:
-    """See that there is room for the files of runs; of those that are there already, for what they still lack.
+def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1) -> None:
+    """See that there is room for the files of trials and for what they leave in the ledger.
 
     Parameters
     ----------
     directory : Path
         Where they go; it need not exist.
-    runs : iterable of (files, Parameters)
-        For each file of a run that is not complete yet, the phases that it will hold.
+    planned : iterable of PlannedTrial
+        Trials. Files that are complete need no room, nor does what is in the ledger; what trials have in common is there once.
     jobs : int
-        Trials at the same time, each with checkpoints of its own.
-    checkpoints : iterable of Path
-        The folders of the checkpoints of these trials; what lies there already need not be found again.
+        Trials at the same time, each with a file and a segment that are written anew before the old ones go.
 
     Raises
     ------
@@ -132,55 +127,45 @@ def check_space(
     -----
     What other processes are going to write is not known here.
     """
-    tables = dict.fromkeys(TABLES, 0.0)
-    needed, beside, n_files = 0, 0, 0
-    for files, parameters in runs:
-        sizes: dict[tuple[Phase, ...], int] = {}  # trials of an experiment have the same
-        for path, phases in files.items():
-            phases = tuple(phases)
-            if phases not in sizes:
-                sizes[phases] = trial_bytes(parameters, phases)
-                for name, n_bytes in table_bytes(parameters, phases).items():
-                    tables[name] += n_bytes
-            needed += max(0, sizes[phases] - _present_bytes(path))
-        if sizes:
-            beside = max(beside, checkpoint_bytes(parameters, max(sizes.values())))
-        n_files += len(files)
-    present = sorted(map(_bytes_below, checkpoints))[:jobs]  # which trials come first is not known
-    beside = jobs * beside - sum(min(beside, n_bytes) for n_bytes in present)
+    needed, transient, n_files = 0.0, 0.0, 0
+    parts: Counter[str] = Counter()
+    keys: set[str] = set()
+    for trial in planned:
+        files = trial.missing()
+        if not files:
+            continue
+        n_files, parameters = n_files + len(files), trial.identity.parameters
+        sizes = [_trial_bytes(parameters, phases) for phases in files.values() if phases]
+        kept = [segment_bytes(parameters, [phase]) for phase in _missing_phases(trial, keys)]
+        for of_phase in kept:
+            parts.update({name: int(n_bytes) for name, n_bytes in of_phase.items()})
+        for phases in files.values():
+            parts.update({name: int(n_bytes) for name, n_bytes in table_bytes(parameters, phases).items()})
+        in_ledger = [math.ceil(sum(of_phase.values()) * (1 + INDEX_SHARE) + SEGMENT_BYTES) for of_phase in kept]
+        needed += sum(sizes) + sum(in_ledger)
+        transient = max(transient, max([*sizes, *in_ledger], default=0))
+    needed += min(jobs, n_files) * transient
     free = shutil.disk_usage(_nearest_folder(directory)).free
-    if needed + beside > free:
-        less = LOWERED_BY[max(tables, key=tables.get)]
+    if needed > free:
+        less = LOWERED_BY[max(parts, key=lambda name: parts[name])]
         what = "1 file" if n_files == 1 else f"{n_files} files"
         raise RunError(
-            f"{directory}: about {readable_bytes(needed + beside)} needed for {what}, {readable_bytes(free)} free; "
+            f"{directory}: about {readable_bytes(needed)} needed for {what} and the ledger, {readable_bytes(free)} free; "
             f"less is needed with {'' if n_files == 1 else 'fewer trials or '}{less}"
         )
 
 
-def check_space_of_state(path: Path, parameters: Parameters) -> None:
-    """See that there is room for a saved state and for the checkpoints on the way to it.
-
-    Raises
-    ------
-    RunError
-        There is less than is needed.
-    """
-    needed = checkpoint_bytes(parameters, 0)
-    free = shutil.disk_usage(_nearest_folder(path.parent)).free
-    if needed > free:
-        raise RunError(f"{path}: about {readable_bytes(needed)} needed, {readable_bytes(free)} free")
+_trial_bytes = lru_cache(trial_bytes)  # those of an experiment have the same
 
 
-def _present_bytes(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _bytes_below(folder: Path) -> int:
-    return sum(_present_bytes(Path(place) / name) for place, _, names in os.walk(folder) for name in names)
+def _missing_phases(trial: PlannedTrial, keys: set[str]) -> Iterator[Phase]:
+    """The phases of a trial that are neither in its ledger nor in `keys`, to which they are added."""
+    ledger = trial.ledger
+    for steps, phase in trial.identity.phases.items():
+        key = trial.identity.origin.key(steps)
+        if key not in keys and ledger.epochs_listed(steps) < phase.epochs:
+            keys.add(key)
+            yield phase
 
 
 def _nearest_folder(directory: Path) -> Path:

@@ -5,15 +5,22 @@ from foraging_snn.files.reader import AnalysisError
 from foraging_snn.files.states import StateError
 from foraging_snn.models import EngineError, ParameterError, WiringError
 from foraging_snn.protocols import ExperimentError
-from foraging_snn.running.checkpoints import CheckpointError
-from foraging_snn.running.trial import RunError
+
+
+class RunError(ValueError):
+    """A run cannot be started; the message is one line."""
+
+
+class LedgerError(RuntimeError):
+    """The ledger cannot be written, or another process is at work on the same; the message is one line."""
+
 
 FORESEEN = (
     ParameterError,
     ExperimentError,
     EngineError,
     RecordingError,
-    CheckpointError,
+    LedgerError,
     StateError,
     WiringError,
     RunError,

@@ -1,7 +1,7 @@
 """Many trials at a time, in processes of this machine or on a Dask cluster: given out, watched, stopped, and tried again when
 the process of one dies.
 
-What a trial does is in reproduce.py and running.py; how it looks on the screen, in progress.py; what is special about Dask, in
+What a trial does is in plan.py and trial.py; how it looks on the screen, in commands/progress.py; what is special about Dask, in
 cluster.py.
 """
 
@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -22,14 +23,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
-from foraging_snn.models import EpochRecords, Phase
+from foraging_snn.environments import Outcome
+from foraging_snn.models import EpochRecords, Phase, performance
 from foraging_snn.protocols import Experiment
-from foraging_snn.running.errors import FORESEEN, one_line
+from foraging_snn.running.errors import FORESEEN, RunError, one_line
+from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.stopping import SIGNALS, StopCause, StopRequest
-from foraging_snn.running.trial import RunError
-from foraging_snn.running.trunk import Listener
+from foraging_snn.running.trial import Listener
 
 ATTEMPTS = 3  # of a trial whose worker dies: it is tried again twice
+PERFORMANCE_AEONS = 20  # the performance shown is that of so many aeons
 REPORT_SECONDS = 0.5  # between two reports of a trial, and between two looks at them
 BEAT_SECONDS = 2.0  # between two signs of life
 SILENCE_SECONDS = 60.0  # without a sign of life until a trial on a cluster takes it that nobody waits for it
@@ -39,34 +42,6 @@ REPORT_SUFFIXES = (".json", ".log", ".attempts", ".part")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 _ONE_AT_A_TIME = threading.Lock()  # Brian2 has one device per process
-
-
-class Task(Protocol):
-    """A trial that can be given to another process; it is pickled on its way there.
-
-    Attributes
-    ----------
-    seed : int
-    name : str
-        Short; on the screen.
-    directory : Path
-        Where the log of a trial that failed is put.
-    n_experiments : int
-    has_checkpoints : bool
-        It goes on from where it was if it is begun again. Without, it cannot be: its unfinished file is in the way.
-    """
-
-    seed: int
-    name: str
-    directory: Path
-    n_experiments: int
-    has_checkpoints: bool
-
-    def run(self, listener: Listener) -> None:
-        """Do it."""
-
-    def is_done(self) -> bool:
-        """All its files are complete."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +82,7 @@ class Workers(Protocol):
     def lifeline(self, folder: Path) -> "ParentProcess | Heartbeat":
         """How trials notice that nobody waits for them any more."""
 
-    def ends(self, tasks: Sequence[Task], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[PlannedTrial], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
         """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
 
     def look(self, stopping: bool) -> str:
@@ -146,7 +121,13 @@ class TrialReport:
     experiments_done : int
         Files that are complete.
     epochs : int
-        Completed.
+        Computed now.
+    found : int
+        Epochs computed before.
+    performance : float or None
+        Rewarded / (rewarded + punished) particles in the latest aeons of the phase; None if nothing was eaten.
+    notes : list of str
+        What is not as it should be, a line each.
     running : bool
         It has not ended yet, well or not.
     """
@@ -157,10 +138,13 @@ class TrialReport:
     phase: str = ""
     experiments_done: int = 0
     epochs: int = 0
+    found: int = 0
+    performance: float | None = None
+    notes: list[str] = field(default_factory=list)
     running: bool = True
 
 
-class Board(Protocol):
+class Display(Protocol):
     """Shows where trials stand."""
 
     def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
@@ -171,17 +155,17 @@ class Board(Protocol):
 
 
 def run_all(
-    tasks: Sequence[Task], workers: Workers, board: Board, shared: Path, request: StopRequest | None = None
+    trials: Sequence[PlannedTrial], workers: Workers, display: Display, shared: Path, request: StopRequest | None = None
 ) -> list[TrialEnd]:
     """Run trials.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    trials : sequence of PlannedTrial
     workers : Workers
         They do not change what is in the files.
-    board : Board
-        One for these tasks.
+    display : Display
+        One for these trials.
     shared : Path
         A folder, there already, that all workers see.
     request : StopRequest, optional
@@ -190,12 +174,12 @@ def run_all(
     Returns
     -------
     list of TrialEnd
-        One per task, in their order. A trial that fails does not keep the others from going on.
+        One per trial, in their order. A trial that fails does not keep the others from going on.
 
     Notes
     -----
-    A trial with checkpoints whose process dies goes on in another one, it is begun at most `ATTEMPTS` times in all; then its log is
-    put into its directory.
+    A trial whose process dies goes on in another one, it is begun at most `ATTEMPTS` times in all; then its log is put into its
+    directory.
     Ctrl-C, SIGTERM and SIGHUP stop all trials; they close their files and are returned as stopped. A second Ctrl-C ends their
     processes at once and raises KeyboardInterrupt.
     """
@@ -204,22 +188,22 @@ def run_all(
     remove_abandoned_reports(shared)
     with tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=workers.place(shared), ignore_cleanup_errors=True) as name:
         channel = Channel(Path(name), workers.lifeline(Path(name)))
-        with _watched(channel, board, workers, request), request.listening(channel.ask_to_stop, workers.kill):
-            for number, end in workers.ends(tasks, channel):
+        with _watched(channel, display, workers, request), request.listening(channel.ask_to_stop, workers.kill):
+            for number, end in workers.ends(trials, channel):
                 ends[number] = end
         if workers.are_lost():
             request.is_wanted_because(StopCause.SCHEDULER_LOST)
-            ends = {number: TrialEnd(task.seed, stopped=True) for number, task in enumerate(tasks)} | ends
-        found = [_with_log(ends[number], task, channel, number) for number, task in enumerate(tasks)]
+            ends = {number: TrialEnd(trial.seed, stopped=True) for number, trial in enumerate(trials)} | ends
+        found = [_with_log(ends[number], trial, channel, number) for number, trial in enumerate(trials)]
     remove_abandoned_reports(shared)  # by now they may be old enough
     return found
 
 
-def _with_log(end: TrialEnd, task: Task, channel: "Channel", number: int) -> TrialEnd:
+def _with_log(end: TrialEnd, trial: PlannedTrial, channel: "Channel", number: int) -> TrialEnd:
     """The end of a trial, and where its log was put if its process died."""
     if not end.died:
         return end
-    path = task.directory / f"seed{task.seed:04d}.log"
+    path = trial.plan.directory / f"seed{trial.seed:04d}.log"
     try:
         with path.open("a", encoding="utf-8") as log:
             log.write(channel.log(number))
@@ -229,7 +213,7 @@ def _with_log(end: TrialEnd, task: Task, channel: "Channel", number: int) -> Tri
 
 
 @contextmanager
-def _watched(channel: "Channel", board: Board, workers: Workers, request: StopRequest) -> Iterator[None]:
+def _watched(channel: "Channel", display: Display, workers: Workers, request: StopRequest) -> Iterator[None]:
     """Give signs of life, show the reports and look after the workers while a block runs."""
     ended = threading.Event()
 
@@ -241,9 +225,9 @@ def _watched(channel: "Channel", board: Board, workers: Workers, request: StopRe
         while not ended.wait(REPORT_SECONDS):
             if request.is_wanted() and not channel.is_asked_to_stop:
                 channel.ask_to_stop()
-            board.show(channel.reports(), stopping=channel.is_asked_to_stop)
+            display.show(channel.reports(), stopping=channel.is_asked_to_stop)
             if news := workers.look(channel.is_asked_to_stop):
-                board.say(news)
+                display.say(news)
 
     channel.beat()
     threads = [threading.Thread(target=target, daemon=True) for target in (live, look)]
@@ -255,7 +239,7 @@ def _watched(channel: "Channel", board: Board, workers: Workers, request: StopRe
         ended.set()
         for thread in threads:
             thread.join()
-        board.show(channel.reports(), stopping=False, last=True)
+        display.show(channel.reports(), stopping=False, last=True)
 
 
 # ----------------------------------------------------------------------------------------------- between coordinator and trials
@@ -396,21 +380,23 @@ class Reporter(Listener):
     channel : Channel
     number : int
         Of the trial, among all.
-    task : Task
+    trial : PlannedTrial
     attempt : int
         Which beginning of it, from 1.
     """
 
     channel: Channel
     number: int
-    task: Task
+    trial: PlannedTrial
     attempt: int = 1
     report: TrialReport = field(init=False)
 
     def __post_init__(self) -> None:
-        self.report = TrialReport(self.number, self.task.name)
+        self.report = TrialReport(self.number, self.trial.name)
         self._begun = 0
         self._written_at = 0.0
+        self._eaten: deque[tuple[int, int, int]] = deque()  # epochs, rewarded, punished of the latest pieces
+        self._eaten_epochs = PERFORMANCE_AEONS * self.trial.identity.parameters.timing.epochs_per_aeon
 
     @property
     def is_alone(self) -> bool:
@@ -422,10 +408,16 @@ class Reporter(Listener):
         # begun elsewhere: it was taken for dead here
         return self.is_alone or self.channel.is_asked_to_stop or len(self.channel.attempts(self.number)) > self.attempt
 
-    def resumed(self, epochs: int) -> None:
+    def found(self, epochs: int) -> None:
         """See :class:`Listener`."""
-        self.channel.note(self.number, f"goes on after {epochs} epochs")
-        self.report.epochs = epochs
+        self.channel.note(self.number, f"{epochs} epochs were computed before")
+        self.report.found += epochs
+        self._write()
+
+    def note(self, line: str) -> None:
+        """See :class:`Listener`."""
+        self.channel.note(self.number, line)
+        self.report.notes.append(line)
         self._write()
 
     def experiment(self, experiment: Experiment) -> None:
@@ -436,27 +428,33 @@ class Reporter(Listener):
 
     def begin(self, phase: Phase, recorded: bool) -> None:
         """See :class:`Listener`."""
-        self.report.phase = phase.name
+        self._eaten.clear()
+        self.report.phase = phase.name if recorded else f"{phase.name} (for its rates)"
+        self.report.performance = None
         self.channel.note(self.number, f"{self.report.experiment}: {phase.name}")
         self._write()
 
     def epochs(self, records: EpochRecords) -> None:
         """See :class:`Listener`."""
         self.report.epochs += len(records)
+        rewarded, punished = (int((records.outcome == outcome).sum()) for outcome in (Outcome.REWARDED, Outcome.PUNISHED))
+        self._eaten.append((len(records), rewarded, punished))
+        while sum(piece[0] for piece in self._eaten) - self._eaten[0][0] >= self._eaten_epochs:
+            self._eaten.popleft()
         if time.monotonic() - self._written_at > REPORT_SECONDS:
             self._write()
-        if not self.task.has_checkpoints and self.stop_wanted():  # otherwise it is asked when it can be saved
-            raise KeyboardInterrupt
 
     def end(self, done: bool = False) -> None:
         """The trial has ended, well or not."""
         self.report.running = False
         if done:
-            self.report.experiments_done = self.task.n_experiments
+            self.report.experiments_done = len(self.trial.paths)
         self._write()
 
     def _write(self) -> None:
         self._written_at = time.monotonic()
+        rewarded, punished = (sum(piece[k] for piece in self._eaten) for k in (1, 2))
+        self.report.performance = performance(rewarded, punished) if rewarded + punished else None
         with suppress(OSError):  # nobody listens any more, or the disk is full, which is met elsewhere
             _replace(self.channel.folder / f"{self.number}.json", json.dumps(asdict(self.report)))
 
@@ -464,12 +462,12 @@ class Reporter(Listener):
 # ------------------------------------------------------------------------------------------------- in the process of a trial
 
 
-def run_task(task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+def run_planned(trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
     """Run a trial that was given to this process.
 
     Parameters
     ----------
-    task : Task
+    trial : PlannedTrial
     number : int
         Among all.
     channel : Channel
@@ -480,48 +478,48 @@ def run_task(task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
         The number, and how it ended; nothing is raised but what ends the process.
     """
     with _ONE_AT_A_TIME:
-        return number, _run_task(task, number, channel)
+        return number, _run_planned(trial, number, channel)
 
 
-def _run_task(task: Task, number: int, channel: Channel) -> TrialEnd:
+def _run_planned(trial: PlannedTrial, number: int, channel: Channel) -> TrialEnd:
     if not channel.folder.is_dir():
-        return TrialEnd(task.seed, f"{channel.folder}: not seen on {socket.gethostname()}; {SHARED_FOLDER_NEEDED}")
+        return TrialEnd(trial.seed, f"{channel.folder}: not seen on {socket.gethostname()}; {SHARED_FOLDER_NEEDED}")
     before = channel.attempts(number)
-    if len(before) >= (ATTEMPTS if task.has_checkpoints else 1):
-        return died(task, number, channel)
-    reporter = Reporter(channel, number, task, channel.begin_attempt(number))
+    if len(before) >= ATTEMPTS:
+        return died(trial, number, channel)
+    reporter = Reporter(channel, number, trial, channel.begin_attempt(number))
     try:
         if reporter.stop_wanted():
             raise KeyboardInterrupt
-        task.run(reporter)
+        trial.run(reporter)
         reporter.end(done=True)
     except KeyboardInterrupt:
         reporter.end()
-        return TrialEnd(task.seed, stopped=True)
+        return TrialEnd(trial.seed, stopped=True)
     except FORESEEN as error:
         reporter.end()
-        return TrialEnd(task.seed, one_line(error))
+        return TrialEnd(trial.seed, one_line(error))
     except Exception as error:  # a defect in one trial must not take the others with it
         reporter.end()
         where = traceback.extract_tb(error.__traceback__)[-1]
-        return TrialEnd(task.seed, f"{type(error).__name__}: {one_line(error)} ({Path(where.filename).name}, line {where.lineno})")
-    return TrialEnd(task.seed)
+        return TrialEnd(trial.seed, f"{type(error).__name__}: {one_line(error)} ({Path(where.filename).name}, line {where.lineno})")
+    return TrialEnd(trial.seed)
 
 
 SHARED_FOLDER_NEEDED = "workers on other machines need the output folder on a file system that all of them share"
 
 
-def died(task: Task, number: int, channel: Channel, reason: str = "") -> TrialEnd:
+def died(trial: PlannedTrial, number: int, channel: Channel, reason: str = "") -> TrialEnd:
     """The end of a trial whose processes died, as often as it is tried, or were lost for another reason."""
-    if task.is_done():
-        return TrialEnd(task.seed)
+    if trial.is_done():
+        return TrialEnd(trial.seed)
     attempts = channel.attempts(number)
     if not reason and not attempts:
         reason = "no process could be started for it"
     times = f"{len(attempts)} times, at last " if len(attempts) > 1 else ""
     reason = reason or f"its process was killed: {times}{attempts[-1]}; is there enough memory?"
     channel.note(number, reason)
-    return TrialEnd(task.seed, reason, died=True)
+    return TrialEnd(trial.seed, reason, died=True)
 
 
 # ------------------------------------------------------------------------------------------------------------- on this machine
@@ -562,13 +560,13 @@ class LocalWorkers:
         """See :class:`Workers`."""
         return ParentProcess(os.getpid())
 
-    def ends(self, tasks: Sequence[Task], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[PlannedTrial], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
         """See :class:`Workers`."""
         from joblib import Parallel, delayed
 
-        jobs = min(self.jobs, len(tasks))
+        jobs = min(self.jobs, len(trials))
         if jobs <= 1:
-            return (run_task(task, number, channel) for number, task in enumerate(tasks))
+            return (run_planned(trial, number, channel) for number, trial in enumerate(trials))
         # A pool of several processes is lost as a whole when one is killed. With a pool each, the others go on.
         self._processes = [_OneProcess() for _ in range(jobs)]
         for process in self._processes:
@@ -580,12 +578,12 @@ class LocalWorkers:
         def run(number: int) -> tuple[int, TrialEnd]:
             process = free.get()
             try:
-                return process.run(tasks[number], number, channel)
+                return process.run(trials[number], number, channel)
             finally:
                 free.put(process)
 
         parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-        return parallel(delayed(run)(number) for number in range(len(tasks)))
+        return parallel(delayed(run)(number) for number in range(len(trials)))
 
     def look(self, stopping: bool) -> str:
         """See :class:`Workers`."""
@@ -623,19 +621,19 @@ class _OneProcess:
         """Have the process started now, not with its first trial."""
         self._submit(os.getpid)
 
-    def run(self, task: Task, number: int, channel: Channel) -> tuple[int, TrialEnd]:
-        """Run a trial, again if the process dies; see :func:`run_task`."""
+    def run(self, trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+        """Run a trial, again if the process dies; see :func:`run_planned`."""
         from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 
         for _ in range(ATTEMPTS + 1):  # the last one only says that the others died
             try:
-                return self._submit(run_task, task, number, channel).result()
+                return self._submit(run_planned, trial, number, channel).result()
             except (BrokenProcessPool, ShutdownExecutorError) as death:
                 if self._is_killed or channel.is_asked_to_stop:
-                    return number, TrialEnd(task.seed, stopped=True)
+                    return number, TrialEnd(trial.seed, stopped=True)
                 channel.note(number, one_line(death))
                 self._pool = self._new_pool()
-        return number, died(task, number, channel)
+        return number, died(trial, number, channel)
 
     def kill(self) -> None:
         """End the process at once, and its trial with it."""

@@ -1,36 +1,92 @@
 """Running a trial: the phases of its experiments folded over a state, each experiment recorded in one file.
 
-No terminal and no tables here; what the phases do is in models/, what is in the file in layout.py, how a trial that is cut off
-goes on, in checkpoints.py and resuming.py.
+What is computed goes into the ledger first (ledger.py), and what is there is not computed; the files are assembled from it. What
+the phases do is in models/, what is in a file in files/layout.py.
 """
 
 import tempfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from foraging_snn.files.hdf5 import synchronise_folder
+from foraging_snn.files.hdf5 import remove_leftovers
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
-from foraging_snn.files.writer import TrialWriter
-from foraging_snn.models import MAX_SEED, Engine, NetworkState, Parameters, Phase, initial_state
+from foraging_snn.files.writer import PhaseRecorder, TableRows, TrialHeader, header_of, new_header, now, wiring_of, write_trial
+from foraging_snn.models import Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
 from foraging_snn.protocols import Experiment, ImportRates, Step
-from foraging_snn.running.checkpoints import (
-    Checkpoint,
-    TrialCheckpoints,
+from foraging_snn.running.errors import FORESEEN
+from foraging_snn.running.existing import (
     TrialIdentity,
-    remove_empty_folder,
-    remove_leftovers,
+    after_start,
+    is_complete_file,
+    is_torn,
+    phases_of,
+    unsupervised,
+    what_differs,
 )
-from foraging_snn.running.trunk import Keeper, Listener, Trunk
+from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of
+from foraging_snn.running.locks import OF_WORKER, PATIENCE_SECONDS, locked
 
 CHECKPOINT_MINUTES = 5.0
-MAX_TRIALS = 100_000  # of a run
+PIECE_SECONDS = 0.3  # of a phase, between two looks at whether to save or to stop
+FIRST_PIECE_EPOCHS = 20  # before the speed is known
+LONG_PIECE_EPOCHS = 500_000  # where nobody asks
+ROWS_BYTES = 32 * 1024**2  # of a segment, before they are compressed
+ASSEMBLING_SHARE = 0.02  # of the time, at most, for files of trials that go on
+
+Steps = tuple[Step, ...]
 
 
-class RunError(ValueError):
-    """A run cannot be started; the message is one line."""
+class Stopped(KeyboardInterrupt):
+    """A trial was stopped between two epochs because its listener wanted that; all of it is in the ledger."""
+
+
+class Listener:
+    """Hears of a run while it goes on. This one does nothing; override what you need."""
+
+    def experiment(self, experiment: Experiment) -> None:
+        """The file of an experiment is begun."""
+
+    def begin(self, phase: Phase, recorded: bool) -> None:
+        """A phase begins, or goes on; `recorded` is False for one that is run only because another one needs its spike rates."""
+
+    def epochs(self, records: EpochRecords) -> None:
+        """Successive pieces of the phase."""
+
+    def found(self, epochs: int) -> None:
+        """So many more epochs of the trial were computed before."""
+
+    def note(self, line: str) -> None:
+        """Something is not as it should be, but the run goes on."""
+        warnings.warn(line, stacklevel=2)
+
+    def stop_wanted(self) -> bool:
+        """The trial is to be saved and stopped; asked every few tenths of a second if there is a ledger."""
+        return False
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Where what is computed for a trial is kept, so that it is not computed again.
+
+    Attributes
+    ----------
+    ledger : Path
+        Folder, made if it is not there.
+    minutes : float
+        Something is written there at least this often, and at the ends of phases.
+    others : tuple of Path
+        Further ledgers in which to look.
+    """
+
+    ledger: Path
+    minutes: float = CHECKPOINT_MINUTES
+    others: tuple[Path, ...] = ()
 
 
 def run_trial(
@@ -44,7 +100,7 @@ def run_trial(
     command_line: str,
     start: SavedState | None = None,
     progress: Listener | None = None,
-    checkpoint_minutes: float | None = None,
+    keeping: Keeping | None = None,
 ) -> NetworkState | None:
     """Run one trial and write its file.
 
@@ -63,46 +119,35 @@ def run_trial(
     command_line : str
         For the file's provenance.
     start : SavedState, optional
-        Replaces the unsupervised phase with which every experiment begins. Its wiring and strengths are taken as they are,
-        all draws to come are those of `seed`.
+        Replaces the unsupervised phase, if the experiment begins with one. Its wiring and strengths are taken as they are, all
+        draws to come are those of `seed`.
     progress : Listener, optional
-    checkpoint_minutes : float, optional
-        Save a checkpoint at the ends of phases and at least this often, in the folder `checkpoints` beside the file, and go on
-        from the one that is there. None: no checkpoints.
+    keeping : Keeping, optional
+        Keep what is computed in a ledger, and do not compute what is there: then a file that exists and is incomplete is gone on
+        with. None: nothing is kept.
 
     Returns
     -------
     NetworkState or None
-        At the end of the trial; None if it had been reached before and nothing was computed.
+        At the end of the trial; None if its file was complete before.
 
     Raises
     ------
     RecordingError
         The file exists (and is not that of a trial that can be gone on with) or cannot be written.
-    CheckpointError
-        A checkpoint cannot be written, or another process is at work on this trial.
+    LedgerError
+        The ledger cannot be written, or another process is at work on this trial.
     EngineError
     Stopped
         `progress` wanted that.
 
     Notes
     -----
-    Whatever interrupts it, the file stays readable and is marked incomplete. A trial that goes on from a checkpoint gives the same
-    file, bit for bit, as one that was not interrupted. See :func:`foraging_snn.running.resuming.look_at_trial` for what can be
-    said before.
+    Whatever interrupts it, the file stays readable and is marked incomplete. A trial that goes on gives the same file, bit for bit,
+    as one that was not interrupted. See :func:`foraging_snn.running.existing.look_at_trial` for what can be said before.
     """
-    return run_experiments(
-        [experiment],
-        parameters,
-        seed=seed,
-        trial=trial,
-        engine=engine,
-        paths=[Path(path)],
-        command_line=command_line,
-        start=start,
-        progress=progress,
-        checkpoint_minutes=checkpoint_minutes,
-    )
+    options = {"seed": seed, "trial": trial, "engine": engine, "command_line": command_line}
+    return run_experiments([experiment], parameters, paths=[Path(path)], start=start, progress=progress, keeping=keeping, **options)
 
 
 def run_experiments(
@@ -116,7 +161,7 @@ def run_experiments(
     command_line: str,
     start: SavedState | None = None,
     progress: Listener | None = None,
-    checkpoint_minutes: float | None = None,
+    keeping: Keeping | None = None,
 ) -> NetworkState | None:
     """Run several experiments of one trial, one after the other; what they have in common is computed once.
 
@@ -125,232 +170,276 @@ def run_experiments(
     experiments : sequence of Experiment
         At least one.
     paths : sequence of Path
-        Their files. Each is as complete in itself as that of :func:`run_trial`, which describes all other parameters, and
-        holds the same.
-
-    Returns
-    -------
-    NetworkState or None
-        At the end of the last experiment; None if its file was complete before.
-
-    Raises
-    ------
-    RecordingError
-        A file exists (and is not that of a trial that can be gone on with) or cannot be written.
-    CheckpointError
-        A checkpoint cannot be written, or another process is at work on this trial.
-    EngineError
-    Stopped
-        `progress` wanted that.
+        Their files. Each is as complete in itself as that of :func:`run_trial`, which describes all other parameters, what is
+        returned and raised, and holds the same.
     """
-    first = initial_state(parameters, seed) if start is None else _started(start, seed)
-    files = _Files(tuple(experiments), list(paths), parameters, seed, trial, engine.name, command_line, start)
-    trunk = Trunk(engine, progress or Listener(), experiments[0].steps[:1] if start else (), first)
-    if checkpoint_minutes is None:
-        return _run(files, trunk, None)
-    checkpoints = TrialCheckpoints(paths[0].parent, identity_of(experiments, parameters, seed, engine.name, start))
-    with checkpoints.locked():
-        for path in paths:
-            remove_leftovers(path)
-        state = _run(files, trunk, Keeper(checkpoints, checkpoint_minutes * 60.0))
-        checkpoints.remove()
-    remove_empty_folder(paths[0].parent)
+    listener = progress or Listener()
+    experiments = [after_start(experiment) for experiment in experiments] if start else experiments
+    identity = TrialIdentity(parameters, tuple(experiments), seed, engine.name, start)
+    with _ledger_of(identity.origin, paths, keeping, listener) as ledger:
+        fold = Fold(engine, ledger, listener, keeping.minutes * 60.0 if keeping else None)
+        state = None
+        for experiment, path in zip(experiments, paths, strict=True):
+            listener.experiment(experiment)
+            if keeping and is_complete_file(identity, experiment, path):
+                fold.skip(experiment.steps)
+                state = None
+            else:
+                header = _header(identity, experiment, path, trial, command_line, fold.first, resume=keeping is not None)
+                state = fold.record(experiment.steps, _TrialFile(path, header, ledger, not keeping))
     return state
 
 
-def identity_of(
-    experiments: Sequence[Experiment], parameters: Parameters, seed: int, engine: str, start: SavedState | None
-) -> TrialIdentity:
-    """What has to be the same for a trial to be gone on with; arguments as for :func:`run_experiments`."""
-    return TrialIdentity(parameters, tuple(experiments), seed, engine, "" if start is None else str(start))
-
-
-def differences_of_file(identity: TrialIdentity, experiment: Experiment, recorded: Trial) -> list[str]:
-    """What differs between the file of an experiment and what the trial would write now: "name: value there, value now"."""
-    names = {"engine": recorded.engine, "started_from": recorded.started_from or ""}
-    lines = identity.differences(recorded.parameters, names)
-    expected = recorded_phases(experiment, started=bool(identity.started_from))
-    if not lines and [phase.phase for phase in recorded.phases] != list(expected)[: len(recorded.phases)]:
-        lines.append("phases: others than this version of foraging_snn runs")
-    if (recorded.experiment, recorded.seed) != (experiment.name, identity.seed):
-        lines.append(f"trial: {recorded.experiment} seed {recorded.seed}, {experiment.name} seed {identity.seed}")
-    return lines
-
-
-def is_complete_file(identity: TrialIdentity, experiment: Experiment, path: Path) -> bool:
-    """The file is there, and is what the trial would write now for the experiment, come to its end."""
-    try:
-        recorded = Trial(path)
-    except RecordingError:
-        return False
-    return recorded.complete and not differences_of_file(identity, experiment, recorded)
-
-
-@dataclass(frozen=True)
-class _Files:
-    """The files of a trial: one per experiment."""
-
-    experiments: tuple[Experiment, ...]
-    paths: list[Path]
-    parameters: Parameters
-    seed: int
-    trial: int
-    engine: str
-    command_line: str
-    start: SavedState | None
-
-    def begin(self, k: int, first: NetworkState) -> TrialWriter:
-        """A new file; `first` is what the trial begins with."""
-        writer = TrialWriter(
-            self.paths[k],
-            parameters=self.parameters,
-            experiment=self.experiments[k],
-            seed=self.seed,
-            trial=self.trial,
-            engine=self.engine,
-            command_line=self.command_line,
-            started_from=self.start,
-        )
-        try:
-            writer.write_wiring(first)
-        except BaseException:
-            writer.__exit__()
-            raise
-        return writer
-
-    def go_on(self, k: int) -> TrialWriter:
-        """The file of the experiment under way, as its checkpoint has it."""
-        return TrialWriter.continuing(self.paths[k], parameters=self.parameters, seed=self.seed, started_from=self.start)
-
-
-def _run(files: _Files, trunk: "Trunk", keeper: "Keeper | None") -> NetworkState | None:
-    """Go through the experiments of a trial; with a keeper, from where it was."""
-    found = keeper.look_back(trunk) if keeper else None
-    state = None
-    for k, experiment in enumerate(files.experiments):
-        trunk.listener.experiment(experiment)
-        if keeper and is_complete_file(keeper.identity, experiment, files.paths[k]):
-            trunk.adopt(experiment, files.paths[k])
-        else:
-            with _writer(files, k, trunk, keeper, found) as writer:
-                done = found.position.steps_done if found and found.position.experiment == k and found.file else None
-                state = trunk.record(experiment.steps, writer, done)
-                writer.complete()
-            trunk.writer = None
-        trunk.forget_all_but_what_leads_to(files.experiments[k + 1 :])
-    return state
-
-
-def _writer(files: _Files, k: int, trunk: "Trunk", keeper: "Keeper | None", found: Checkpoint | None) -> TrialWriter:
-    if keeper is None:
-        return files.begin(k, trunk.first)
-    if found and found.position.experiment == k:
-        found.restore(files.paths[k])
-        if found.file:
-            keeper.begin(k, files.paths[k])
-            return files.go_on(k)
-    if keeper.fell_back and found and k > found.position.experiment:
-        files.paths[k].unlink(missing_ok=True)  # begun after the checkpoint that is damaged
-    # saved before the file is there: one that is found beside this checkpoint was begun after it
-    keeper.begin(k, None)
-    keeper.save(trunk, None, None)
-    writer = files.begin(k, trunk.first)
-    synchronise_folder(writer.path.parent)
-    keeper.begin(k, writer.path)
-    return writer
-
-
-def _started(start: SavedState, seed: int) -> NetworkState:
-    state = start.state.copy()
-    state.seed = seed
-    return state
-
-
-def phases_to_run(*experiments: Experiment, started: bool) -> list[Phase]:
-    """The phases that a trial computes, in their order, those run only for their rates included.
+def run_unsupervised(
+    parameters: Parameters,
+    *,
+    seed: int,
+    engine: Engine,
+    progress: Listener | None = None,
+    keeping: Keeping | None = None,
+    path: Path | None = None,
+) -> NetworkState:
+    """The state after the unsupervised phase of the trial `seed`: what every experiment can start from.
 
     Parameters
     ----------
-    *experiments : Experiment
-        In the order of the catalogue: what one needs for its rates, and another records, comes first.
-    started : bool
-        From a saved state, i.e. without the unsupervised phase.
+    path : Path, optional
+        The file for which it is; with `keeping`, others are kept from making it at the same time. All else as for
+        :func:`run_trial`.
     """
-    done: set[tuple[Step, ...]] = {(), experiments[0].steps[:1]} if started else {()}
-    phases: list[Phase] = []
+    listener, alone = progress or Listener(), unsupervised(parameters)
+    with _ledger_of(Origin(parameters, seed, engine.name), [path] if path else [], keeping, listener) as ledger:
+        listener.experiment(alone)
+        return Fold(engine, ledger, listener, keeping.minutes * 60.0 if keeping else None).after(alone.steps)
 
-    def visit(steps: tuple[Step, ...]) -> None:
-        if steps in done:
+
+@contextmanager
+def _ledger_of(origin: Origin, paths: Sequence[Path], keeping: Keeping | None, listener: Listener) -> Iterator[Ledger]:
+    """The ledger of a trial, and nobody else at work on its files; one that goes with the trial if none is to be kept."""
+    with ExitStack() as stack:
+        if keeping is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foraging_snn_")))
+            yield Ledger(folder, origin)
             return
-        visit(steps[:-1])
-        if isinstance(steps[-1], ImportRates):
-            visit(steps[-1].steps)
-        else:
-            phases.append(steps[-1])
-        done.add(steps)
-
-    for experiment in experiments:
-        visit(experiment.steps)
-    return phases
+        check = stack.enter_context(locked(paths, OF_WORKER, PATIENCE_SECONDS))
+        names = [path.stem for path in paths]
+        ledger = Ledger(keeping.ledger, origin, keeping.others, names, check, listener.note)
+        ledger.remove_leftovers()
+        for path in paths:
+            remove_leftovers(path.parent, path.name)
+        yield ledger
 
 
-def recorded_phases(experiment: Experiment, started: bool) -> tuple[Phase, ...]:
-    """The phases in the file of a trial of an experiment; `started`: from a saved state, i.e. without the unsupervised phase."""
-    return experiment.phases[1:] if started else experiment.phases
-
-
-def trial_path(directory: str | Path, experiment: str, seed: int) -> Path:
-    """File of the trial `seed` of an experiment in `directory`."""
-    return Path(directory) / f"{experiment}_seed{seed:04d}.h5"
-
-
-def trial_seeds(seed: int, trials: int) -> range:
-    """Seeds of the trials of a run: seed, seed + 1, ...
-
-    Raises
-    ------
-    RunError
-        No trials or too many, or a seed out of range.
-    """
-    if trials < 1:
-        raise RunError(f"trials: {trials} given, allowed is at least 1")
-    if trials > MAX_TRIALS:
-        raise RunError(f"trials: {trials} given, allowed is at most {MAX_TRIALS}")
-    if not 0 <= seed <= MAX_SEED - trials + 1:
-        raise RunError(f"seed: {seed} given, allowed for {trials} trials is 0 to {MAX_SEED - trials + 1}")
-    return range(seed, seed + trials)
-
-
-def prepare_output(paths: list[Path]) -> None:
-    """Make the folders of files that are about to be written, and see that the files can be.
-
-    Raises
-    ------
-    RunError
-        A file exists already, or its folder cannot be made or written.
-    """
-    for path in paths:
-        if path.exists() or path.is_symlink():
-            raise RunError(f"{path}: exists already and is not overwritten")
-    prepare_folders(path.parent for path in paths)
-
-
-def prepare_folders(folders: Iterable[Path]) -> None:
-    """Make folders, and see that they can be written to.
-
-    Raises
-    ------
-    RunError
-        One cannot be made or written.
-    """
-    directories = list(dict.fromkeys(folders))
-    for directory in directories:
-        if directory.exists() and not directory.is_dir():
-            raise RunError(f"{directory}: cannot be written to: it is not a folder")
-    for directory in directories:
+def _header(
+    identity: TrialIdentity, experiment: Experiment, path: Path, trial: int, command_line: str, first: NetworkState, resume: bool
+) -> TrialHeader:
+    """The header of a file: that which it has if it is gone on with."""
+    header = new_header(
+        experiment, identity.parameters, identity.seed, trial, identity.engine, command_line, identity.start, wiring_of(first)
+    )
+    if resume and path.exists():
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=directory):
-                pass
-        except OSError as error:
-            raise RunError(f"{directory}: cannot be written to: {error.strerror}") from None
+            there = Trial(path)
+            begun = header_of(there)
+        except RecordingError as damage:
+            if not is_torn(path):
+                raise RecordingError(f"{path}: exists already and is not overwritten: {damage}") from None
+            return header  # whoever goes on with it was told, see existing.py
+        if different := what_differs(identity, experiment, there):
+            raise RecordingError(f"{path}: exists already and is not overwritten: run differently: {'; '.join(different)}")
+        return begun
+    write_trial(path, header, (), overwrite=False)
+    return header
+
+
+@dataclass
+class _TrialFile:
+    """The file of an experiment that is computed: assembled from the ledger, as a whole, whenever that is cheap, and at the end.
+
+    Attributes
+    ----------
+    path : Path
+    header : TrialHeader
+    ledger : Ledger
+    with_rows : bool
+        TableRows that are not in the ledger are written, too: nobody will go on with them.
+    phases : dict
+        Segments of the phases begun, by their steps, and the epoch at which each began.
+    """
+
+    path: Path
+    header: TrialHeader
+    ledger: Ledger
+    with_rows: bool
+    phases: dict[Steps, tuple[list[Segment], int]] = field(default_factory=dict)
+    _written_at: float = 0.0
+    _took: float = 0.0
+
+    def refresh(self) -> None:
+        """Write it if it was not written lately, compared with how long that takes."""
+        if time.monotonic() - self._written_at >= self._took / ASSEMBLING_SHARE:
+            self.write()
+
+    def write(self, ended: str = "", complete: bool = False, rows: TableRows | None = None) -> None:
+        """Write it; `rows` are those of the last phase that are not in the ledger."""
+        began = time.monotonic()
+        self.ledger.check()
+        with ExitStack() as stack:
+            contents, versions = [], []
+            for steps, (chain, started_at) in self.phases.items():
+                present = self.ledger.present(steps, chain)
+                contents.append(stack.enter_context(contents_of(steps, present, started_at, self.ledger.origin.key(steps))))
+                versions += [version for segment in present for version in segment.versions.split(", ")]
+            if rows is not None and contents:
+                last = contents[-1]
+                done = last.epochs_done + int(rows["aeons"]["epochs"].sum())
+                contents[-1] = replace(last, parts=[*last.parts, rows], epochs_done=done)
+            write_trial(self.path, self.header, contents, versions=versions, ended=ended, complete=complete)
+        self._written_at = time.monotonic()
+        self._took = self._written_at - began
+
+
+class Fold:
+    """The phases of a trial folded over its first state; what the ledger has of them is taken from there.
+
+    Parameters
+    ----------
+    engine : Engine
+    ledger : Ledger
+    listener : Listener
+    seconds : float or None
+        Between two segments, at most. None: a phase is a segment, and nobody asks whether to stop.
+
+    Attributes
+    ----------
+    first : NetworkState
+        With which the trial begins.
+    """
+
+    def __init__(self, engine: Engine, ledger: Ledger, listener: Listener, seconds: float | None):
+        self.first = _first_state(ledger.origin)
+        self._engine, self._ledger, self._listener, self._seconds = engine, ledger, listener, seconds
+        self._chains: dict[Steps, list[Segment]] = {}
+        self._latest: tuple[Steps, NetworkState] = ((), self.first)
+        self._recorder: PhaseRecorder | None = None  # of the phase that is recorded in a file now
+        self._pace = Pace()
+        self._saved_at = time.monotonic()
+
+    def record(self, steps: Steps, file: _TrialFile) -> NetworkState:
+        """State after `steps`, with all their phases in a file."""
+        try:
+            for n, step in enumerate(steps, 1):
+                if isinstance(step, Phase):
+                    self._segments(steps[:n], file)
+            file.write(ended=now(), complete=True)
+        except Stopped:
+            file.write(ended=now())
+            raise
+        except BaseException:
+            with suppress(*FORESEEN):  # the first failure is the one to tell
+                file.write(ended=now(), rows=self._recorder.take() if self._recorder and file.with_rows else None)
+            raise
+        self.skip(steps)
+        return self.after(steps)
+
+    def skip(self, steps: Steps) -> None:
+        """What of these steps was not looked up is not needed."""
+        for these, phase in phases_of(steps).items():
+            if these not in self._chains:
+                self._chains[these] = []
+                self._listener.found(phase.epochs)
+
+    def after(self, steps: Steps) -> NetworkState:
+        """State after `steps`; those not yet computed are run now."""
+        if not steps:
+            return self.first
+        if isinstance(steps[-1], ImportRates):
+            return _with_rates_of(self.after(steps[:-1]), self.after(steps[-1].steps), steps[-1].task)
+        chain = self._segments(steps, None)
+        return self._latest[1] if self._latest[0] == steps else chain[-1].state(self._ledger.origin.parameters)
+
+    def _found(self, steps: Steps) -> list[Segment]:
+        """What the ledger has of the phase with which `steps` end."""
+        if not self._chains.get(steps):
+            chain = self._ledger.find(steps)
+            if chain and steps not in self._chains:
+                self._listener.found(chain[-1].end)
+            self._chains[steps] = chain
+        return self._chains[steps]
+
+    def _segments(self, steps: Steps, file: _TrialFile | None) -> list[Segment]:
+        """Have the phase with which `steps` end in the ledger and in a file, if there is one."""
+        phase, chain, parameters = steps[-1], self._found(steps), self._ledger.origin.parameters
+        if chain and chain[-1].end == phase.epochs:
+            chain[:] = [self._ledger.put_together(steps, chain)]  # whoever computed it may have been cut off before
+            if file:
+                file.phases[steps] = chain, chain[0].first_epoch
+            return chain
+        state = chain[-1].state(parameters) if chain else self.after(steps[:-1])
+        is_first = not chain and not any(isinstance(step, Phase) for step in steps[:-1])
+        recorder = PhaseRecorder(parameters, phase, state.phase_epoch, is_first)
+        if file:
+            self._recorder = recorder
+            file.phases[steps] = chain, state.epoch - state.phase_epoch
+            file.refresh()
+        self._listener.begin(phase, recorded=file is not None)
+        while not chain or chain[-1].end < phase.epochs:
+            state = self._run_piece(phase, state, recorder)
+            is_over, stop = recorder.done == phase.epochs, self._seconds is not None and self._listener.stop_wanted()
+            if is_over or stop or self._is_due(recorder):
+                self._save(steps, chain, recorder, state)
+                if file:
+                    file.refresh()
+            if stop:
+                raise Stopped
+        self._recorder = None
+        return chain
+
+    def _run_piece(self, phase: Phase, state: NetworkState, recorder: PhaseRecorder) -> NetworkState:
+        left, began = phase.epochs - recorder.done, time.monotonic()
+        epochs = self._pace.piece(left) if self._seconds is not None else min(left, LONG_PIECE_EPOCHS)
+        state, _ = self._engine.run(state, phase, epochs=epochs, recorder=recorder, progress=self._listener.epochs)
+        self._pace.took(epochs, time.monotonic() - began)
+        return state
+
+    def _is_due(self, recorder: PhaseRecorder) -> bool:
+        since = time.monotonic() - self._saved_at
+        return recorder.n_bytes >= ROWS_BYTES or (self._seconds is not None and since >= self._seconds)
+
+    def _save(self, steps: Steps, chain: list[Segment], recorder: PhaseRecorder, state: NetworkState) -> None:
+        """Add what was computed to the chain of segments of a phase; once it is over, it is one segment."""
+        start = chain[-1].end if chain else 0
+        chain.append(self._ledger.add(steps, start, recorder.done, recorder.take(), state))
+        self._saved_at, self._latest = time.monotonic(), (steps, state)
+        if recorder.done == steps[-1].epochs:
+            chain[:] = [self._ledger.put_together(steps, chain)]
+
+
+class Pace:
+    """How many epochs to compute in one go so that it takes about PIECE_SECONDS."""
+
+    def __init__(self) -> None:
+        self._epochs = FIRST_PIECE_EPOCHS
+
+    def piece(self, left: int) -> int:
+        """Epochs of the next piece, if so many are left of the phase."""
+        return min(left, self._epochs)
+
+    def took(self, epochs: int, seconds: float) -> None:
+        """So many epochs took so many seconds."""
+        self._epochs = max(1, min(int(epochs * PIECE_SECONDS / max(seconds, 1e-6)), 4 * self._epochs))
+
+
+def _first_state(origin: Origin) -> NetworkState:
+    if origin.start is None:
+        return initial_state(origin.parameters, origin.seed)
+    state = origin.start.state.copy()
+    state.seed = origin.seed
+    return state
+
+
+def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> NetworkState:
+    state = state.copy()
+    state.task_spikes[task - 1] = other.task_spikes[task - 1]
+    state.task_epochs[task - 1] = other.task_epochs[task - 1]
+    return state

@@ -18,6 +18,7 @@
 #include "bindings.h"
 #include "network.h"
 #include "plasticity.h"
+#include "state.h"
 #include "world.h"
 
 namespace foraging {
@@ -79,15 +80,6 @@ struct Phase {  // a phase in numbers: what holds in its blocks, one row each, a
     }
 };
 
-struct Records {  // of the epochs of one "run" command
-    std::vector<int8_t> move, eaten, outcome;
-    std::vector<int16_t> x, y;
-    std::vector<int32_t> hidden_spikes, output_spikes;
-    std::vector<int64_t> spike_step;
-    std::vector<int32_t> spike_cell;
-    bool spikes = false;
-};
-
 class Writer {
   public:
     explicit Writer(const std::string& path) : out(path, std::ios::binary) {}
@@ -109,21 +101,16 @@ class Writer {
     std::ofstream out;
 };
 
-struct Loop {
-    // NetworkState, as far as Brian2 does not hold it
-    int64_t completed_epochs = 0, phase_epoch = 0, agent_x = 0, agent_y = 0, last_move = 4, hunger = 0;
-    std::vector<double> hidden_input_target, hidden_rate, output_rate, trace_average, input_output_initial, input_output_total,
-        hidden_output_total;
-    std::vector<char> frozen, removed;
-    int8_t input_hidden_frozen = 0;
-    std::vector<int64_t> recent_step, task_spikes, task_epochs;
-    std::vector<int32_t> recent_cell, removal_order;
+struct Loop : State {
+    // NetworkState, as far as neither State (state.h) nor Brian2 holds it
+    std::vector<int32_t> removal_order;
     Traces hidden_output_traces, input_hidden_traces;
     GridWorld world{SIZE};
 
     // derived, or of the present run only
     Phase phase;
     Records records;
+    bool keep_spikes = false;
     std::vector<int32_t> synapse_of;  // dense (input, hidden) -> synapse, -1: none
     std::vector<double> scratch;
     int64_t step_offset = 0, first_epoch = 0;
@@ -131,51 +118,8 @@ struct Loop {
     std::vector<int8_t> begins;  // whether a block begins with it
     std::vector<int64_t> hidden_counts;
 
-    Loop()
-        : hidden_input_target(N_HIDDEN), hidden_rate(N_HIDDEN), output_rate(N_OUTPUT), trace_average(N_HIDDEN * N_OUTPUT),
-          input_output_initial(N_INPUT), input_output_total(N_INPUT), hidden_output_total(N_HIDDEN), frozen(N_HIDDEN * N_OUTPUT),
-          removed(N_HIDDEN), removal_order(N_HIDDEN) {}
-
-    template <class Archive> void transfer(Archive& a) {  // the order is that of models/brian2_compiled.py
-        a.array("seed", arrays::seed(), 1);
-        a.array("epoch", &completed_epochs, 1);
-        a.array("phase_epoch", &phase_epoch, 1);
-        a.array("V", arrays::V(), N_CELLS);
-        a.array("V_1", arrays::V_1(), N_CELLS);
-        a.array("V_2", arrays::V_2(), N_CELLS);
-        a.array("u", arrays::u(), N_CELLS);
-        a.array("x", arrays::x(), N_CELLS);
-        a.array("input_index", arrays::input_index(), N_INPUT_HIDDEN);
-        a.array("hidden_index", arrays::hidden_index(), N_INPUT_HIDDEN);
-        a.array("input_hidden", arrays::input_hidden(), N_INPUT_HIDDEN);
-        a.array("hidden_output", arrays::hidden_output(), N_HIDDEN * N_OUTPUT);
-        a.array("inhibition", arrays::inhibition() + N_INPUT, N_HIDDEN);
-        a.vector("hidden_input_target", hidden_input_target);
-        a.array("resistance", arrays::resistance() + N_INPUT + N_HIDDEN, N_OUTPUT);
-        a.vector("hidden_rate", hidden_rate);
-        a.vector("output_rate", output_rate);
-        a.vector("trace_average", trace_average);
-        a.vector("frozen", frozen);
-        a.array("input_hidden_frozen", &input_hidden_frozen, 1);
-        a.vector("removed", removed);
-        a.vector("input_output_initial", input_output_initial);
-        a.vector("input_output_total", input_output_total);
-        a.vector("hidden_output_total", hidden_output_total);
-        a.vector("recent_step", recent_step);
-        a.vector("recent_cell", recent_cell);
-        a.vector("hidden_output_trace_synapse", hidden_output_traces.synapse);
-        a.vector("hidden_output_trace_value", hidden_output_traces.value);
-        a.vector("hidden_output_trace_step", hidden_output_traces.step);
-        a.vector("input_hidden_trace_synapse", input_hidden_traces.synapse);
-        a.vector("input_hidden_trace_value", input_hidden_traces.value);
-        a.vector("input_hidden_trace_step", input_hidden_traces.step);
-        a.vector("task_spikes", task_spikes);
-        a.vector("task_epochs", task_epochs);
-        a.vector("grid", world.grid);
-        a.array("agent_x", &agent_x, 1);
-        a.array("agent_y", &agent_y, 1);
-        a.array("last_move", &last_move, 1);
-        a.array("hunger", &hunger, 1);
+    template <class Archive> void transfer(Archive& a) {
+        transfer_state(a, *this);
         a.vector("removal_order", removal_order);
     }
 
@@ -189,7 +133,7 @@ struct Loop {
             object.first->t[0] = 0.0;
         }
         network.t = 0.0;
-        step_offset = completed_epochs * STEPS_PER_EPOCH;
+        step_offset = epoch * STEPS_PER_EPOCH;
         arrays::forget_spikes();
         synapse_of.assign(static_cast<size_t>(N_INPUT) * N_HIDDEN, -1);
         for (int s = 0; s < N_INPUT_HIDDEN; ++s)
@@ -204,7 +148,7 @@ struct Loop {
 
     void begin_epoch() {
         collect_spikes();  // the sleep probabilities below count those of the epoch just completed
-        *arrays::epoch() = completed_epochs++;
+        *arrays::epoch() = epoch++;
         const int64_t b = block_in(*arrays::epoch());
         if (begins[static_cast<size_t>(*arrays::epoch() - first_epoch)] &&
             !world.draw(phase.row(phase.present, b), phase.columns(phase.present), phase.per_type[b], key(WORLD)))
@@ -293,7 +237,7 @@ struct Loop {
                 const int64_t counted = phase.counted[block_in(e)];
                 if (counted >= 0) task_spikes[counted * N_HIDDEN + cell - N_INPUT] += 1;
             }
-            if (records.spikes) {
+            if (keep_spikes) {
                 records.spike_step.push_back(n);
                 records.spike_cell.push_back(cell);
             }
@@ -398,8 +342,8 @@ struct Loop {
 
     void run(int64_t epochs, bool spikes, const std::string& path, Network& network) {
         records = Records();
-        records.spikes = spikes;
-        first_epoch = completed_epochs;
+        keep_spikes = spikes;
+        first_epoch = epoch;
         Reader turns(path);
         turns.vector("block", block);
         turns.vector("begins", begins);
@@ -408,15 +352,7 @@ struct Loop {
         step_network(network, epochs * STEPS_PER_EPOCH);
         collect_spikes();
         Writer writer(path);
-        writer.vector("move", records.move);
-        writer.vector("eaten", records.eaten);
-        writer.vector("outcome", records.outcome);
-        writer.vector("x", records.x);
-        writer.vector("y", records.y);
-        writer.vector("hidden_spikes", records.hidden_spikes);
-        writer.vector("output_spikes", records.output_spikes);
-        writer.vector("spike_step", records.spike_step);
-        writer.vector("spike_cell", records.spike_cell);
+        records.transfer(writer);
         writer.close();
     }
 };

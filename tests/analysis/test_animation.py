@@ -1,12 +1,14 @@
 """Scenes of which every square and every cell is known; what the frames show of them, and the files they become."""
 
+import shutil
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from PIL import Image
 
 from foraging_snn.analysis import animation
-from foraging_snn.analysis.animation import AnimationError, Food, Scene, Stage, spikes_between_moves, write_animation
+from foraging_snn.analysis.animation import AnimatedFigure, AnimationError, Food, Scene, spikes_between_moves, write_animation
 from foraging_snn.analysis.figures import style
 
 SIZE, FIELD = 20, 7
@@ -38,13 +40,13 @@ def scene(n=5, hidden_cells=30, **changes):
 
 @pytest.fixture
 def axes():
-    """The panels of the only scene of a stage in its epoch `k`: world, view, hidden, output."""
+    """The panels of the only scene in its epoch `k`: world, view, hidden, output."""
 
     def shown(k, **changes):
         with style.applied():
-            stage = Stage([scene(**changes)])
-            stage.show(k)
-        return stage.figure.axes[:4]
+            animated = AnimatedFigure([scene(**changes)])
+            animated.show(k)
+        return animated.figure.axes[:4]
 
     return shown
 
@@ -115,12 +117,12 @@ def test_without_a_task_all_that_was_eaten_is_counted(axes):
 def test_a_title_is_written_as_it_is_and_ends_in_its_scene():
     for title, shown in ((r"$\frac{a_b $ \ x^2 %", r"$\frac{a_b $ \ x^2 %"), ("title " * 20, "title " * 6 + "title…")):
         with style.applied():
-            stage = Stage([scene(title=title), scene()], small_print=title)
-            stage.figure.canvas.draw()
-        label = stage.figure.axes[0]._left_title
+            animated = AnimatedFigure([scene(title=title), scene()], small_print=title)
+            animated.figure.canvas.draw()
+        label = animated.figure.axes[0]._left_title
         assert label.get_text() == shown
-        assert label.get_window_extent().x1 <= stage.figure.bbox.x1 / 2
-        assert title.strip() in " ".join(stage.figure.texts[0].get_text().split())
+        assert label.get_window_extent().x1 <= animated.figure.bbox.x1 / 2
+        assert title.strip() in " ".join(animated.figure.texts[0].get_text().split())
 
 
 def test_a_gif_has_a_frame_per_epoch_of_the_shortest_scene(tmp_path):
@@ -134,6 +136,46 @@ def test_a_gif_has_a_frame_per_epoch_of_the_shortest_scene(tmp_path):
         assert np.abs(np.asarray(image.convert("RGB"), int) - first).max() > 100
     assert heard == [1, 2, 3, 4]
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
+
+
+def test_a_frame_is_what_drawing_the_whole_figure_anew_gives():
+    with style.applied():
+        animated = AnimatedFigure([scene(), scene(awake=np.array([True, False, True, True, True]))], "a test")
+        for k in (3, 1):
+            frame = animated.pixels(k)
+            anew = AnimatedFigure([scene(), scene(awake=np.array([True, False, True, True, True]))], "a test")
+            anew.show(k)
+            anew.figure.canvas.draw()
+            difference = np.abs(np.array(anew.figure.canvas.buffer_rgba())[..., :3].astype(int) - frame)
+            assert difference.max() == 0
+
+
+def test_a_gif_keeps_the_colours(tmp_path):
+    write_animation(tmp_path / "a.gif", [scene(5)])
+    with style.applied():
+        animated = AnimatedFigure([scene(5)])
+        with Image.open(tmp_path / "a.gif") as image:
+            for k in range(5):
+                image.seek(k)
+                difference = np.abs(np.asarray(image.convert("RGB"), int) - animated.pixels(k))
+                assert difference[0, 0].max() == 0  # the white beside the panels
+                assert np.percentile(difference, 99.9) <= 4
+                assert difference.max() < 64  # edges of letters
+
+
+def test_ffmpeg_gets_the_pixels_of_every_frame(tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").write_text(f'#!/bin/sh\nfor last in "$@"; do :; done\ncat > "$last"\necho "$@" > {tmp_path}/called\n')
+    (folder / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    write_animation(tmp_path / "a.mp4", [scene(3)])
+    with style.applied():
+        frame = AnimatedFigure([scene(3)]).pixels(2)
+    assert f"-pix_fmt rgb24 -s {frame.shape[1]}x{frame.shape[0]} -r 10 " in (tmp_path / "called").read_text()
+    pixels = np.fromfile(tmp_path / "a.mp4", np.uint8).reshape(3, *frame.shape)
+    np.testing.assert_array_equal(pixels[2], frame)
+    assert frame.shape[0] % 2 == frame.shape[1] % 2 == 0
 
 
 def test_what_goes_wrong_leaves_no_file(tmp_path):
@@ -165,7 +207,7 @@ def test_mp4_without_ffmpeg_names_the_alternative(tmp_path, monkeypatch):
 
 
 def test_mp4_is_written_where_there_is_ffmpeg(tmp_path):
-    if not animation.FFMpegWriter.isAvailable():
+    if not shutil.which("ffmpeg"):
         pytest.skip("no ffmpeg")
     write_animation(tmp_path / "a.mp4", [scene()])
     assert (tmp_path / "a.mp4").read_bytes()[4:8] == b"ftyp"
@@ -177,6 +219,6 @@ def test_an_ffmpeg_that_fails_is_one_line(tmp_path, monkeypatch):
     (folder / "ffmpeg").write_text("#!/bin/sh\nexit 3\n")
     (folder / "ffmpeg").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    with pytest.raises(AnimationError, match=r"a\.mp4: ffmpeg failed: "):
+    with pytest.raises(AnimationError, match=r"a\.mp4: ffmpeg failed: exit code 3"):
         write_animation(tmp_path / "a.mp4", [scene()])
     assert list(tmp_path.iterdir()) == [folder]

@@ -6,6 +6,7 @@ import h5py
 import pytest
 from pretend_engine import PretendEngine
 
+from foraging_snn.analysis.catalogue import published
 from foraging_snn.analysis.collection import CollectionError
 from foraging_snn.analysis.comparisons import QUESTIONS
 from foraging_snn.analysis.results import TestRow, results
@@ -13,8 +14,7 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments
-from foraging_snn.running.starting import run_unsupervised
-from foraging_snn.running.trial import run_trial
+from foraging_snn.running.trial import run_trial, run_unsupervised
 
 TINY = preset("tiny")
 
@@ -35,8 +35,7 @@ def trial(tmp_path):
 
 @pytest.fixture
 def start(tmp_path):
-    unsupervised = experiments(TINY)["task1"].phases[0]
-    state = run_unsupervised(unsupervised, TINY, seed=1, engine=PretendEngine(TINY))
+    state = run_unsupervised(TINY, seed=1, engine=PretendEngine(TINY))
     save_state(tmp_path / "start.h5", state, TINY, note="state for a test")
     return load_state(tmp_path / "start.h5")
 
@@ -58,7 +57,7 @@ def test_published_values_belong_to_the_tests_after_the_last_phase(trial):
 
 
 def test_an_experiment_without_numbers_in_the_paper_has_none_in_the_table(trial):
-    assert trial("task1-sleep").published is None
+    assert published(trial("task1-sleep")) is None
     assert [row.published for row in results([trial("task1-sleep")]).rows] == [None] * 4
 
 

@@ -10,7 +10,7 @@ from pretend_engine import PretendEngine
 from pretend_trials import SMALL, write_trials
 
 from foraging_snn.analysis.collection import Collection, CollectionError
-from foraging_snn.analysis.figures import figure_module, style, sweep
+from foraging_snn.analysis.figures import figure_module, style, sweep_overview
 from foraging_snn.analysis.figures.drawing import FORMATS
 from foraging_snn.analysis.sweep_table import SweepRow, SweepTable
 from foraging_snn.commands.demo import save_figure
@@ -111,7 +111,7 @@ def test_our_own_formulas_are_set(with_formula):
 def test_the_overview_of_a_sweep_writes_texts_as_they_are():
     rows = tuple(SweepRow((value,), 1, FORMULA, task, 6, 4, 0.6) for value in (1, 2) for task in (1, 2))
     with style.applied():
-        texts = drawn(sweep.draw(SweepTable("sleep", FORMULA, (FORMULA,), rows, (FORMULA,))))
+        texts = drawn(sweep_overview.draw(SweepTable("sleep", FORMULA, (FORMULA,), rows, (FORMULA,))))
     assert is_written(f"{FORMULA}: tests after ", texts)
     assert FORMULA in [text.get_text() for text in texts]
     assert is_written(f"1 trial per point, {FORMULA}", texts)

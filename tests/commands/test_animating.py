@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from pretend_trials import SMALL, write_trials
 
+from foraging_snn.commands import animating
 from foraging_snn.commands.animating import before_and_after, phase_asked_for, scene, shown_epochs
 from foraging_snn.commands.cli import main
 from foraging_snn.files.reader import Trial
@@ -77,12 +78,19 @@ def test_a_phase_is_named_or_numbered(trial):
     assert [phase_asked_for(trial, name).index for name in ("I(S,T2)", "test T2", "6")] == [4, 3, 6]
 
 
-def test_the_command_shows_before_and_after(trial, tmp_path, capfd):
+def test_the_command_shows_before_and_after(trial, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(animating, "LINE_SECONDS", 1e9)
     out = tmp_path / "new" / "a.gif"
     assert main(["animate", str(trial.path), "--epochs", "3", "--fps", "4", "--out", str(out)]) == 0
     assert capfd.readouterr() == (f"drawing 3 epochs\n{out}\n", "")
     with Image.open(out) as image:
         assert (image.n_frames, image.info["duration"]) == (3, 250)
+
+
+def test_where_there_is_no_terminal_a_line_now_and_then_says_how_far_it_is(trial, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(animating, "LINE_SECONDS", 0.0)
+    assert main(["animate", str(trial.path), "--epochs", "2", "--out", str(tmp_path / "a.gif")]) == 0
+    assert capfd.readouterr().out.splitlines()[:3] == ["drawing 2 epochs", "1/2 epochs", "2/2 epochs"]
 
 
 def test_by_default_it_is_written_beside_the_file_and_never_over_another(tmp_path, capfd, refused):

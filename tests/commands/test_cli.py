@@ -1,5 +1,6 @@
 """The command line as a user meets it: results on standard output, one line on standard error for what is wrong."""
 
+import json
 import os
 import re
 import resource
@@ -11,15 +12,18 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 from trial_contents import differences
 
 from foraging_snn import __version__
 from foraging_snn.commands.cli import main
+from foraging_snn.files.hdf5 import write_text
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state
 from foraging_snn.models import Parameters, preset
+from foraging_snn.running.locks import FOLDER
 
 SHORT = ["--engine", "brian2", "--preset", "tiny", "--set", "phases.scale=0.25"]  # one aeon per phase
 PROGRAM = [sys.executable, "-m", "foraging_snn"]
@@ -79,7 +83,8 @@ def start_file(tmp_path_factory):
 
 
 def files_in(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """But for the ledger."""
+    return sorted(path.name for path in folder.iterdir() if path.name != FOLDER)
 
 
 # ------------------------------------------------------------------------------------------------ looking things up
@@ -118,6 +123,61 @@ def test_parameters_go_to_toml_and_back(done, tmp_path):
     assert Parameters.from_toml(text) == expected
     (tmp_path / "mine.toml").write_text(text)
     assert done("parameters", "--file", tmp_path / "mine.toml", "--toml") == text
+    above = (
+        "\n# added to x of a hidden cell that is activated [1]; source: program; allowed: a number >= 0 and <= 10\npulse = 0.025\n"
+    )
+    assert above in text
+    assert text.count("\n\n# ") == len(list(expected.rows()))  # every value has its comment
+    assert "#" not in expected.to_toml()  # what files hold
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["sweep"], ["info"]])
+def test_the_short_option_helps_as_the_long_one(done, command):
+    assert done(*command, "-h") == done(*command, "--help") != ""
+
+
+def test_list_and_parameters_for_programs_have_numbers_and_the_documented_keys(done):
+    listed = json.loads(done("list", "--preset", "full", "--json"))
+    assert (listed["preset"], listed["epochs_per_aeon"]) == ("full", 100)
+    sleep = next(row for row in listed["experiments"] if row["name"] == "sequential-sleep")
+    assert sleep["paper"] == {"task_1": {"mean": 0.69, "sd": 0.02}, "task_2": {"mean": 0.67, "sd": 0.03}}
+    assert sleep["epochs"] == 31_000_000 == sum(phase["epochs"] for phase in sleep["phases"])
+    assert next(row for row in listed["experiments"] if row["name"] == "dropout-1")["paper"] == {"task_1": None, "task_2": None}
+
+    shown = json.loads(done("parameters", "--preset", "quick", "--set", "sleep.pulse=0.03", "--json"))
+    pulse = next(row for row in shown["parameters"] if row["name"] == "sleep.pulse")
+    assert pulse == {
+        "name": "sleep.pulse",
+        "value": 0.03,
+        "unit": "1",
+        "meaning": "added to x of a hidden cell that is activated",
+        "source": "program",
+        "allowed": "a number >= 0 and <= 10",
+        "preset_value": 0.025,
+        "full_value": 0.025,
+    }
+    assert [row["name"] for row in shown["parameters"]] == [row.name for row in preset("quick").rows()]
+
+
+def test_json_beside_toml_is_refused(refused):
+    assert refused("parameters", "--json", "--toml") == "--json: given together with --toml, allowed is one of them"
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("run se", ["sequential", "sequential-sleep", "sequential-interleaved"]),
+        ("reproduce --experiments task1,sl", ["task1,sleep"]),
+        ("run task1 --engine brian2-", ["brian2-runtime"]),
+        ("sweep task1 --preset t", ["tiny"]),
+        ("ta", ["table"]),
+    ],
+)
+def test_the_shell_completes_names(typed, completed):
+    words = f"foraging-snn {typed}"
+    environment = {"_FORAGING_SNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    process = subprocess.run(PROGRAM, capture_output=True, text=True, env=os.environ | environment)
+    assert process.stdout.split() == completed
 
 
 @pytest.mark.parametrize(
@@ -166,7 +226,7 @@ def test_output_cut_short_by_its_reader_ends_quietly():
 def test_run_writes_one_complete_file_per_trial(results):
     folder, out = results
     assert files_in(folder) == ["sequential_seed0005.h5", "sequential_seed0006.h5"]
-    trials = [Trial(path) for path in sorted(folder.iterdir())]
+    trials = [Trial(path) for path in sorted(folder.glob("*.h5"))]
     assert [(trial.seed, trial.trial, trial.complete) for trial in trials] == [(5, 0, True), (6, 1, True)]
     assert trials[0].parameters == preset("tiny").with_changes({"phases.scale": 0.25})
     command = trials[0].provenance["command_line"]
@@ -174,7 +234,7 @@ def test_run_writes_one_complete_file_per_trial(results):
         command
         == f"foraging-snn run sequential --engine brian2 --preset tiny --set phases.scale=0.25 --trials 2 --seed 5 --out {folder}"
     )
-    assert out.splitlines()[-2:] == [str(path) for path in sorted(folder.iterdir())]
+    assert out.splitlines()[-2:] == [str(path) for path in sorted(folder.glob("*.h5"))]
 
 
 def test_run_says_what_is_shortened_before_it_begins(results):
@@ -188,7 +248,7 @@ def test_run_says_what_is_shortened_before_it_begins(results):
 
 def test_output_to_a_file_has_no_control_characters(results):
     assert all(line.isprintable() for line in results[1].splitlines())
-    assert "trial 2/2  test T2  700/700 epochs" in results[1]
+    assert "2/2 experiments, 2/2 trials  1400/1400 epochs" in results[1]
 
 
 def test_table_shows_what_run_showed_at_its_end(results, done):
@@ -200,7 +260,7 @@ def test_table_shows_what_run_showed_at_its_end(results, done):
     assert [row[:2] for row in rows] == [["T1", "Task 1"], ["T1", "Task 2"], ["T2", "Task 1"], ["T2", "Task 2"]]
     assert [row[4].rstrip(" ↑↓") for row in rows[2:]] == ["0.52 ± 0.02", "0.69 ± 0.03"]
     assert all(row[-1] == "2" for row in rows)
-    first, second = (Trial(path).test_results()[0].performance for path in sorted(folder.iterdir()))
+    first, second = (Trial(path).test_results()[0].performance for path in sorted(folder.glob("*.h5")))
     mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
     assert rows[0][2:4] == [f"{mean:.3f} ± {sd:.3f}", f"{min(first, second):.3f} to {max(first, second):.3f}"]
     assert "  preset tiny\n" in table
@@ -232,6 +292,36 @@ def test_info_on_a_trial(results, done):
     assert len(re.findall(r"^T[12] +Task [12] +\d+ +\d+ +\S+ +yes", out, re.MULTILINE)) == 4
 
 
+def test_info_for_programs(results, start_file, done):
+    path = results[0] / "sequential_seed0005.h5"
+    shown = json.loads(done("info", path, "--json"))
+    trial = Trial(path)
+    assert (shown["kind"], shown["file"], shown["experiment"], shown["seed"]) == ("trial", str(path), "sequential", 5)
+    assert (shown["complete"], shown["started_from"]) == (True, None)
+    assert shown["parameters"] == trial.parameters.model_dump()
+    assert [phase["name"] for phase in shown["phases"]] == [phase.name for phase in trial.phases]
+    assert [(test["rewarded"], test["performance"]) for test in shown["tests"]] == [
+        (test.rewarded, None if test.performance != test.performance else test.performance) for test in trial.test_results()
+    ]
+    state = json.loads(done("info", start_file, "--json"))
+    assert (state["kind"], state["epochs"], state["sha256"]) == ("state", 100, load_state(start_file).sha256)
+
+
+def test_hostile_texts_of_a_file_are_escaped_for_programs(results, done, tmp_path):
+    path = tmp_path / "hostile.h5"
+    shutil.copy(results[0] / "sequential_seed0005.h5", path)
+    hostile = "T1 \x1b]0;gone\x07 \x9b31m \u202e \x7f"
+    with h5py.File(path, "r+") as file:
+        write_text(file["provenance"].attrs, "command_line", hostile)
+        file.attrs["complete"] = 0
+        write_text(file.attrs, "ended", "")
+    out = done("info", path, "--json")
+    assert out.isascii() and all(c.isprintable() or c == "\n" for c in out)
+    assert json.loads(out)["provenance"]["command_line"] == hostile
+    assert json.loads(out)["complete"] is False
+    assert json.loads(out)["ended"] is None
+
+
 def test_a_start_state_is_saved_with_its_provenance(start_file, done):
     saved = load_state(start_file)
     assert (saved.state.seed, saved.state.epoch, saved.state.input_hidden_frozen) == (2, 100, False)
@@ -255,7 +345,7 @@ def test_starting_from_a_state_is_said_and_recorded(start_file, done, tmp_path):
 
 def test_a_start_state_of_the_package_is_known_by_its_name(done, tmp_path):
     done("run", "task1", *SHORT, "--out", tmp_path, "--start-from", "after-unsupervised")
-    trial = Trial(tmp_path / "task1_seed0000.h5")
+    trial = Trial(tmp_path / "task1_seed0001.h5")
     assert trial.phases[0].name == "T1"
     assert trial.phases[0].first_epoch > 0
     assert "unsupervised" in trial.started_from_provenance["command_line"]
@@ -353,7 +443,7 @@ def test_table_shows_the_sound_trials_and_names_the_truncated_file(results, capf
 def test_table_leaves_states_out(results, start_file, done, tmp_path):
     for path in (results[0] / "sequential_seed0005.h5", start_file):
         shutil.copy(path, tmp_path)
-    assert f"left out: {tmp_path}/start.h5, a saved state\n" in done("table", tmp_path)
+    assert f"left out: {tmp_path}/start.h5: a saved state\n" in done("table", tmp_path)
 
 
 def test_table_of_different_parameters_is_refused_by_name(results, done, refused, tmp_path):
@@ -386,7 +476,7 @@ def interrupted(command, has_begun, by=signal.SIGINT):
 
 @pytest.mark.parametrize("engine", ["brian2", "event"])
 def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
-    path = tmp_path / "task1_seed0000.h5"
+    path = tmp_path / "task1_seed0001.h5"
 
     def is_in_its_first_phase():
         try:
@@ -410,7 +500,7 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
 def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path, done, capfd):
     command = ["run", "task1", *SHORT[:2], "--preset", "tiny", "--out"]
     done(*command, tmp_path / "whole")
-    path, whole = (tmp_path / folder / "task1_seed0000.h5" for folder in ("cut", "whole"))
+    path, whole = (tmp_path / folder / "task1_seed0001.h5" for folder in ("cut", "whole"))
     cut = [*command, str(tmp_path / "cut")]
 
     assert main([*cut, "--max-hours", "1e-9"]) == 3
@@ -433,8 +523,8 @@ def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path,
         assert err.startswith("foraging-snn: terminated; ")
     done(*cut, "--resume")
     assert differences(path, whole) == ["provenance@command_line"]  # they lie in two folders
-    assert files_in(tmp_path / "cut") == ["task1_seed0000.h5"]
-    assert "trial 1/1  complete already" in done(*cut, "--resume")
+    assert files_in(tmp_path / "cut") == ["task1_seed0001.h5"]
+    assert "complete already" in done(*cut, "--resume")
 
 
 def test_resuming_with_other_parameters_names_what_differs(tmp_path, capfd):
@@ -442,14 +532,14 @@ def test_resuming_with_other_parameters_names_what_differs(tmp_path, capfd):
     assert main([*command, "--max-hours", "1e-9"]) == 3
     capfd.readouterr()
     assert main([*command, "--resume", "--set", "reward.asleep=0.25", "--set", "recording.windows=2"]) == 2
-    lines = [f"foraging-snn: {tmp_path}/task1_seed0000.h5: run differently (there, now): "] * 2
+    lines = [f"foraging-snn: {tmp_path}/task1_seed0001.h5: run differently (there, now): "] * 2
     assert capfd.readouterr().err.splitlines() == [
         f"{lines[0]}reward.asleep: 0.5, 0.25",
         f"{lines[1]}recording.windows: 1, 2",
     ]
     assert main(command) == 2
     assert capfd.readouterr().err == (
-        f"foraging-snn: {tmp_path}/task1_seed0000.h5: exists already and is not overwritten; its trial has a checkpoint: "
+        f"foraging-snn: {tmp_path}/task1_seed0001.h5: exists already and is not overwritten; it is incomplete: "
         "go on with it with --resume\n"
     )
 
@@ -466,14 +556,12 @@ def test_a_start_state_cut_off_by_ctrl_c_goes_on_to_the_same_state(tmp_path, don
     (tmp_path / "whole").mkdir()
     length = ["unsupervised", "--preset", "tiny", "--set", "phases.unsupervised_aeons=600"]
     command = [*length, "--checkpoint-minutes", "0.001", "--out", str(tmp_path / "cut" / "state.h5")]
-    checkpoints = tmp_path / "cut" / "checkpoints"
-    code, err = interrupted([*PROGRAM, *command], lambda: any(checkpoints.glob("*/0*/checkpoint.h5")))
+    ledger = tmp_path / "cut" / FOLDER
+    code, err = interrupted([*PROGRAM, *command], lambda: any(ledger.glob("*/*.h5")))
     assert code == 130
     way_on = shlex.join(["foraging-snn", *command, "--resume"])
     assert err == f"foraging-snn: interrupted; {tmp_path}/cut/state.h5 was not written; go on with: {way_on}\n"
-    assert main(command) == 2
-    assert "seed 0 has been begun and is not overwritten" in capfd.readouterr().err
-    done(*command, "--resume")
+    assert "epochs were computed before" in done(*command, "--resume")
     done(*length, "--out", tmp_path / "whole" / "state.h5")
     whole, cut = (load_state(tmp_path / folder / "state.h5") for folder in ("whole", "cut"))
     assert (cut.state.epoch, cut.sha256) == (60_000, whole.sha256)
@@ -497,9 +585,9 @@ def test_a_disk_that_fills_up(tmp_path):
     command = [*PROGRAM, "run", "task1", *SHORT[:4], "--set", "recording.snapshots_per_phase=400", "--out", str(tmp_path)]
     limit = 3_000_000  # bytes; more than the engine hands to and fro
     process = in_a_process(command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    path = tmp_path / "task1_seed0000.h5"
+    path = tmp_path / "task1_seed0001.h5"
     assert process.returncode == 2
-    assert process.stderr.startswith(f"foraging-snn: {path}: cannot be written: ")
+    assert ": cannot be written: File too large; " in process.stderr
     assert process.stderr.endswith(f"; {path} is readable up to here and marked incomplete\n")
     assert process.stderr.count("\n") == 1
     assert not Trial(path).complete

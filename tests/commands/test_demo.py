@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,13 +14,16 @@ from pretend_engine import PretendEngine
 from foraging_snn.analysis.figures import demo_overview
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
-from foraging_snn.commands.demo import SHOWS, START, run_demo
+from foraging_snn.commands.demo import DEMO_RUNS, START, demo_plan, run_demo
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
 from foraging_snn.protocols import experiments
-from foraging_snn.running.starting import load_start, packaged_states, run_unsupervised
-from foraging_snn.running.trial import RunError, phases_to_run
+from foraging_snn.running import plan as planning
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import phases_to_run
+from foraging_snn.running.starting import load_start, packaged_states
+from foraging_snn.running.trial import run_unsupervised
 
 TINY = preset("tiny")
 LENGTHS = {"phases.training_aeons": 60, "phases.retraining_aeons": 60, "phases.interleaved_aeons": 60, "phases.test_aeons": 10}
@@ -30,18 +32,19 @@ LENGTHS = {"phases.training_aeons": 60, "phases.retraining_aeons": 60, "phases.i
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Run the demo with a pretended engine: of ten particles, seed % 10 are rewarded."""
-    state = run_unsupervised(experiments(TINY)["task1"].phases[0], TINY, seed=1, engine=PretendEngine(TINY))
+    state = run_unsupervised(TINY, seed=1, engine=PretendEngine(TINY))
     save_state(tmp_path / "start.h5", state, TINY, note="state for a test")
 
     def run_with(seed, engine=PretendEngine, engine_name="brian2", **changes):
-        monkeypatch.setattr(terminal, "engine_class", lambda name: engine)
-        options = {"engine_name": engine_name, "seed": seed, "command_line": "a test", "changes": LENGTHS | changes}
-        return run_demo(tmp_path / "out", start_name=str(tmp_path / "start.h5"), **options)
+        for module in (terminal, planning):
+            monkeypatch.setattr(module, "engine_class", lambda name: engine)
+        options = {"start_name": str(tmp_path / "start.h5"), "changes": LENGTHS | changes}
+        return run_demo(demo_plan(tmp_path / "out", seed, engine_name, "a test", **options), jobs=1)
 
     return run_with
 
 
-@pytest.mark.parametrize("engine_name", ["brian2", "brian2-runtime"])  # side by side; one after the other
+@pytest.mark.parametrize("engine_name", ["brian2", "brian2-runtime"])
 def test_a_network_that_learned(run, tmp_path, capsys, engine_name):
     assert run(seed=7, engine_name=engine_name)
     out = capsys.readouterr().out
@@ -97,62 +100,84 @@ def test_an_earlier_demo_is_not_overwritten(run, tmp_path):
 
 def test_without_room_nothing_is_begun(run, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=20_000))
-    with pytest.raises(RunError, match="needed for 2 files, 20 kB free"):
+    with pytest.raises(RunError, match="needed for 2 files and the ledger, 20 kB free"):
         run(seed=7)
     assert not (tmp_path / "out").exists()
 
 
+def test_what_its_experiments_have_in_common_is_computed_once(run, tmp_path):
+    runs = []
+
+    class Counted(PretendEngine):
+        def _load(self, state, phase):
+            runs.extend([(state.seed, phase.name)] if state.phase_epoch == 0 else [])
+            super()._load(state, phase)
+
+    run(seed=7, engine=Counted, engine_name="event")
+    trained = [(seed, name) for seed, name in runs if not name.startswith("test")]
+    assert trained == [(seed, name) for seed in (7, 8) for name in ("T1", "T2", "I(S,T2)")]
+
+
 @pytest.mark.parametrize(("number", "words", "code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 143)])
 def test_a_stopped_demo_says_in_one_line_what_is_left(tmp_path, monkeypatch, capfd, number, words, code):
+    sent = []
+
     class Stopping(PretendEngine):
         def _advance(self, epochs, spikes):
-            if self._now.seed == 7 and self._phase.name == "T1" and self._now.phase_epoch > 0:
-                os.kill(os.getpid(), number)
-            time.sleep(0.05)
+            if self._now.seed == 7 and self._phase.name == "T1" and self._now.phase_epoch > 0 and not sent:
+                sent.append(os.kill(os.getpid(), number))
             return super()._advance(epochs, spikes)
 
-    monkeypatch.setattr(terminal, "engine_class", lambda name: Stopping)
-    monkeypatch.setitem(SHOWS, "event", replace(SHOWS["event"], lengths=SHOWS["event"].lengths | LENGTHS))
+    for module in (terminal, planning):
+        monkeypatch.setattr(module, "engine_class", lambda name: Stopping)
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # in this process
+    monkeypatch.setitem(DEMO_RUNS, "event", replace(DEMO_RUNS["event"], lengths=DEMO_RUNS["event"].lengths | LENGTHS))
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     out = tmp_path / "out"
     assert main(["demo", "--seed", "7", "--out", str(out)]) == code
     err = capfd.readouterr().err
-    assert err.startswith(f"foraging-snn: {words}; {out}/sequential_seed0007.h5 ")
-    assert err.count("\n") == 1
-    for seed in (7, 8):
-        assert f"{out}/sequential_seed000{seed}.h5 is readable up to here and marked incomplete" in err
-        assert not Trial(out / f"sequential_seed000{seed}.h5").complete
-        assert f"{out}/sleep_seed000{seed}.h5 was not written" in err
-    assert sorted(path.name for path in out.iterdir()) == ["sequential_seed0007.h5", "sequential_seed0008.h5"]
+    left = f"readable up to here and marked incomplete: {out}/sequential_seed0007.h5"
+    assert err == f"foraging-snn: {words}; 0 of 4 files are complete; {left}\n"
+    assert not Trial(out / "sequential_seed0007.h5").complete
+    assert sorted(path.name for path in out.iterdir()) == ["ledger", "sequential_seed0007.h5"]
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
+@pytest.mark.slow
+def test_the_trials_of_a_demo_run_side_by_side(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setitem(DEMO_RUNS, "event", replace(DEMO_RUNS["event"], lengths=DEMO_RUNS["event"].lengths | LENGTHS))
+    assert main(["demo", "--out", str(tmp_path / "out")]) in (0, 1)
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "4/4 experiments, 2/2 trials" in out
+    assert len(list((tmp_path / "out").glob("s*_seed000[12].h5"))) == 4
+
+
 @pytest.mark.parametrize("failing", [7, 8])
-def test_if_one_trial_fails_the_other_is_stopped(run, tmp_path, failing):
+def test_if_a_trial_fails_that_is_said_and_what_is_left(run, tmp_path, capsys, failing):
     class FailingOnce(PretendEngine):
         def _advance(self, epochs, spikes):
             if self._now.seed == failing and self._now.phase_epoch > 0:
                 raise EngineError("it broke")
-            time.sleep(0.02)
             return super()._advance(epochs, spikes)
 
     with pytest.raises(RunError) as error:
-        run(seed=7, engine=FailingOnce, **{"phases.training_aeons": 1000})
-    message = str(error.value)
-    assert message.startswith("it broke; ")
-    for seed in (7, 8):
-        path = tmp_path / "out" / f"task1_seed000{seed}.h5"
-        assert f"{path} is readable up to here and marked incomplete" in message
-        assert not Trial(path).complete
+        run(seed=7, engine=FailingOnce)
+    failed = tmp_path / "out" / f"task1_seed000{failing}.h5"
+    left = f"1 of 2 files are complete; readable up to here and marked incomplete: {failed}"
+    assert str(error.value) == f"demo: not all of its trials came to their end; {left}"
+    assert capsys.readouterr().err == f"foraging-snn: seed {failing}: it broke\n"
+    assert not Trial(failed).complete
 
 
 @pytest.mark.parametrize("engine_name", ENGINES)
 def test_the_demo_fits_the_start_state_of_the_package(engine_name):
-    show = SHOWS[engine_name]
+    runs = DEMO_RUNS[engine_name]
     start = packaged_states()[START]()
-    parameters = start.parameters.with_changes(show.lengths)
+    parameters = start.parameters.with_changes(runs.lengths)
     assert load_start(START, parameters).sha256 == start.sha256
     lengths = [
-        sum(phase.epochs for phase in phases_to_run(experiments(parameters)[name], started=True)) for name in show.experiments
+        sum(phase.epochs for phase in phases_to_run(experiments(parameters)[name], started=True)) for name in runs.experiments
     ]
     assert 50_000 <= sum(lengths) <= 4_000_000

@@ -33,6 +33,7 @@ def limited(megabytes, *arguments):
     [
         (150, ["--version"], 400),
         (300, ["list"], 400),
+        (550, ["table", "never"], 600),
         (400, ["run", "task1", "--preset", "tiny", "--start-from", "after-unsupervised", "--out", "never"], 900),
         (700, ["run", "task1", "--preset", "tiny", "--start-from", "after-unsupervised", "--out", "never"], 900),
     ],
@@ -50,7 +51,7 @@ def test_a_library_that_gets_no_memory_ends_in_one_line(monkeypatch, capsys):
 
     monkeypatch.setattr(entry, "address_space_limit", lambda: 450 * MB)
     monkeypatch.setattr(entry, "_command_line", fails)
-    monkeypatch.setattr(sys, "argv", ["foraging-snn", "table", "there"])
+    monkeypatch.setattr(sys, "argv", ["foraging-snn", "info", "there"])
     for name in entry.THREADS:
         monkeypatch.setenv(name, "1")
     assert entry.main() == 2

@@ -16,8 +16,8 @@ from foraging_snn.commands.cli import main
 from foraging_snn.commands.sweep import SweepError, grid, read_table, values_asked_for
 from foraging_snn.files.reader import Trial
 from foraging_snn.models import ParameterError
-from foraging_snn.running import plan as reproduce
-from foraging_snn.running.trial import trial_path
+from foraging_snn.running import plan as planning
+from foraging_snn.running.plan import trial_path
 
 SLEEP, AWAKE = "sleep.block_epochs", "phases.block_epochs"
 
@@ -187,7 +187,7 @@ def pretend(monkeypatch):
     class Event(PretendEngine):
         name = "event"
 
-    for module in (reproduce, terminal):
+    for module in (planning, terminal):
         monkeypatch.setattr(module, "engine_class", lambda name: Event)
 
 
@@ -199,7 +199,8 @@ def sweep(out, *options):
 def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pretend, capfd):
     out = tmp_path / "out"
     assert sweep(out) == 0
-    assert sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()) == [
+    written = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert [str(path) for path in written if path.parts[0] != "ledger"] == [
         f"{SLEEP}=25/sleep_seed0003.h5",
         f"{SLEEP}=25/sleep_seed0004.h5",
         f"{SLEEP}=50/sleep_seed0003.h5",
@@ -217,6 +218,8 @@ def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pre
     with h5py.File(out / "sweep.h5") as file:
         assert file["table/performance"].shape == file[f"table/{SLEEP}"].shape == (16,)
     assert "4/4 experiments, 4/4 trials" in capfd.readouterr().out
+    segments = [str(path) for path in written if path.parts[0] == "ledger"]
+    assert len(segments) == 2 * (4 + 2 * 3)  # the points have all but I(S,T2) and the tests after it in common
 
     assert sweep(out) == 2
     assert capfd.readouterr().err == f"foraging-snn: {out}/sweep.csv: exists already and is not overwritten\n"
@@ -228,7 +231,9 @@ def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pre
         )
         == 0
     )
-    assert "4 of 6 trials are complete already" in capfd.readouterr().out
+    shown = capfd.readouterr().out
+    assert "4 of 6 trials are complete already" in shown
+    assert shown.startswith("1,600 of 2,800 epochs were computed before\n")  # all that the new combination shares with the others
     assert {row.values for row in read_table(out / "sweep.h5").rows} == {(25,), (50,), (75,)}
 
 

@@ -3,7 +3,7 @@
 from foraging_snn.files.conditions import changed_rules, run_conditions, shortened_lengths
 from foraging_snn.models import preset
 from foraging_snn.protocols import experiments
-from foraging_snn.running.trial import phases_to_run
+from foraging_snn.running.existing import phases_to_run
 
 TINY = preset("tiny")
 

@@ -16,6 +16,7 @@ from foraging_snn.environments import (
     integer,
     move_agent,
     outcomes,
+    particles_per_type,
     present_types,
     stream_key,
     uniform,
@@ -113,9 +114,8 @@ def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size
     # Every move: direction, what was eaten, where the agent is, its hunger, and the whole grid (as a hash).
     n = 100_000 if size <= 50 else 10_000  # the hash of a large grid takes its time
     types = activity.particle_types
-    world = preset("full").with_changes({"world.size": size, "world.density": density})
-    rows = rows_of(Phase("walk", (Block(activity, 1),), 1), world)
-    present, per_type, outcome = rows.present[0], int(rows.per_type[0]), rows.outcome[0]
+    rows = rows_of(Phase("walk", (Block(activity, 1),), 1), preset("full"))
+    present, outcome, per_type = rows.present[0], rows.outcome[0], particles_per_type(size, density, len(types)) if types else 0
     record, ours = np.zeros((2, n, 5), np.int64), np.zeros((2, n), np.uint64)
     done = _walk(seed, 10**9, 9973, size, present, per_type, outcome, hunger_per_percent, record[0], ours[0])
     assert done == n

@@ -18,8 +18,11 @@ from foraging_snn.models import Engine, EpochRecords, preset
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.running import disk
 from foraging_snn.running.disk import check_space, readable_bytes, table_bytes, trial_bytes
-from foraging_snn.running.plan import RECORDING
-from foraging_snn.running.trial import RunError, recorded_phases, run_trial
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import after_start
+from foraging_snn.running.locks import FOLDER
+from foraging_snn.running.plan import RECORDING, Plan
+from foraging_snn.running.trial import Keeping, run_trial
 
 PROGRAM = [sys.executable, "-m", "foraging_snn"]
 TINY = preset("tiny").with_changes({"phases.scale": 0.25})
@@ -144,67 +147,86 @@ def test_numbers_of_bytes_are_readable():
 # ---------------------------------------------------------------------------------------------------- before a run begins
 
 
+def planned(folder, parameters, names="sleep", seeds=(1, 2, 3), **options):
+    rows = tuple(experiment(name, parameters) for name in names.split(","))
+    return Plan(rows, parameters, folder, range(seeds[0], seeds[-1] + 1), "pretend", "a test", **options).trials()
+
+
+def refusal(folder, trials, jobs=1):
+    with pytest.raises(RunError) as caught:
+        check_space(folder, trials, jobs)
+    return str(caught.value)
+
+
+def megabytes_needed(folder, trials, jobs=1):
+    """As the refusal says, on a disk that is full."""
+    text = refusal(folder, trials, jobs).partition(": about ")[2].partition(" needed")[0]
+    number, unit = text.split()
+    return float(number) * {"kB": 0.001, "MB": 1.0, "GB": 1000.0}[unit]
+
+
 def test_too_little_room_is_said_with_what_to_do(tmp_path, free_bytes):
     asked = free_bytes(2_000_000)
-    parameters = preset("full")
-    files = {tmp_path / "new" / f"{k}.h5": experiment("sleep", parameters).phases for k in range(3)}
-    with pytest.raises(RunError) as caught:
-        check_space(tmp_path / "new", [(files, parameters)])
+    message = refusal(tmp_path / "new", planned(tmp_path / "new", preset("full")))
     start = f"{tmp_path}/new: about "
-    assert str(caught.value).startswith(start)
-    needed, rest = str(caught.value).removeprefix(start).split(" MB needed for 3 files, ")
-    assert 3 * 9 < float(needed) < 3 * 30
+    assert message.startswith(start)
+    needed, rest = message.removeprefix(start).split(" MB needed for 3 files and the ledger, ")
+    assert 2 * 3 * 9 < float(needed) < 2 * 3 * 30
     assert rest == "2.0 MB free; less is needed with fewer trials or fewer snapshots (--snapshots)"
     assert asked == [tmp_path]
 
 
-def test_a_file_that_is_partly_there_needs_the_rest(tmp_path, free_bytes):
+def test_what_is_said_is_enough_for_what_is_written(tmp_path, free_bytes):
+    free_bytes(0)
+    parameters = TINY.with_changes({"phases.training_aeons": 400, "recording.snapshots_per_phase": 40})
+    (trial,) = planned(tmp_path, parameters, "task1,sequential", [1])
+    estimate = 1e6 * megabytes_needed(tmp_path, [trial])
+    (tmp_path / "out").mkdir()
+    for row in trial.identity.experiments:
+        keeping = Keeping(tmp_path / "out" / FOLDER)
+        with HardToCompress(parameters) as engine:
+            path = tmp_path / "out" / f"{row.name}.h5"
+            run_trial(row, parameters, seed=1, trial=0, engine=engine, path=path, command_line="", keeping=keeping)
+    written = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*.h5"))
+    assert 0.3 * estimate < written < estimate
+
+
+def test_what_is_in_the_ledger_and_what_is_complete_needs_no_room(tmp_path, free_bytes):
+    free_bytes(0)
+    parameters = preset("full").with_changes({"phases.scale": 0.001})
+    trial, other = planned(tmp_path, parameters, "task1", [1, 2])
+    whole = megabytes_needed(tmp_path, [trial])
+    with PretendEngine(parameters) as engine:
+        options = {"engine": engine, "command_line": "", "keeping": trial.plan.keeping}
+        run_trial(trial.identity.experiments[0], parameters, seed=1, trial=0, path=trial.paths[0], **options)
+    check_space(tmp_path, [trial])
+    assert megabytes_needed(tmp_path, [trial, other]) == whole
+    trial.paths[0].unlink()
+    assert 0.3 * whole < megabytes_needed(tmp_path, [trial]) < 0.7 * whole
+
+
+def test_what_experiments_and_points_of_a_sweep_share_is_in_the_ledger_once(tmp_path, free_bytes):
+    free_bytes(0)
     parameters = preset("full")
-    files = {tmp_path / "a.h5": experiment("task1", parameters).phases, tmp_path / "b.h5": experiment("task1", parameters).phases}
-    n = trial_bytes(parameters, files[tmp_path / "a.h5"])
-    beside = disk.checkpoint_bytes(parameters, n)
-    free_bytes(n + beside)
-    with pytest.raises(RunError, match="for 2 files"):
-        check_space(tmp_path, [(files, parameters)])
-    with open(tmp_path / "a.h5", "wb") as file:
-        file.truncate(n)
-    check_space(tmp_path, [(files, parameters)])
-    with pytest.raises(RunError):
-        check_space(tmp_path, [(files, parameters)], jobs=2)
+    alone = [megabytes_needed(tmp_path, planned(tmp_path, parameters, name, [1])) for name in ("sequential", "interleaved")]
+    together = megabytes_needed(tmp_path, planned(tmp_path, parameters, "sequential,interleaved", [1]))
+    assert together < 0.9 * sum(alone)
+    points = [
+        planned(tmp_path / f"{n}", parameters.with_changes({"sleep.block_epochs": n}), "sleep", [1], ledger=tmp_path / FOLDER)[0]
+        for n in (25, 50)
+    ]
+    assert megabytes_needed(tmp_path, points) < 0.9 * 2 * megabytes_needed(tmp_path, points[:1])
 
 
-def test_runs_with_parameters_of_their_own_need_room_together(tmp_path, free_bytes):
-    full, tiny = preset("full"), preset("tiny")
-    runs = [({tmp_path / f"{p.preset}.h5": experiment("task1", p).phases}, p) for p in (full, tiny)]
-    sizes = [trial_bytes(p, experiment("task1", p).phases) for p in (full, tiny)]
-    free_bytes(sum(sizes) + disk.checkpoint_bytes(full, sizes[0]) - 1)
-    check_space(tmp_path, runs[:1])
-    with pytest.raises(RunError, match="for 2 files"):
-        check_space(tmp_path, runs)
-
-
-def test_checkpoints_that_are_there_already_need_no_room(tmp_path, free_bytes):
-    parameters = preset("full")
-    files = {tmp_path / f"{k}.h5": experiment("task1", parameters).phases for k in range(3)}
-    n = trial_bytes(parameters, files[tmp_path / "0.h5"])
-    beside = disk.checkpoint_bytes(parameters, n)
-    folders = [tmp_path / "checkpoints" / str(k) for k in range(3)]
-    for k, folder in enumerate(folders):
-        (folder / "000001").mkdir(parents=True)
-        with open(folder / "000001" / "trial.h5", "wb") as file:
-            file.truncate((k + 1) * n)
-    free_bytes(3 * n + 2 * beside - (1 + 2) * n)  # which two trials come first is not known
-    check_space(tmp_path, [(files, parameters)], 2, folders)
-    with pytest.raises(RunError):
-        check_space(tmp_path, [(files, parameters)], 2, folders[:1])
-    free_bytes(3 * n + 2 * beside - (1 + 2) * n - 1)
-    with pytest.raises(RunError):
-        check_space(tmp_path, [(files, parameters)], 2, folders)
+def test_trials_at_the_same_time_need_more_room(tmp_path, free_bytes):
+    free_bytes(0)
+    trials = planned(tmp_path, preset("full"))
+    assert megabytes_needed(tmp_path, trials, 3) > megabytes_needed(tmp_path, trials, 1) + 10
 
 
 def test_nothing_to_come_needs_no_room(tmp_path, free_bytes):
     free_bytes(0)
-    check_space(tmp_path, [({}, preset("full"))], 0)
+    check_space(tmp_path, [], 0)
 
 
 @pytest.mark.parametrize(
@@ -213,14 +235,16 @@ def test_nothing_to_come_needs_no_room(tmp_path, free_bytes):
         ({"recording.positions": True}, "fewer positions (recording.positions, recording.position_window_epochs)"),
         (RECORDING | {"recording.spike_window_epochs": 10_000}, "shorter windows of spikes (recording.spike_window_epochs)"),
         ({"phases.scale": 100.0}, "shorter phases (phases.scale)"),
+        (
+            {"network.hidden_cells": 5000, "phases.scale": 0.01, "recording.snapshots_per_phase": 1},
+            "smaller layers (network.hidden_cells)",
+        ),
     ],
 )
-def test_the_largest_table_is_the_one_to_lower(tmp_path, free_bytes, changes, advice):
+def test_what_is_largest_is_what_to_lower(tmp_path, free_bytes, changes, advice):
     free_bytes(0)
-    parameters = preset("full").with_changes(changes)
-    with pytest.raises(RunError) as caught:
-        check_space(tmp_path, [({tmp_path / "a.h5": experiment("sleep", parameters).phases}, parameters)])
-    assert str(caught.value).endswith(f" needed for 1 file, 0 bytes free; less is needed with {advice}")
+    message = refusal(tmp_path, planned(tmp_path, preset("full").with_changes(changes), seeds=[1]))
+    assert message.endswith(f" needed for 1 file and the ledger, 0 bytes free; less is needed with {advice}")
 
 
 @pytest.mark.parametrize(
@@ -249,32 +273,32 @@ def test_only_trials_that_are_not_complete_need_room(tmp_path, capfd, free_bytes
     capfd.readouterr()
     assert main([*command, "--resume"]) == 0
     out, err = capfd.readouterr()
-    assert ("trial 1/1  complete already" in out, "Task 1" in out, err) == (True, True, "")
-    one = refused(capfd, *SHORT, "--seed", "1", "--out", tmp_path / "out", "--resume")
+    assert ("complete already" in out, "Task 1" in out, err) == (True, True, "")
+    one = refused(capfd, *SHORT, "--seed", "2", "--out", tmp_path / "out", "--resume")
     two = refused(capfd, *command, "--trials", "2", "--resume")
     assert one == two
-    assert " needed for 1 file, 0 bytes free" in two
+    assert " needed for 1 file and the ledger, 0 bytes free" in two
 
 
 @pytest.mark.parametrize("more", [[], ["--jobs", "2"]])
 def test_complete_trials_on_a_full_disk_are_shown(small_disk, capfd, more):
     command = [*SHORT, "--trials", "2", *more, "--out", str(small_disk / "out")]
     assert main(command) == 0
-    printed = capfd.readouterr().out.partition("\n\n")[2] if not more else capfd.readouterr().out[-200:]
+    printed = capfd.readouterr().out.partition("\n\n")[2]
     fill(small_disk)
     assert main([*command, "--resume"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
     assert out.endswith(printed)
     assert "complete already" in out
-    assert sorted(os.listdir(small_disk / "out")) == ["task1_seed0000.h5", "task1_seed0001.h5"]
+    assert sorted(os.listdir(small_disk / "out")) == [FOLDER, "task1_seed0001.h5", "task1_seed0002.h5"]
 
 
 def test_a_start_state_saves_the_room_of_the_unsupervised_phase():
     parameters = preset("full")
     chosen = experiment("task1", parameters)
-    assert [phase.name for phase in recorded_phases(chosen, started=True)] == ["T1", "test T1", "test T2"]
-    assert trial_bytes(parameters, recorded_phases(chosen, started=True)) < 0.5 * trial_bytes(parameters, chosen.phases)
+    assert [phase.name for phase in after_start(chosen).phases] == ["T1", "test T1", "test T2"]
+    assert trial_bytes(parameters, after_start(chosen).phases) < 0.5 * trial_bytes(parameters, chosen.phases)
 
 
 # ------------------------------------------------------------------------------------------------------------- snapshots
@@ -283,7 +307,8 @@ def test_a_start_state_saves_the_room_of_the_unsupervised_phase():
 @pytest.mark.parametrize("command", [["run", "task1"], ["reproduce", "--experiments", "task1", "--trials", "1"]])
 def test_snapshots_is_the_number_in_each_phase_that_is_no_test(tmp_path, capfd, monkeypatch, command):
     seen = []
-    monkeypatch.setattr("foraging_snn.commands.cli.check_space", lambda out, runs, *_: seen.append(runs[0][1]) or stop())
+    space = "foraging_snn.commands.running.check_space"
+    monkeypatch.setattr(space, lambda out, trials, *_: seen.append(trials[0].identity.parameters) or stop())
 
     def stop():
         raise RunError("seen")
@@ -343,11 +368,12 @@ def has_begun(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "code"), [(["run", "task1", "--seed", "1"], 2), (["reproduce", "--experiments", "task1", "--trials", "1"], 1)]
+    ("command", "code"), [(["run", "task1"], 2), (["reproduce", "--experiments", "task1", "--trials", "2", "--jobs", "2"], 1)]
 )
 def test_a_disk_that_is_filled_during_a_run_stops_it_in_one_line(small_disk, command, code):
     path = small_disk / "out" / "task1_seed0001.h5"
     options = ["--preset", "tiny", "--set", "phases.unsupervised_aeons=20000", "--snapshots", "50", "--out", str(path.parent)]
+    options += ["--checkpoint-minutes", "0.02"]
     process = subprocess.Popen([*PROGRAM, *command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not has_begun(path) and process.poll() is None:
         time.sleep(0.2)
@@ -356,7 +382,7 @@ def test_a_disk_that_is_filled_during_a_run_stops_it_in_one_line(small_disk, com
     assert process.returncode == code
     assert "No space left on device" in errors
     assert errors.startswith("foraging-snn: ")
-    assert errors.count("\n") == 1
+    assert errors.count("\n") == (1 if code == 2 else 2)
     trial = Trial(path)
     assert not trial.complete
     assert trial.counts(0).counts["epochs"].sum() == trial.phases[0].epochs_done

@@ -17,7 +17,9 @@ import foraging_snn.running.scheduling as scheduling
 from foraging_snn.commands.cli import main
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
-from foraging_snn.running.plan import count_complete
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.locks import FOLDER
+from foraging_snn.running.plan import is_complete
 from foraging_snn.running.scheduling import (
     ATTEMPTS,
     BEAT_SECONDS,
@@ -29,7 +31,6 @@ from foraging_snn.running.scheduling import (
     TrialEnd,
     remove_abandoned_reports,
 )
-from foraging_snn.running.trial import RunError
 
 SEEDS = range(1, 5)
 
@@ -43,7 +44,8 @@ def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_f
         ends = run_pretended(plan, workers, deaths={2: 1})
     assert ends == [TrialEnd(seed) for seed in SEEDS]
     assert_same_contents(plan.all_paths, undisturbed.all_paths)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in plan.all_paths)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([FOLDER, *(path.name for path in plan.all_paths)])
+    assert not list((tmp_path / FOLDER).glob("*.lock"))
     assert "8/8 experiments, 4/4 trials  14400/14400 epochs" in capsys.readouterr().out
 
 
@@ -61,16 +63,6 @@ def test_a_trial_that_always_kills_its_process_is_given_up_with_its_log_and_the_
     assert sum("SIGKILL" in line for line in lines) == ATTEMPTS
     assert lines[1].endswith("task1: unsupervised")
     assert contents(plan.paths(2)[1]) == contents(undisturbed.paths(2)[1])
-
-
-def test_without_checkpoints_a_trial_whose_process_dies_is_not_begun_again(tmp_path):
-    plan = pretended_plan(tmp_path, range(1, 3), checkpoint_minutes=None)
-    with LocalWorkers(2) as workers:
-        first, second = run_pretended(plan, workers, deaths={1: 1})
-    assert second == TrialEnd(2)
-    assert first.died
-    assert first.error.startswith("its process was killed: process ")
-    assert plan.paths(1)[1].exists()  # as it was when the process died
 
 
 def test_jobs_out_of_range_are_refused():
@@ -97,7 +89,7 @@ def test_run_takes_several_jobs(tmp_path, capfd):
     assert err == ""
     assert out.count("task1: T1\n") == 2  # the table of results
     for seed in (0, 1):
-        name = f"task1_seed000{seed}.h5"
+        name = f"task1_seed000{seed + 1}.h5"
         assert differences(tmp_path / "1" / name, tmp_path / "2" / name) == ["provenance@command_line"]
 
 
@@ -125,10 +117,10 @@ def has_begun(path):
 
 
 def assert_saved_at_the_end(folder):
-    """A killed process leaves a checkpoint of the beginning of the phase, and a file that was not closed."""
+    """A killed process leaves a file that was not closed, and nothing of the phase in the ledger."""
     files = [Trial(path) for path in sorted(folder.glob("*.h5"))]
-    copies = [max(path.glob("*/trial.h5")) for path in sorted(folder.glob("checkpoints/*_seed*/"))]
-    saved = [[phase.epochs_done for phase in Trial(path).phases] for path in copies]
+    segments = [sorted(seed.glob("*.h5")) for seed in sorted(folder.glob(f"{FOLDER}/seed*"))]
+    saved = [[int(path.stem.split("-")[2]) for path in paths] for paths in segments]
     assert len(saved) == 2
     assert all(0 < epochs < 150_000 for (epochs,) in saved)
     assert saved == [[phase.epochs_done for phase in trial.phases] for trial in files]
@@ -205,12 +197,12 @@ COORDINATOR = """
 import os, sys, time
 from pathlib import Path
 from pretend_tasks import pretended_plan, pretended_trials
-from foraging_snn.commands.progress import TrialsBoard
+from foraging_snn.commands.progress import ProgressDisplay
 from foraging_snn.running.scheduling import LocalWorkers, run_all
 plan = pretended_plan(Path(sys.argv[1]), range(1, 3))
 first, second = pretended_trials(plan, seconds=0.001)[0], pretended_trials(plan, seconds=1.0)[1]
 with LocalWorkers(2) as workers:
-    run_all([first, second], workers, TrialsBoard(2, [plan.epochs] * 2), plan.directory)
+    run_all([first, second], workers, ProgressDisplay([first, second]), plan.directory)
 """
 
 
@@ -219,12 +211,12 @@ def test_processes_of_a_coordinator_that_was_killed_end_idle_or_not(started, tmp
     process = started(sys.executable, "-c", COORDINATOR, str(tmp_path))
     first, second = (tmp_path / f"sequential_seed000{seed}.h5" for seed in (1, 2))
     deadline = time.monotonic() + 100
-    while not (count_complete([first]) and list(tmp_path.glob("*_seed0002.h5"))):
+    while not (is_complete(first) and list(tmp_path.glob("*_seed0002.h5"))):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.kill()
     process.communicate(timeout=60)  # raises if any of them still holds the output
-    assert not second.exists()
+    assert not is_complete(second)
 
 
 # ------------------------------------------------------------------------------------------------------------ signs of life
@@ -257,8 +249,8 @@ def test_a_folder_of_reports_that_is_gone_says_that_nobody_waits(tmp_path, clock
 
 def test_a_trial_that_was_begun_elsewhere_stops(tmp_path):
     channel = Channel(tmp_path, ParentProcess(os.getpid()))
-    task = pretended_trials(pretended_plan(tmp_path, range(1, 2)))[0]
-    reporter = scheduling.Reporter(channel, 0, task, channel.begin_attempt(0))
+    trial = pretended_trials(pretended_plan(tmp_path, range(1, 2)))[0]
+    reporter = scheduling.Reporter(channel, 0, trial, channel.begin_attempt(0))
     assert not reporter.stop_wanted()
     channel.begin_attempt(0)
     assert reporter.stop_wanted()

@@ -3,15 +3,18 @@
 import pytest
 from pretend_engine import PretendEngine
 
+from foraging_snn.commands.running import prepared
+from foraging_snn.files import states
 from foraging_snn.files.states import StateError, load_state, save_state
 from foraging_snn.models import preset
 from foraging_snn.protocols import experiments
+from foraging_snn.running import plan as planning
 from foraging_snn.running import starting
-from foraging_snn.running.checkpoints import TrialCheckpoints
-from foraging_snn.running.resuming import ResumeError, prepare_start_state
-from foraging_snn.running.starting import StartStatePlan, load_start, packaged_states, run_unsupervised, unsupervised_phase
-from foraging_snn.running.trial import RunError, run_trial
-from foraging_snn.running.trunk import Listener, Pace, Stopped
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import ResumeError
+from foraging_snn.running.plan import Plan, planned_state
+from foraging_snn.running.starting import load_start, packaged_states
+from foraging_snn.running.trial import Listener, Pace, Stopped, run_trial, run_unsupervised
 
 TINY = preset("tiny")
 ALWAYS = 1e-9  # minutes between checkpoints: one after every piece
@@ -22,10 +25,14 @@ class StopsAt(Listener):
 
     def __init__(self, epochs):
         self.left = epochs
-        self.resumed_at = []
+        self.epochs_found = 0
+        self.notes = []
 
-    def resumed(self, epochs):
-        self.resumed_at.append(epochs)
+    def found(self, epochs):
+        self.epochs_found += epochs
+
+    def note(self, line):
+        self.notes.append(line)
 
     def epochs(self, records):
         self.left -= len(records)
@@ -40,25 +47,34 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(Pace, "piece", lambda pace, left: min(left, 130))
 
 
+@pytest.fixture(autouse=True)
+def pretend(monkeypatch):
+    monkeypatch.setattr(planning, "engine_class", lambda name: PretendEngine)
+
+
 @pytest.fixture
 def plan(tmp_path):
-    return StartStatePlan(tmp_path / "made" / "start.h5", TINY, 11, "pretend", "a test")
+    return planned(tmp_path / "made" / "start.h5")
+
+
+def planned(path, parameters=TINY, engine="pretend"):
+    return planned_state(path, parameters, 11, engine, "a test", minutes=ALWAYS)
 
 
 @pytest.fixture
 def start(tmp_path):
     """A saved state after the unsupervised phase of the trial with seed 11."""
-    state = run_unsupervised(unsupervised_phase(TINY), TINY, seed=11, engine=PretendEngine(TINY))
+    state = run_unsupervised(TINY, seed=11, engine=PretendEngine(TINY))
     save_state(tmp_path / "start.h5", state, TINY, note="made for a test")
     return load_state(tmp_path / "start.h5")
 
 
 def make(plan, listener=None, resume=False):
-    """As the command does; what was noted of what is there."""
-    outlook = prepare_start_state(plan, resume)
-    if not outlook.is_complete:
-        plan.make(PretendEngine(plan.parameters), listener or Listener(), ALWAYS)
-    return outlook
+    """As the command does; whether there was something to do."""
+    with prepared([plan], plan.path.parent, 1, resume) as to_do:
+        for trial in to_do:
+            trial.run(listener or Listener())
+    return bool(to_do)
 
 
 def test_a_start_state_is_that_of_the_unsupervised_phase_run_in_one_go(plan, start, monkeypatch):
@@ -71,8 +87,12 @@ def test_a_start_state_is_that_of_the_unsupervised_phase_run_in_one_go(plan, sta
     assert made.provenance["command_line"] == "a test"
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_a_start_state_gone_on_with_is_the_one_made_in_one_go(plan, tmp_path):
-    whole = StartStatePlan(tmp_path / "whole.h5", *list(vars(plan).values())[1:])
+    whole = planned(tmp_path / "whole.h5")
     make(whole)
     with pytest.raises(Stopped):
         make(plan, StopsAt(130))
@@ -80,39 +100,36 @@ def test_a_start_state_gone_on_with_is_the_one_made_in_one_go(plan, tmp_path):
     with pytest.raises(Stopped):
         make(plan, StopsAt(130), resume=True)
     last = StopsAt(1000)
-    make(plan, last, resume=True)
-    assert last.resumed_at == [260]
+    make(plan, last)  # nothing is overwritten: also without --resume
+    assert last.epochs_found == 260
     assert load_state(plan.path).sha256 == load_state(whole.path).sha256
-    assert [path.name for path in plan.path.parent.iterdir()] == ["start.h5"]
+    assert names_in(plan.path.parent) == ["ledger", "start.h5"]
+    assert names_in(plan.path.parent / "ledger") == ["seed0011"]
 
 
-def test_a_start_state_that_was_begun_or_made_is_not_begun_anew(plan):
-    with pytest.raises(Stopped):
-        make(plan, StopsAt(130))
-    with pytest.raises(RunError, match="seed 11 has been begun and is not overwritten; .* go on with it with --resume"):
-        make(plan)
-    make(plan, resume=True)
+def test_a_trial_in_the_same_folder_begins_with_what_was_computed_for_the_start_state(plan):
+    make(plan)
+    trial = Plan((experiments(TINY)["task1"],), TINY, plan.path.parent, range(11, 12), "pretend", "a test").trials()[0]
+    listener = StopsAt(10_000)
+    trial.run(listener)
+    assert listener.epochs_found == plan.plan.epochs == 400
+
+
+def test_a_start_state_that_was_made_is_not_made_anew(plan):
+    make(plan)
     made = plan.path.read_bytes()
     with pytest.raises(RunError, match=r"start\.h5: exists already and is not overwritten"):
         make(plan)
-    assert make(plan, resume=True).is_complete
+    assert not make(plan, resume=True)
     assert plan.path.read_bytes() == made
 
 
-@pytest.mark.parametrize("is_made", [False, True])
-def test_a_start_state_is_not_gone_on_with_for_other_parameters(plan, is_made):
-    if is_made:
-        make(plan)
-    else:
-        with pytest.raises(Stopped):
-            make(plan, StopsAt(130))
-    other = StartStatePlan(plan.path, TINY.with_changes({"reward.asleep": 0.25}), *list(vars(plan).values())[2:])
+def test_a_start_state_is_not_gone_on_with_for_other_parameters(plan):
+    make(plan)
     with pytest.raises(ResumeError, match=r"\(there, now\): reward\.asleep: 0\.5, 0\.25$"):
-        make(other, resume=True)
-    if is_made:
-        of_other_engine = StartStatePlan(plan.path, TINY, 11, "event", "a test")
-        with pytest.raises(ResumeError, match="engine pretend, seed 11, .* engine event, seed 11$"):
-            make(of_other_engine, resume=True)
+        make(planned(plan.path, TINY.with_changes({"reward.asleep": 0.25})), resume=True)
+    with pytest.raises(ResumeError, match="engine pretend, seed 11, .* engine event, seed 11$"):
+        make(planned(plan.path, engine="event"), resume=True)
 
 
 def test_a_file_that_is_no_state_is_not_replaced(plan):
@@ -121,26 +138,26 @@ def test_a_file_that_is_no_state_is_not_replaced(plan):
     with pytest.raises(ResumeError, match=r"start\.h5: .*; it is not overwritten$"):
         make(plan, resume=True)
     assert plan.path.read_text() == "my notes"
+    assert names_in(plan.path.parent) == ["start.h5"]
 
 
-def test_a_torn_checkpoint_of_a_start_state_is_said_and_the_one_before_it_used(plan):
+def test_a_damaged_segment_of_a_start_state_is_said_and_computed_anew(plan):
     with pytest.raises(Stopped):
         make(plan, StopsAt(260))
-    checkpoints = TrialCheckpoints(plan.path.parent, plan.identity)
-    newest = sorted(checkpoints.folder.glob("[0-9]*/checkpoint.h5"))[-1]
+    newest = max(plan.ledger.place.iterdir(), key=lambda path: int(path.stem.split("-")[1]))
     newest.write_bytes(newest.read_bytes()[:1000])
     listener = StopsAt(1000)
-    notes = make(plan, listener, resume=True).notes
-    assert len(notes) == 1
-    assert notes[0].startswith(f"{newest}: ")
-    assert notes[0].endswith("; gone on from the checkpoint before it")
-    assert listener.resumed_at == [130]
+    make(plan, listener, resume=True)
+    assert len(listener.notes) == 1
+    assert listener.notes[0].startswith(f"{newest}: ")
+    assert listener.notes[0].endswith("; its epochs are computed anew")
+    assert listener.epochs_found == 130
 
 
 def test_a_start_state_is_found_by_file_and_by_name_in_the_package(start, tmp_path, monkeypatch):
     (tmp_path / "data").mkdir()
     (tmp_path / "start.h5").rename(tmp_path / "data" / "packaged.h5")
-    monkeypatch.setattr(starting.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(states.resources, "files", lambda package: tmp_path)
     assert list(packaged_states()) == ["packaged"]
     for name in ("packaged", "packaged.h5", str(tmp_path / "data" / "packaged.h5")):
         assert load_start(name, TINY).sha256 == start.sha256

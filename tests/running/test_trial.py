@@ -9,24 +9,15 @@ from pretend_engine import PretendEngine
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state, save_state
-from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import EngineError, initial_state, preset
-from foraging_snn.protocols import experiments
-from foraging_snn.running.starting import run_unsupervised
-from foraging_snn.running.trial import (
-    RunError,
-    phases_to_run,
-    prepare_output,
-    run_experiments,
-    run_trial,
-    trial_path,
-    trial_seeds,
-)
-from foraging_snn.running.trunk import Listener, Trunk
+from foraging_snn.protocols import Experiment, ImportRates, experiments
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.existing import phases_to_run, prepare_output
+from foraging_snn.running.plan import trial_path, trial_seeds
+from foraging_snn.running.trial import Listener, run_experiments, run_trial, run_unsupervised
 
 TINY = preset("tiny")
 CATALOGUE = experiments(TINY)
-UNSUPERVISED = CATALOGUE["task1"].phases[0]
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def run(tmp_path, engine):
 @pytest.fixture
 def start(tmp_path, engine):
     """A saved state after the unsupervised phase of the trial with seed 11."""
-    state = run_unsupervised(UNSUPERVISED, TINY, seed=11, engine=engine)
+    state = run_unsupervised(TINY, seed=11, engine=engine)
     engine.runs.clear()
     save_state(tmp_path / "start.h5", state, TINY, note="made for a test")
     return load_state(tmp_path / "start.h5")
@@ -196,31 +187,26 @@ def test_experiments_from_a_start_state_share_what_follows_it(run_together, engi
 @pytest.mark.parametrize("names", [("task2", "naive-sleep"), ("naive-sleep", "task2")])
 def test_a_branch_for_rates_is_that_of_the_experiment_beside_it(run_together, run, engine, names):
     together = dict(zip(names, run_together(*names), strict=True))
-    # what was not recorded has to be run again where it must be
-    assert phases_run(engine).count("T2") == (1 if names[0] == "task2" else 2)
+    assert phases_run(engine).count("T2") == 1
     alone, _ = run("naive-sleep")
     for index in range(4):
         assert (together["naive-sleep"].training_spikes(index).spikes == alone.training_spikes(index).spikes).all()
     assert [phase.name for phase in together["task2"].phases] == ["unsupervised", "T2", "test T1", "test T2"]
 
 
-def test_states_are_kept_no_longer_than_they_are_needed(tmp_path, engine):
-    rows = [CATALOGUE[name] for name in ("task1", "task2", "sequential", "naive-sleep")]
-    trunk = Trunk(engine, Listener(), (), initial_state(TINY, 1))
-    kept = []
-    for k, row in enumerate(rows):
-        writer = TrialWriter(
-            tmp_path / f"{k}.h5", parameters=TINY, experiment=row, seed=1, trial=0, engine="pretend", command_line=""
-        )
-        with writer:
-            trunk.record(row.steps, writer)
-        trunk.forget_all_but_what_leads_to(rows[k + 1 :])
-        kept.append([steps for steps in trunk.states if steps])
-    start, t1, t2 = rows[0].steps[:1], rows[0].steps, rows[1].steps
-    assert kept[0] == [start, t1[:2], t1[:3], t1]
-    assert kept[1] == [start, t1[:2], t1[:3], t1, t2[:2]]  # T2 itself for its rates, the tests after it no more
-    assert kept[2] == [start, t2[:2]]
-    assert kept[3] == []
+def test_a_start_state_stands_for_no_phase_but_the_unsupervised_one(tmp_path, engine, start):
+    """An experiment that begins with another phase is run from its beginning."""
+    training, test = CATALOGUE["task1"].phases[1:3]
+    branch = (CATALOGUE["task1"].phases[0], CATALOGUE["task2"].phases[1])
+    own = Experiment("own", "T1 first", "", (training, ImportRates(2, branch), test, CATALOGUE["task1"].phases[0]))
+    path = tmp_path / "own.h5"
+    state = run_trial(own, TINY, seed=4, trial=0, engine=engine, path=path, command_line="", start=start)
+    assert engine.runs == [("T1", 4, 400), ("T2", 4, 400), ("test T1", 4, 600), ("unsupervised", 4, 700)]
+    trial = Trial(path)
+    assert [phase.phase for phase in trial.phases] == list(own.phases)
+    assert trial.input_hidden_snapshots().epoch[0] == trial.hidden_output_snapshots().epoch[0] == 400
+    assert state.epoch == 1100
+    assert state.task_epochs.tolist() == [200, 200]
 
 
 def test_an_interruption_leaves_the_files_before_it_complete(run_together, tmp_path):

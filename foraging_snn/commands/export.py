@@ -1,0 +1,124 @@
+"""What `list`, `parameters` and `info` say, for programs: JSON, and TOML with comments. For people, terminal.py says it.
+
+The keys of the JSON are described in docs/file_format.md and stay; numbers are numbers, what there is not is null. All text is
+ASCII with escapes, so that a label with control characters does nothing to a terminal.
+"""
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from foraging_snn.files.reader import Trial
+from foraging_snn.files.states import SavedState
+from foraging_snn.models import PRESETS, Parameters, preset
+from foraging_snn.protocols import experiments
+from foraging_snn.running.existing import phases_to_run
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """JSON text, ASCII only."""
+    return json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False).replace("\x7f", r"\u007f")
+
+
+def experiments_for_programs(parameters: Parameters) -> dict[str, Any]:
+    """The catalogue: `preset`, `epochs_per_aeon`, `experiments`."""
+    rows = []
+    for row in experiments(parameters).values():
+        paper = [asdict(value) for value in row.published] if row.published else [None, None]
+        rows.append(
+            {
+                "name": row.name,
+                "label": row.label,
+                "figure": row.figure,
+                "paper": {"task_1": paper[0], "task_2": paper[1]},
+                "epochs": sum(phase.epochs for phase in phases_to_run(row, started=False)),
+                "phases": [{"name": phase.name, "epochs": phase.epochs} for phase in row.phases],
+            }
+        )
+    return {"preset": parameters.preset, "epochs_per_aeon": parameters.timing.epochs_per_aeon, "experiments": rows}
+
+
+def parameters_for_programs(parameters: Parameters) -> dict[str, Any]:
+    """All parameters: `preset`, `parameters`; each with the value of the preset and of the preset "full"."""
+    named, full = ({row.name: row.value for row in preset(name).rows()} for name in (parameters.preset, "full"))
+    rows = [row._asdict() | {"preset_value": named[row.name], "full_value": full[row.name]} for row in parameters.rows()]
+    return {"preset": parameters.preset, "parameters": rows}
+
+
+def trial_for_programs(trial: Trial) -> dict[str, Any]:
+    """Everything about a trial but its arrays."""
+    return {
+        "kind": "trial",
+        "file": str(trial.path),
+        "experiment": trial.experiment,
+        "label": trial.label,
+        "complete": trial.complete,
+        "started": trial.started,
+        "ended": trial.ended or None,
+        "seed": trial.seed,
+        "trial": trial.trial,
+        "started_from": trial.started_from,
+        "started_from_provenance": trial.started_from_provenance,
+        "provenance": trial.provenance,
+        "parameters": trial.parameters.model_dump(),
+        "phases": [
+            {
+                "name": phase.name,
+                "activities": [activity.name for activity in phase.activities],
+                "first_epoch": phase.first_epoch,
+                "epochs": phase.epochs,
+                "epochs_done": phase.epochs_done,
+                "complete": phase.complete,
+            }
+            for phase in trial.phases
+        ],
+        "tests": [
+            {
+                "after": test.after or None,
+                "task": test.task,
+                "rewarded": test.rewarded,
+                "punished": test.punished,
+                "performance": None if math.isnan(test.performance) else test.performance,
+                "complete": test.complete,
+            }
+            for test in trial.test_results()
+        ],
+    }
+
+
+def state_for_programs(path: Path, saved: SavedState) -> dict[str, Any]:
+    """Everything about a saved state but its arrays."""
+    return {
+        "kind": "state",
+        "file": str(path),
+        "note": saved.note,
+        "sha256": saved.sha256,
+        "seed": saved.state.seed,
+        "epochs": saved.state.epoch,
+        "provenance": saved.provenance,
+        "parameters": saved.parameters.model_dump(),
+    }
+
+
+def commented_toml(parameters: Parameters) -> str:
+    """The parameters as TOML for an editor: above each what it means, its unit, source, and what is allowed.
+
+    Read back, it is what :meth:`Parameters.to_toml` gives, which is what files hold.
+    """
+    rows = {row.name: row for row in parameters.rows()}
+    lines = ["# The set that values which are not named here are taken from:"]
+    lines += [f"# {name}: {words}" for name, (words, _) in PRESETS.items()]
+    group = ""
+    for line in parameters.to_toml().splitlines():
+        if line.startswith("["):
+            group = line.strip("[]")
+            lines += [line, f"# {type(getattr(parameters, group)).__doc__}"]
+            continue
+        row = rows.get(f"{group}.{line.partition(' = ')[0]}")
+        if row:
+            unit = f" [{row.unit}]" if row.unit else ""
+            lines += ["", f"# {row.meaning}{unit}; source: {row.source}; allowed: {row.allowed}"]
+        lines.append(line)
+    return "\n".join(lines) + "\n"
