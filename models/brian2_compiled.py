@@ -6,7 +6,6 @@ handed states and phases. The rules it runs at epoch boundaries are in models/cp
 
 import contextlib
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
@@ -17,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from foraging_snn.environments.jit import cache_directory
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
@@ -199,11 +198,6 @@ def _build(parameters: Parameters, directory: Path, flags: str) -> None:
         raise EngineError(f"brian2 engine: the compilation failed, see {log}")
     for leftover in directory.rglob("*.o"):
         leftover.unlink()
-
-
-def cache_directory() -> Path:
-    """Where compiled programs are kept: $FORAGING_SNN_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FORAGING_SNN_CACHE") or platformdirs.user_cache_dir("foraging_snn"))
 
 
 def compiler_version() -> str:
