@@ -18,6 +18,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
+from typing import Any
 
 import numba
 import platformdirs
@@ -80,7 +81,8 @@ def _temporary_folder() -> Path:
 def _key() -> str:
     found = hashlib.sha256()
     for package in ("foraging_snn.environments", "foraging_snn.models"):
-        for place in find_spec(package).submodule_search_locations:
+        spec = find_spec(package)
+        for place in (spec.submodule_search_locations if spec else None) or ():
             for path in sorted(Path(place).glob("*.py")):
                 source = path.read_bytes()
                 if b"jit" in source or b"intrinsic" in source:
@@ -121,18 +123,19 @@ class _Cache(FunctionCache):
 
 @contextmanager
 def _numba_caches_in(folder: Path) -> Iterator[None]:
-    before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+    settings: Any = config  # what is in it, Numba reads from the environment
+    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
     try:
         yield
     finally:
-        config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
-def cached_njit(*function: Callable, **options: object) -> Callable:
+def cached_njit(*function: Callable, **options: Any) -> Any:
     """As `numba.njit`, with or without options, but cached in :func:`jit_directory`."""
 
-    def decorated(function: Callable) -> Callable:
-        jitted = numba.njit(**options)(function)
+    def decorated(function: Callable) -> Any:
+        jitted: Any = numba.njit(**options)(function)
         folder = jit_directory()
         if folder and hasattr(jitted, "_cache"):  # with NUMBA_DISABLE_JIT it is a plain function
             with _numba_caches_in(folder):

@@ -82,8 +82,8 @@ def _fit_matrix(degree: int) -> list[list[Fraction]]:
     """
     nodes = [Fraction(float(node)) for node in fit_nodes(degree)]
     powers = [[node**k for k in range(degree + 1)] for node in nodes]
-    normal = [[sum(row[j] * row[k] for row in powers) for k in range(degree + 1)] for j in range(degree + 1)]
-    right = [[row[j] for row in powers] for j in range(degree + 1)]
+    normal = [[sum((row[j] * row[k] for row in powers), Fraction(0)) for k in range(degree + 1)] for j in range(degree + 1)]
+    right: list[list[Fraction]] = [[row[j] for row in powers] for j in range(degree + 1)]
     for k in range(degree + 1):  # Gauss and Jordan; the matrix is positive definite, and there is no rounding
         pivot = normal[k][k]
         normal[k], right[k] = [value / pivot for value in normal[k]], [value / pivot for value in right[k]]

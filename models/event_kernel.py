@@ -690,7 +690,7 @@ def _scale_row(strengths, factor, low, high, partial):
     The order of additions: 32 partial sums (`partial`, work space), one for each h modulo 32; of these the second half is added to
     the first, until one is left.
     """
-    too_large = scale_lanes(strengths, factor, low, high, partial)
+    too_large = scale_lanes(strengths, factor, low, high, partial)  # pyright: ignore[reportCallIssue] - likewise
     whole = len(strengths) // len(partial) * len(partial)
     for h in range(whole, len(strengths)):
         scaled = max(strengths[h] * factor, low)
