@@ -195,7 +195,7 @@ def run_all(
     request = request or StopRequest()
     remove_abandoned_reports(shared)
     with tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=workers.place(shared), ignore_cleanup_errors=True) as name:
-        channel = Channel(Path(name), workers.lifeline(Path(name)))
+        channel = Channel(Path(name), workers.lifeline(Path(name)), request)
         with _watched(channel, display, workers, request), request.listening(channel.ask_to_stop, workers.kill):
             for number, end in workers.ends(trials, channel):
                 ends[number] = end
@@ -231,9 +231,7 @@ def _watched(channel: "Channel", display: Display, workers: Workers, request: St
 
     def look() -> None:
         while not ended.wait(REPORT_SECONDS):
-            if request.is_wanted() and not channel.is_asked_to_stop:
-                channel.ask_to_stop()
-            display.show(channel.reports(), stopping=channel.is_asked_to_stop)
+            display.show(channel.reports(), stopping=channel.is_stop_wanted())
             if news := workers.look(channel.is_asked_to_stop):
                 display.say(news)
 
@@ -303,15 +301,28 @@ class Channel:
     folder : Path
     lifeline : ParentProcess or Heartbeat
         How a trial notices that nobody waits for it any more.
+    request : StopRequest, optional
+        In the process of the coordinator, where trials need not wait until they are asked.
     """
 
     folder: Path
     lifeline: ParentProcess | Heartbeat
+    request: StopRequest | None = None
+
+    def __reduce__(self) -> tuple:
+        """In other processes there is only the folder."""
+        return Channel, (self.folder, self.lifeline)
 
     @property
     def is_asked_to_stop(self) -> bool:
         """All trials are to stop."""
         return (self.folder / STOP).exists()
+
+    def is_stop_wanted(self) -> bool:
+        """The same, as soon as it is known here."""
+        if self.request and self.request.is_wanted() and not self.is_asked_to_stop:
+            self.ask_to_stop()
+        return self.is_asked_to_stop
 
     def ask_to_stop(self) -> None:
         """Ask all trials to stop."""
@@ -414,7 +425,7 @@ class Reporter(Listener):
     def stop_wanted(self) -> bool:
         """See :class:`Listener`."""
         # begun elsewhere: it was taken for dead here
-        return self.is_alone or self.channel.is_asked_to_stop or len(self.channel.attempts(self.number)) > self.attempt
+        return self.is_alone or self.channel.is_stop_wanted() or len(self.channel.attempts(self.number)) > self.attempt
 
     def found(self, epochs: int) -> None:
         """See :class:`Listener`."""
@@ -497,7 +508,7 @@ def _run_planned(trial: PlannedTrial, number: int, channel: Channel) -> TrialEnd
         return died(trial, number, channel)
     reporter = Reporter(channel, number, trial, channel.begin_attempt(number))
     try:
-        if reporter.stop_wanted():
+        if channel.is_asked_to_stop or reporter.is_alone:
             raise KeyboardInterrupt
         trial.run(reporter)
         reporter.end(done=True)

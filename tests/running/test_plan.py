@@ -8,10 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 from pretend_engine import PretendEngine
+from trial_contents import contents as all_contents
 
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.progress import ProgressDisplay
@@ -30,22 +29,11 @@ PROGRAM = [sys.executable, "-m", "foraging_snn"]
 TINY = preset("tiny")
 SHORT = with_recording(TINY, set()).with_changes({"phases.scale": 0.25, "recording.spike_window_epochs": 5})
 CATALOGUE = experiments(SHORT)
-OF_ITS_OWN = {"started", "ended", "command_line"}  # attributes that differ between runs
 
 
 def contents(path):
-    """Everything in a file: type, shape and bytes of the datasets, and the attributes but those of the run itself."""
-    found = {}
-
-    def keep(name, item):
-        if isinstance(item, h5py.Dataset):
-            found[name] = (item.dtype.str, item.shape, item[...].tobytes())
-        found[f"{name} attributes"] = {key: np.asarray(v).tolist() for key, v in item.attrs.items() if key not in OF_ITS_OWN}
-
-    with h5py.File(path) as file:
-        file.visititems(keep)
-        keep("/", file)
-    return found
+    """Everything in a file but what is of the run itself."""
+    return {name: value for name, value in all_contents(path).items() if not name.endswith("@command_line")}
 
 
 # --------------------------------------------------------------------------------------------------- the files are those of `run`
@@ -138,7 +126,7 @@ def pretend(monkeypatch):
                 if isinstance(failure, Exception):
                     raise failure
                 if failure:
-                    os.kill(os.getpid(), failure)
+                    os.kill(os.getpid(), failures.pop(self._now.seed))
                 return super()._advance(epochs, spikes)
 
         monkeypatch.setattr(planning, "engine_class", lambda name: Failing)
