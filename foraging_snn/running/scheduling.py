@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol, Self, cast
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import EpochRecords, Phase, performance
@@ -75,6 +75,14 @@ class Workers(Protocol):
     """
 
     jobs: int
+
+    def __enter__(self) -> Self:
+        """Ready to run trials."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """End what runs trials."""
+        ...
 
     def place(self, shared: Path) -> Path | None:
         """Folder in which a folder for reports can be made that all workers see; None: the one for temporary files."""
@@ -601,8 +609,9 @@ class LocalWorkers:
             finally:
                 free.put(process)
 
-        parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-        return parallel(delayed(run)(number) for number in range(len(trials)))
+        options: dict[str, Any] = {"pre_dispatch": "all", "batch_size": 1}  # joblib declares all of its options as texts
+        parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", **options)
+        return cast(Iterator[tuple[int, TrialEnd]], parallel(delayed(run)(number) for number in range(len(trials))))
 
     def look(self, stopping: bool) -> str:
         """See :class:`Workers`."""

@@ -94,10 +94,10 @@ def run_trial(
     parameters: Parameters,
     *,
     seed: int,
-    trial: int,
     engine: Engine,
     path: str | Path,
-    command_line: str,
+    trial: int = 0,
+    command_line: str = "",
     start: SavedState | None = None,
     progress: Listener | None = None,
     keeping: Keeping | None = None,
@@ -111,11 +111,11 @@ def run_trial(
         Those that `experiment` and `engine` were made with.
     seed : int
         Of this trial, 0 ... 2**63 - 1.
-    trial : int
-        Number of the trial within the run, from 0; it goes into the file.
     engine : Engine
     path : path
         The file; it must not exist.
+    trial : int
+        Number of the trial within the run, from 0; it goes into the file.
     command_line : str
         For the file's provenance.
     start : SavedState, optional

@@ -23,7 +23,8 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state, save_state
 from foraging_snn.models import ParameterError, Parameters, initial_state, preset
-from foraging_snn.protocols import experiment
+from foraging_snn.protocols import experiment, experiments
+from foraging_snn.running.plan import trial_path
 from foraging_snn.running.trial import Keeping, run_trial
 
 SMALL = preset("tiny").with_changes(
@@ -397,17 +398,18 @@ def test_links_out_of_a_group_are_not_followed(a_trial, link):
     assert refused_trial(a_trial) == "'aeons' is a link to somewhere else"
 
 
-def test_a_file_that_leads_elsewhere_is_replaced_and_not_followed(a_trial, whole_files):
+def test_a_file_that_leads_elsewhere_is_replaced_and_not_followed(whole_files, tmp_path):
     other = whole_files / "trial.h5"
     before = other.read_bytes()
-    with open_to_change(a_trial) as file:
+    path = trial_path(tmp_path, "task1", 3)
+    options = {"seed": 3, "trial": 0, "engine": PretendEngine(SMALL), "command_line": "", "keeping": Keeping(tmp_path / "ledger")}
+    run_trial(experiments(SMALL)["task1"], SMALL, path=path, **options)
+    with open_to_change(path) as file:
         make_a_link(file, "aeons", h5py.ExternalLink(str(other), "/aeons"))
-    with PretendEngine(SMALL) as engine:
-        options = {"seed": 3, "trial": 0, "engine": engine, "command_line": "", "keeping": Keeping(a_trial.parent / "ledger")}
-        run_trial(experiment("task1", SMALL), SMALL, path=a_trial, **options)
+    assert refused_trial(path) == "'aeons' is a link to somewhere else"
+    run_trial(experiments(SMALL)["task1"], SMALL, path=path, **options)  # assembled anew from the ledger
+    assert Trial(path).complete
     assert other.read_bytes() == before
-    read_all_of_a_trial(a_trial)
-    assert Trial(a_trial).complete
 
 
 def test_data_in_other_files_is_not_read(a_trial, tmp_path):
