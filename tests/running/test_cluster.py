@@ -200,8 +200,9 @@ provenance.this_version = lambda: Version("0.0.1", "")
 """
 FOLDER_NOT_SHARED = """
 from pathlib import Path
-seen = Path.is_dir
-Path.is_dir = lambda path: not path.name.startswith(".foraging_snn_") and seen(path)
+if Path.is_dir.__name__ == "is_dir":  # Dask may run this twice
+    seen = Path.is_dir
+    Path.is_dir = lambda path: not path.name.startswith(".foraging_snn_") and seen(path)
 """
 
 
