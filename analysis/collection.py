@@ -15,7 +15,11 @@ from foraging_snn.files.states import packaged_states
 from .catalogue import has_phases_of_catalogue
 
 LEDGER = "ledger"  # folder with pieces of trials beside the files of trials
-OTHER_KINDS = {"foraging_snn state": "a saved state", "foraging_snn sweep": "the table of a sweep"}
+OTHER_KINDS = {
+    "foraging_snn state": "a saved state",
+    "foraging_snn sweep": "the table of a sweep",
+    "foraging_snn segment": "a piece of a trial",
+}
 START_OPTION = "--start-from"
 
 
