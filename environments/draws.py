@@ -7,8 +7,9 @@ draws. The hash and the table of streams are described in docs/conventions.md. T
 from enum import IntEnum
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
+
+from .jit import cached_njit
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIER_1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -34,7 +35,7 @@ class Stream(IntEnum):
     DROPOUT_ORDER = 11
 
 
-@njit(cache=True, inline="always")
+@cached_njit(inline="always")
 def _mix(z):
     """Finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014)."""
     z = (z ^ (z >> SHIFT_30)) * MULTIPLIER_1
@@ -42,7 +43,7 @@ def _mix(z):
     return z ^ (z >> SHIFT_31)
 
 
-@njit(cache=True)
+@cached_njit
 def _stream_key(seed, stream, epoch):
     key = _mix(np.uint64(seed) + GOLDEN)
     key = _mix(key + GOLDEN * (np.uint64(stream) + ONE))
@@ -73,20 +74,20 @@ def _overload_stream_key(seed, stream, epoch):
     return stream_key_in_jitted_code
 
 
-@njit(cache=True)
+@cached_njit
 def uniform(key, index):
     """Draw number `index` of the stream `key`: a float64 in [0, 1) with 53 random bits."""
     # A key given as a Python int would otherwise be a signed number, whose sum and shift are others.
     return (_mix(np.uint64(key) + GOLDEN * (np.uint64(index) + ONE)) >> SHIFT_11) * TWO_TO_MINUS_53
 
 
-@njit(cache=True)
+@cached_njit
 def integer(key, index, n):
     """Draw number `index` of the stream `key` as an integer in 0 ... n-1."""
     return int(uniform(key, index) * n)
 
 
-@njit(cache=True)
+@cached_njit
 def uniforms(key, start, count):
     """Draws `start` ... `start + count - 1` of the stream `key`, shape (count,)."""
     draws = np.empty(count)
@@ -95,7 +96,7 @@ def uniforms(key, start, count):
     return draws
 
 
-@njit(cache=True)
+@cached_njit
 def uniforms_at(key, indices):
     """Draws with the numbers `indices` (n,) uint64 of the stream `key`, shape (n,)."""
     draws = np.empty(len(indices))

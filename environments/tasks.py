@@ -10,8 +10,8 @@ from enum import IntEnum
 from numbers import Integral
 
 import numpy as np
-from numba import njit
 
+from .jit import cached_njit
 from .particles import N_PARTICLE_TYPES, ParticleType, present_types
 
 # Rewards of the authors' program (bazhlab-ucsd/spirit3PublicRepo); callers may pass others.
@@ -139,7 +139,7 @@ def outcomes(rewarded: Iterable[int] = (), punished: Iterable[int] = ()) -> np.n
 _REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
 
 
-@njit(cache=True)
+@cached_njit
 def reward_of(outcome, reward_rewarded, reward_punished, reward_otherwise):
     """Reward of an outcome; the third value holds for no particle and for a particle outside the task.
 

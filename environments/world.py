@@ -11,9 +11,9 @@ from fractions import Fraction
 from numbers import Integral, Real
 
 import numpy as np
-from numba import njit
 
 from .draws import integer, uniform
+from .jit import cached_njit
 from .particles import N_PARTICLE_TYPES, PARTICLE_OFFSETS
 
 # Attempts at placing one particle before the grid counts as full. Far more than needed: of all the worlds completed in
@@ -51,13 +51,13 @@ def particles_per_type(size, density, n_types):
     return math.ceil(Fraction(str(float(density))) * int(size) ** 2 / (2 * int(n_types)))
 
 
-@njit(cache=True)
+@cached_njit
 def empty_world(size):
     """Grid without particles, int8 of shape (size, size)."""
     return np.zeros((size, size), dtype=np.int8)
 
 
-@njit(cache=True)
+@cached_njit
 def _is_free(grid, x, y):
     """Whether the square lies inside the grid and it and its neighbours inside the grid are empty."""
     size = grid.shape[0]
@@ -70,7 +70,7 @@ def _is_free(grid, x, y):
     return True
 
 
-@njit(cache=True)
+@cached_njit
 def can_place(grid, x, y, particle_type):
     """Whether a particle with its anchor at (x, y) would lie inside the grid and touch no other, not even diagonally.
 
@@ -90,7 +90,7 @@ def can_place(grid, x, y, particle_type):
     return _is_free(grid, x, y) and _is_free(grid, x + offset_x, y + offset_y)
 
 
-@njit(cache=True)
+@cached_njit
 def place_particle(grid, particle_type, key, first_attempt):
     """Place one particle where a random attempt first succeeds; changes `grid`.
 
@@ -118,7 +118,7 @@ def place_particle(grid, particle_type, key, first_attempt):
     return -1
 
 
-@njit(cache=True)
+@cached_njit
 def draw_world(grid, present, per_type, key):
     """Empty the grid and fill it with particles, types ascending; one attempt counter runs through the whole drawing.
 
@@ -149,7 +149,7 @@ def draw_world(grid, present, per_type, key):
     return True
 
 
-@njit(cache=True)
+@cached_njit
 def remove_particle(grid, x, y):
     """Remove the particle that covers the square (x, y), which may be either of its two; changes `grid`.
 
@@ -173,7 +173,7 @@ def remove_particle(grid, x, y):
     return int(particle_type)
 
 
-@njit(cache=True)
+@cached_njit
 def eat(grid, x, y, key):
     """Eat the particle on the agent's square, if there is one; a new one of its type appears. Changes `grid`.
 
@@ -200,7 +200,7 @@ def eat(grid, x, y, key):
     return particle_type
 
 
-@njit(cache=True)
+@cached_njit
 def view(grid, x, y, field, out):
     """Write which squares around (x, y) hold food, row by row from the lowest, across the torus.
 
@@ -235,7 +235,7 @@ def view(grid, x, y, field, out):
             row = 0
 
 
-@njit(cache=True)
+@cached_njit
 def move_agent(x, y, move, size):
     """The agent's square after a move on the torus.
 
@@ -253,7 +253,7 @@ def move_agent(x, y, move, size):
     return (x + move % 3 - 1) % size, (y + move // 3 - 1) % size
 
 
-@njit(cache=True)
+@cached_njit
 def choose_move(counts, last_move, hunger, hunger_per_percent, tie_key, exploration_key):
     """The agent's policy: where the most active output cell points, and now and then anywhere.
 

@@ -26,8 +26,7 @@ Example: train Task 1 in a small fraction of the time that it takes, and read th
 
     parameters = preset("tiny")
     with engine_class("event")(parameters) as engine:
-        task1 = experiment("task1", parameters)
-        run_trial(task1, parameters, seed=1, trial=0, engine=engine, path="task1.h5", command_line="")
+        run_trial(experiment("task1", parameters), parameters, seed=1, engine=engine, path="task1.h5")
     print(Trial("task1.h5").test_results())
 
 The names are loaded when they are first used. More is in the packages `environments`, `models`, `files`, `running` and `analysis`.

@@ -21,6 +21,7 @@ from foraging_snn.environments import (
     view,
 )
 from foraging_snn.models import rules as rule
+from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.engine import EngineError
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Phase
@@ -52,6 +53,7 @@ class Boundary:
     def __init__(self, parameters: Parameters, state: NetworkState, phase: Phase):
         self.parameters, self.state, self.phase = parameters, state, phase
         self.rules = rule.Rules.of(parameters)
+        self.trace_decay = decaying_exponential(self.rules.pair_window_steps, self.rules.trace_decay_steps)
         n_input, n_hidden = parameters.n_input, parameters.n_hidden
         self.synapse_of = np.full((n_input, n_hidden), -1, np.int32)
         self.synapse_of[state.input_index, state.hidden_index] = np.arange(len(state.input_index))
@@ -136,6 +138,7 @@ class Boundary:
             state.frozen.ravel(),
             state.input_hidden_frozen,
             self.synapse_of,
+            self.trace_decay,
             self.rules,
         )
         for projection, new in zip(("hidden_output", "input_hidden"), made, strict=True):

@@ -13,6 +13,7 @@ import brian2
 import numpy as np
 
 from foraging_snn.environments import PARTICLE_OFFSETS
+from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.brian2_compiled import RECORD_TYPES, SINGLE
 from foraging_snn.models.brian2_network import CPP_DIRECTORY, Brian2Network, build_network
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
@@ -46,7 +47,6 @@ def constants_header(parameters: Parameters) -> str:
         "reward_asleep": p.reward.asleep,
         "hidden_output_amplitude": p.plasticity.hidden_output_amplitude,
         "input_hidden_amplitude": p.plasticity.input_hidden_amplitude,
-        "trace_decay_steps": p.plasticity.trace_decay_steps,
         "average_rate": p.plasticity.average_rate,
         "average_floor": p.plasticity.average_floor,
         "max_change": p.plasticity.max_change,
@@ -87,6 +87,8 @@ def constants_header(parameters: Parameters) -> str:
     lines += [f"constexpr double {name} = {value!r};" for name, value in reals.items()]
     lines += [f"constexpr int {name} = {value};" for name, value in integers.items()]
     lines += [f"constexpr int64_t {name} = {value};" for name, value in longs.items()]
+    decay = decaying_exponential(p.plasticity.pair_window_steps, p.plasticity.trace_decay_steps)
+    lines.append(f"constexpr double trace_decay[{len(decay)}] = {{{', '.join(repr(float(value)) for value in decay)}}};")
     for name, offsets in zip(("OFFSET_X", "OFFSET_Y"), PARTICLE_OFFSETS.T.tolist(), strict=True):  # of a particle's second square
         lines.append(f"constexpr int {name}[{len(offsets)}] = {{{', '.join(map(str, offsets))}}};")
     return "\n".join([*lines, "}  // namespace foraging::constants", ""])
@@ -96,7 +98,7 @@ def bindings_header(network: Brian2Network) -> str:
     """bindings.h: the Brian2 arrays under the names that worker.cpp uses."""
 
     def array(owner, name: str) -> str:
-        return brian2.get_device().get_array_name(owner.variables[name], access_data=False)
+        return str(brian2.device.get_array_name(owner.variables[name], access_data=False))
 
     pointers = {
         name: ("double", array(network.cells, name)) for name in ("V", "V_1", "V_2", "u", "x", "resistance", "intact", "inhibition")

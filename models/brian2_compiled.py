@@ -6,7 +6,6 @@ handed states and phases. The rules it runs at epoch boundaries are in models/cp
 
 import contextlib
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
@@ -17,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
+from foraging_snn.environments.jit import cache_directory
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
@@ -68,6 +67,8 @@ class Brian2Compiled(Engine):
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we end the worker
         )
+        assert self._worker.stdin and self._worker.stdout  # they are pipes
+        self._commands, self._answers = self._worker.stdin, self._worker.stdout
         self._phase: Phase  # with the state, from _load
         self._epoch = self._phase_epoch = 0
 
@@ -84,16 +85,16 @@ class Brian2Compiled(Engine):
         if self._worker.poll() is None:
             self._worker.kill()
         self._worker.wait()
-        for stream in (self._worker.stdin, self._worker.stdout, self._log):
+        for stream in (self._commands, self._answers, self._log):
             with contextlib.suppress(BrokenPipeError):  # a command that a dead worker did not take is still in the buffer
                 stream.close()
         self._scratch.cleanup()
 
     def _command(self, *words: object) -> None:
         try:
-            self._worker.stdin.write(" ".join(map(str, words)) + "\n")
-            self._worker.stdin.flush()
-            answer = self._worker.stdout.readline().strip()
+            self._commands.write(" ".join(map(str, words)) + "\n")
+            self._commands.flush()
+            answer = self._answers.readline().strip()
         except BrokenPipeError:
             answer = ""
         if answer != "done":
@@ -105,7 +106,7 @@ class Brian2Compiled(Engine):
         return f"the compiled program ended unexpectedly (exit status {self._worker.wait()}){said and f': {said}'}"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
-        if self._worker.stdin.closed:
+        if self._commands.closed:
             raise EngineError("brian2 engine: it is closed and cannot run any more; make a new one")
         self._phase, self._epoch, self._phase_epoch = phase, state.epoch, state.phase_epoch
         order = removal_order(state.seed, self.parameters.n_hidden).astype(np.int32)
@@ -197,11 +198,6 @@ def _build(parameters: Parameters, directory: Path, flags: str) -> None:
         raise EngineError(f"brian2 engine: the compilation failed, see {log}")
     for leftover in directory.rglob("*.o"):
         leftover.unlink()
-
-
-def cache_directory() -> Path:
-    """Where compiled programs are kept: $FORAGING_SNN_CACHE, or the user's cache folder."""
-    return Path(os.environ.get("FORAGING_SNN_CACHE") or platformdirs.user_cache_dir("foraging_snn"))
 
 
 def compiler_version() -> str:

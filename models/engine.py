@@ -11,7 +11,7 @@ from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import Field, array, number, record
 from foraging_snn.models.state import NetworkState, begin_phase, misfit
 
-RESULTS_VERSION = 1  # raised when the same parameters, seed and engine give other results than before, if only in one bit
+RESULTS_VERSION = 2  # raised when the same parameters, seed and engine give other results than before, if only in one bit
 
 
 class EngineError(RuntimeError):

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from foraging_snn.models import event_kernel as kernel
+from foraging_snn.models.arithmetic import decaying_exponential, power
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 from foraging_snn.models.phases import Activity, Block, Phase
@@ -76,6 +77,7 @@ class Event(Engine):
             p.reward.punished,
             p.reward.nothing,
             p.reward.asleep,
+            decaying_exponential(p.plasticity.pair_window_steps, p.plasticity.trace_decay_steps),
             p.world.field,
         )
         self._compile()
@@ -230,4 +232,4 @@ def _layers(p: Parameters, c: CellConstants) -> tuple[kernel.Layer, kernel.Layer
 def _layer(c: CellConstants, arrival: int, steps: int, largest: float) -> kernel.Layer:
     remaining = steps - 1 - arrival
     table = response_table(c, remaining, max(largest, 1e-6))
-    return kernel.Layer(table, linear_propagator(c, arrival + 1), c.decay ** (arrival + 1), c.decay**remaining, arrival)
+    return kernel.Layer(table, linear_propagator(c, arrival + 1), power(c.decay, arrival + 1), power(c.decay, remaining), arrival)

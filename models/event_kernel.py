@@ -10,7 +10,6 @@ from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from foraging_snn.environments import (
     STAY,
@@ -25,9 +24,11 @@ from foraging_snn.environments import (
     uniform,
     view,
 )
-from foraging_snn.models.lanes import LANES, advance_lanes
+from foraging_snn.environments.jit import cached_njit
+from foraging_snn.models.arithmetic import sum_at
+from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
-from foraging_snn.models.response import MAX_SPIKES, step_cell
+from foraging_snn.models.response import MAX_SPIKES, ResponseTable, step_cell
 from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, regulate
 from foraging_snn.models.schema import schema_of
@@ -95,13 +96,14 @@ class Numbers(NamedTuple):
     reward_punished: float
     reward_nothing: float
     reward_asleep: float
+    trace_decay: np.ndarray  # exp(-dt / 40)
     field: int
 
 
 class Layer(NamedTuple):
     """How a layer at rest answers the pulse of an epoch: its table, and the way from the start of the epoch to the pulse."""
 
-    table: NamedTuple
+    table: ResponseTable
     approach: np.ndarray  # (2, 3) propagator from the start of the epoch to the arrival
     approach_x: float  # decay of x on the way
     rest_x: float  # decay of x from the arrival to the end of the epoch
@@ -133,6 +135,7 @@ class RowTotals(NamedTuple):
 
     total: np.ndarray  # (8,): sum of the inputs of each output cell
     out_of_bounds: np.ndarray  # (1,): whether one of them may lie outside its limits
+    partial: np.ndarray  # (32,): work space for their sums
 
 
 class Scratch(NamedTuple):
@@ -159,10 +162,9 @@ class Scratch(NamedTuple):
     sorted_step: np.ndarray
     sorted_cell: np.ndarray
     per_step: np.ndarray
-    decay: np.ndarray  # exp(-dt / 40)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@cached_njit(nogil=True, error_model="numpy")
 def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, recent, traces, records, keep_spikes):
     """Run epochs of a phase; arrays are changed in place.
 
@@ -225,7 +227,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         # ---- the boundary step: only output cells can spike in it
         first_new = n_recent
         recent_step, recent_cell = _room(recent_step, n_recent, 1024), _room(recent_cell, n_recent, 1024)
-        advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)  # pyright: ignore[reportCallIssue] - Numba gives the context
         n_recent = _log_outputs(outputs, T, first_output, recent_step, recent_cell, n_recent)
         records.output_spikes[row] += n_recent - first_new
         # ---- the boundary
@@ -249,7 +251,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
                 a.slot_of,
                 course.input_hidden_frozen,
                 rules,
-                s.decay,
+                numbers.trace_decay,
                 ho,
                 n_ho,
                 ih,
@@ -377,7 +379,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     )
 
 
-@njit(cache=True)
+@cached_njit
 def _scratch(n_input, n_hidden, steps, rules):
     events = 8 * (n_input + n_hidden)
     return Scratch(
@@ -395,18 +397,17 @@ def _scratch(n_input, n_hidden, steps, rules):
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),
-        RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_)),
+        RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_), np.empty(SUMS * LANES)),
         np.empty(n_hidden),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.zeros(steps + 1, np.int64),
-        np.exp(-np.arange(rules.pair_window_steps) / rules.trace_decay_steps),
     )
 
 
-@njit(cache=True)
+@cached_njit
 def _room(array, n, more):
     """The array, or a longer copy of its first n elements if it has no room for `more`."""
     if n + more <= len(array):
@@ -416,7 +417,7 @@ def _room(array, n, more):
     return longer
 
 
-@njit(cache=True)
+@cached_njit
 def _room_for_traces(traces, first, n, more):
     """The traces, or longer copies of those from `first` to n if there is no room for `more`; and where those are."""
     if n + more <= len(traces.step):
@@ -430,18 +431,18 @@ def _room_for_traces(traces, first, n, more):
     return longer, 0, n - first
 
 
-@njit(cache=True)
+@cached_njit
 def _live(traces, first, n):
     return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
 
 
-@njit(cache=True)
+@cached_njit
 def _trimmed(traces, first, n):
     """Plain arrays: Ctrl-C may come while Numba makes Python objects of them, and it does not survive that in a named tuple."""
     return traces.synapse[first:n].copy(), traces.value[first:n].copy(), traces.step[first:n].copy()
 
 
-@njit(cache=True)
+@cached_njit
 def _sleep_probabilities(a, weights, uniform_over_layer, probability):
     """As models.state.sleep_probabilities."""
     probability[:] = 0.0
@@ -458,7 +459,7 @@ def _sleep_probabilities(a, weights, uniform_over_layer, probability):
         probability[:] = probability.mean()
 
 
-@njit(cache=True)
+@cached_njit
 def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     for o in range(LANES):
         if outputs[0, o] == -1.0 and outputs[1, o] > 0.0:
@@ -467,7 +468,7 @@ def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     return n
 
 
-@njit(cache=True)
+@cached_njit
 def _count_pairs(recent_step, fresh, n_recent, window):
     """Upper bound of the pairs that the spikes from `fresh` on form with those before them."""
     pairs, first = 0, 0
@@ -478,7 +479,7 @@ def _count_pairs(recent_step, fresh, n_recent, window):
     return pairs
 
 
-@njit(cache=True, forceinline=True)
+@cached_njit(forceinline=True)
 def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
     """As models.rules.make_traces, appended to the traces there are; returns their numbers.
 
@@ -518,7 +519,7 @@ def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, inp
     return n_ho, n_ih
 
 
-@njit(cache=True)
+@cached_njit
 def _add_output_trace(traces, n, frozen, o, h, value, step):
     if frozen[o, h]:
         return n
@@ -526,7 +527,7 @@ def _add_output_trace(traces, n, frozen, o, h, value, step):
     return n + 1
 
 
-@njit(cache=True)
+@cached_njit
 def _add_input_trace(traces, n, place, value, step):
     if place < 0:
         return n
@@ -534,7 +535,7 @@ def _add_input_trace(traces, n, place, value, step):
     return n + 1
 
 
-@njit(cache=True)
+@cached_njit
 def _first_live(steps, first, n, T, rules):
     """The first trace that has not lived its time; the oldest come first."""
     while first < n and T - steps[first] >= rules.trace_life_steps:
@@ -542,7 +543,7 @@ def _first_live(steps, first, n, T, rules):
     return first
 
 
-@njit(cache=True)
+@cached_njit
 def _keep_recent(recent_step, recent_cell, n, after):
     old = 0
     while old < n and recent_step[old] <= after:
@@ -552,7 +553,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
     return n - old
 
 
-@njit(cache=True, forceinline=True)
+@cached_njit(forceinline=True)
 def _forage(a, outcomes, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
@@ -572,7 +573,7 @@ def _forage(a, outcomes, output_counts, seed, epoch, numbers, records, row):
     return reward_of(outcome, numbers.reward_rewarded, numbers.reward_punished, numbers.reward_nothing)
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
@@ -619,20 +620,20 @@ def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     _scale_rows(a.hidden_output, rules.output_input_target, rules.min_strength, rules.max_strength, s.row)
 
 
-@njit(cache=True)
+@cached_njit
 def _row_of(m, n):
     """m // n, for numbers far below 2**52: faster than the division of integers."""
     return int((m + 0.5) * (1.0 / n))
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _age(value, step, T_offset, s_k):
     """s_k = tr_k / (T - t_k + 600)."""
     for k in range(len(value)):
         s_k[k] = value[k] / (T_offset - step[k])
 
 
-@njit(cache=True)
+@cached_njit
 def _sum_by_synapse(synapse, s_k, now, s):
     """Sum = sum_k s_k of every synapse with traces; lists these synapses and returns their number."""
     n = 0
@@ -645,7 +646,7 @@ def _sum_by_synapse(synapse, s_k, now, s):
     return n
 
 
-@njit(cache=True)
+@cached_njit
 def _total_output(W, h):
     """W_h, added up in the order of the outputs."""
     total = 0.0
@@ -654,7 +655,7 @@ def _total_output(W, h):
     return total
 
 
-@njit(cache=True)
+@cached_njit
 def _decay_average(average, frozen, any_frozen, rules):
     """Avg <- 0.999 Avg, its magnitude at least the floor: the rule for Sum = 0."""
     keep, floor = 1.0 - rules.average_rate, rules.average_floor
@@ -664,7 +665,7 @@ def _decay_average(average, frozen, any_frozen, rules):
         average[k] = average[k] if any_frozen and frozen[k] else new
 
 
-@njit(cache=True)
+@cached_njit
 def _know_totals(W, rules, row):
     """Sums of the rows of W (8, H) as they are, by the same additions as in every epoch, and whether one is out of bounds."""
     row.total[:] = 1.0
@@ -672,29 +673,39 @@ def _know_totals(W, rules, row):
     row.out_of_bounds[0] |= W.min() < rules.min_strength
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _scale_rows(W, target, low, high, row):
     """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
     too_large = 0
     for o in range(N_OUTPUT):
-        row.total[o], n = _scale_row(W[o], target / row.total[o], low, high)
+        row.total[o], n = _scale_row(W[o], target / row.total[o], low, high, row.partial)
         too_large += n
     row.out_of_bounds[0] = too_large > 0
 
 
-@njit(cache=True, fastmath={"nnan", "ninf", "nsz", "reassoc"})
-def _scale_row(strengths, factor, low, high):
-    """Returns the new total, and how many strengths are too large. A function of its own: within a loop it is vectorised badly."""
-    total, too_large = 0.0, 0
-    for h in range(len(strengths)):
+@cached_njit
+def _scale_row(strengths, factor, low, high, partial):
+    """Returns the new total, and how many strengths are too large.
+
+    The order of additions: 32 partial sums (`partial`, work space), one for each h modulo 32; of these the second half is added to
+    the first, until one is left.
+    """
+    too_large = scale_lanes(strengths, factor, low, high, partial)  # pyright: ignore[reportCallIssue] - likewise
+    whole = len(strengths) // len(partial) * len(partial)
+    for h in range(whole, len(strengths)):
         scaled = max(strengths[h] * factor, low)
         strengths[h] = scaled
-        total += scaled
+        partial[h - whole] += scaled
         too_large += scaled > high
-    return total, too_large
+    half = len(partial) // 2
+    while half > 0:
+        for k in range(half):
+            partial[k] += partial[k + half]
+        half //= 2
+    return partial[0], too_large
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _scale_around_frozen(W, frozen, rules):
     for o in range(N_OUTPUT):
         fixed = plastic = 0.0
@@ -710,7 +721,7 @@ def _scale_around_frozen(W, frozen, rules):
                 W[o, h] = max(W[o, h] * factor, rules.min_strength)
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _balance_around_frozen(W, frozen, total, inhibition):
     """As models.rules.balance_outputs, for strengths (8, H)."""
     for h in range(W.shape[1]):
@@ -724,7 +735,7 @@ def _balance_around_frozen(W, frozen, total, inhibition):
             inhibition[h] = -(total[h] / n)
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, T, factor, s_k, rules):
     """Plasticity event and scaling of input-to-hidden strengths W (k, H); synapses are numbered by place in it."""
     flat_W, flat_inputs, synapse = W.reshape(-1), inputs.reshape(-1), traces.synapse
@@ -734,22 +745,14 @@ def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target,
     for k in range(n):
         i = flat_inputs[synapse[k]]
         if gain[i] == 0.0:
-            gain[i] = initial_total[i] / _sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
+            gain[i] = initial_total[i] / sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
     for k in range(n):
         D_k = min(max(s_k[k], -rules.max_change), rules.max_change)
         flat_W[synapse[k]] *= 1.0 + gain[flat_inputs[synapse[k]]] * D_k
     _clip_and_scale_inputs(W, target, factor, rules.min_strength, rules.max_input_hidden_strength)
 
 
-@njit(cache=True, fastmath={"reassoc", "nsz"})
-def _sum_at(values, places):
-    total = 0.0
-    for k in range(len(places)):
-        total += values[places[k]]
-    return total
-
-
-@njit(cache=True, error_model="numpy", fastmath={"nnan", "ninf", "nsz"})
+@cached_njit(error_model="numpy", fastmath={"nnan"})
 def _clip_and_scale_inputs(W, target, factor, low, high):
     """Clip the strengths W (k, H), then scale the inputs of each hidden cell to their target; in blocks, for the cache."""
     for first in range(0, W.shape[1], CELLS_AT_A_TIME):
@@ -770,7 +773,7 @@ def _clip_and_scale_inputs(W, target, factor, low, high):
                 row[h] = max(row[h] * own_factor[h], low)
 
 
-@njit(cache=True)
+@cached_njit
 def _homeostasis(
     hidden_rate, output_rate, resistance, target, recent_cell, fresh, n_recent, output_counts, hidden_counts, frozen, rules
 ):
@@ -788,7 +791,7 @@ def _homeostasis(
         regulate(target, hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
 
 
-@njit(cache=True)
+@cached_njit
 def _all_at(event_step, n, step):
     """Whether all input spikes come at the same step, as they do unless a flash finds a cell far from rest."""
     for k in range(n):
@@ -797,14 +800,14 @@ def _all_at(event_step, n, step):
     return True
 
 
-@njit(cache=True)
+@cached_njit
 def _event_sizes(size, target, base, key, noise):
     """1 - R + 2 R X of the events at the synapses of one cell; `base` + target is the number of the draw."""
     for k in range(len(target)):
         size[k] = (1.0 - noise) + 2.0 * noise * uniform(key, base + target[k])
 
 
-@njit(cache=True)
+@cached_njit
 def _deliver_input(target, place, base, W, key, noise, size, pulse):
     """Add the events of a spike of one input cell, with its synapses `target` and `place`, to the pulses of hidden cells."""
     _event_sizes(size, target, base, key, noise)
@@ -812,7 +815,7 @@ def _deliver_input(target, place, base, W, key, noise, size, pulse):
         pulse[target[k]] += W[place[k]] * size[k]
 
 
-@njit(cache=True)
+@cached_njit
 def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, size, pulse):
     """Add the events of the spikes of input cells `cells[first:last]`, all at one step, to the pulses of hidden cells."""
     W, first_synapse, target, place = a.input_hidden.reshape(-1), a.first_synapse, a.target, a.place
@@ -823,7 +826,7 @@ def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, 
     _silence_removed(pulse, a.removed)
 
 
-@njit(cache=True)
+@cached_njit
 def _silence_removed(pulse, removed):
     """Removed cells take no synaptic input."""
     for h in range(len(pulse)):
@@ -831,14 +834,14 @@ def _silence_removed(pulse, removed):
             pulse[h] = 0.0
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@cached_njit(error_model="numpy")
 def _add_approach(pulse, x, decay):
     """What is left of x when the pulse arrives becomes part of it."""
     for k in range(len(pulse)):
         pulse[k] += decay * x[k]
 
 
-@njit(cache=True)
+@cached_njit
 def _candidates(pulse, bulk, candidate):
     """Write which cells have a pulse of at least `bulk`; returns their number."""
     n = 0
@@ -848,7 +851,7 @@ def _candidates(pulse, bulk, candidate):
     return n
 
 
-@njit(cache=True, error_model="numpy", fastmath=True)
+@cached_njit(error_model="numpy")
 def _to_end(V, u, x, pulse, layer, c):
     """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
 
@@ -891,7 +894,7 @@ def _to_end(V, u, x, pulse, layer, c):
         x[k] = rest_x * pulse[k]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _respond(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
@@ -928,7 +931,7 @@ def _respond(a, first, n, added, layer, c, s, n_events):
     return n_events
 
 
-@njit(cache=True)
+@cached_njit
 def _interval(t, pulse):
     """Number of the interval of pulses that holds `pulse`, at least the first."""
     j = t.first_knot[int(max(pulse - t.bulk, 0.0) * t.per_pulse)]
@@ -937,7 +940,7 @@ def _interval(t, pulse):
     return j
 
 
-@njit(cache=True)
+@cached_njit
 def _in_doubt(t, j, highest):
     """Whether spike times change between the interval j and the pulse `highest`."""
     m = j
@@ -951,7 +954,7 @@ def _in_doubt(t, j, highest):
     return False
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _step_one(start, pulse, cell, layer, c, s, n_events):
     """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt.
 
@@ -972,7 +975,7 @@ def _step_one(start, pulse, cell, layer, c, s, n_events):
     return V, u, n_events
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     """Step all hidden cells through the epoch: the way when input spikes come at several steps."""
     _sort_events(s, n_inputs)
@@ -998,7 +1001,7 @@ def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     return n_events
 
 
-@njit(cache=True)
+@cached_njit
 def _sort_events(s, n):
     """Sort the events by step, then cell, which they came in within each layer: by insertion, or counting."""
     if n < 48:
@@ -1022,7 +1025,7 @@ def _sort_events(s, n):
     s.event_cell[:n] = s.sorted_cell[:n]
 
 
-@njit(cache=True, forceinline=True, error_model="numpy")
+@cached_njit(forceinline=True, error_model="numpy")
 def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
     """Step the output cells from step 1 to the end of the epoch and log all spikes.
 
@@ -1050,7 +1053,8 @@ def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, k
     step, k = 1, 0  # next step; next event
     while step < steps:
         until = event_step[k] if k < n_events else steps - 1
-        step += advance_lanes(outputs, until - step + 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)
+        n = until - step + 1
+        step += advance_lanes(outputs, n, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)  # pyright: ignore[reportCallIssue] - likewise
         now = step - 1
         first = k
         while k < n_events and event_step[k] <= now:
@@ -1073,7 +1077,7 @@ def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, k
     return n_recent
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def _deliver_hidden(x, strengths, resistance, noise, key, base):
     """Add the excitatory events of one hidden spike to x of the output cells."""
     for o in range(N_OUTPUT):

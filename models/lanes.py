@@ -1,8 +1,9 @@
-"""The membrane map of eight cells at once, in the registers of one vector unit.
+"""Loops written in LLVM's own terms, eight numbers at once in the registers of one vector unit: every operation in the order given.
 
 The eight output cells are stepped through every epoch, and each step waits for the division of the one before. Numba turns a loop
-over eight array elements into loads and stores that take longer than the arithmetic, so the loop is written here in LLVM's own
-terms: the state of the cells stays in registers until one of them spikes. Any processor will do; LLVM splits the vectors as needed.
+over eight array elements into loads and stores that take longer than the arithmetic; here the state of the cells stays in registers
+until one of them spikes. Strengths are scaled and added up in 32 partial sums, an order that a compiler may choose only if it may
+choose any. Any processor will do and gives the same bits; LLVM splits the vectors as needed.
 """
 
 from llvmlite import ir
@@ -10,6 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 LANES = 8
+SUMS = 4  # vectors of partial sums; one alone would wait for its additions
 ROWS = ("V", "V_1", "V_2", "u", "x")
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
@@ -121,5 +123,70 @@ def advance_lanes(typing_context, cells, steps, alpha, beta_e, mu, mu_sigma, dec
         for place, value in zip(places, rows[stepped], strict=False):
             builder.store(value, place, align=8)
         return rows[stepped][-1]
+
+    return signature, generate
+
+
+@intrinsic
+def scale_lanes(typing_context, strengths, factor, low, high, partial):
+    """scale_lanes(strengths, factor, low, high, partial): scale strengths and add them up, 32 at a time.
+
+    Parameters
+    ----------
+    strengths : (n,) float64, C-contiguous
+        Each becomes max(strength * factor, low), as far as whole groups of 32 go; the rest is left to the caller.
+    factor, low, high : float
+    partial : (32,) float64
+        Overwritten: partial sum k is of the strengths k, k + 32, k + 64, ...
+
+    Returns
+    -------
+    int
+        How many of them are above `high`.
+    """
+    signature = types.int64(strengths, types.float64, types.float64, types.float64, partial)
+
+    def generate(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        sums = context.make_array(signature.args[4])(context, builder, arguments[4])
+        vectors, out = (builder.bitcast(data, _VECTOR.as_pointer()) for data in (array.data, sums.data))
+        factor, low, high = (_splat(builder, scalar) for scalar in arguments[1:4])
+        length = builder.extract_value(array.shape, 0)
+        groups = builder.mul(builder.udiv(length, ir.Constant(_INT, LANES * SUMS)), ir.Constant(_INT, SUMS))  # in vectors
+        counts = ir.VectorType(_INT, LANES)
+        zero, none = ir.Constant(_INT, 0), ir.Constant(counts, [0] * LANES)
+        entry = builder.block
+        loop, done = builder.append_basic_block("scale"), builder.append_basic_block("scaled")
+        builder.cbranch(builder.icmp_unsigned(">", groups, zero), loop, done)
+
+        builder.position_at_end(loop)
+        group, large = builder.phi(_INT), builder.phi(counts)
+        totals = [builder.phi(_VECTOR) for _ in range(SUMS)]
+        for phi, start in zip((group, large, *totals), (zero, none, *(_constant(0.0),) * SUMS), strict=True):
+            phi.add_incoming(start, entry)
+        added, too_large = [], large
+        for k, total in enumerate(totals):
+            place = builder.gep(vectors, [builder.add(group, ir.Constant(_INT, k))])
+            scaled = builder.fmul(builder.load(place, align=8), factor)
+            scaled = builder.select(builder.fcmp_ordered(">", scaled, low), scaled, low)
+            builder.store(scaled, place, align=8)
+            added.append(builder.fadd(total, scaled))
+            too_large = builder.add(too_large, builder.zext(builder.fcmp_ordered(">", scaled, high), counts))
+        after = builder.add(group, ir.Constant(_INT, SUMS))
+        for phi, value in zip((group, large, *totals), (after, too_large, *added), strict=True):
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_unsigned("<", after, groups), loop, done)
+
+        builder.position_at_end(done)
+        ends = [builder.phi(counts)] + [builder.phi(_VECTOR) for _ in range(SUMS)]
+        for phi, start, end in zip(ends, (none, *(_constant(0.0),) * SUMS), (too_large, *added), strict=True):
+            phi.add_incoming(start, entry)
+            phi.add_incoming(end, loop)
+        for k, end in enumerate(ends[1:]):
+            builder.store(end, builder.gep(out, [ir.Constant(_INT, k)]), align=8)
+        n = zero
+        for lane in range(LANES):
+            n = builder.add(n, builder.extract_element(ends[0], ir.Constant(ir.IntType(32), lane)))
+        return n
 
     return signature, generate

@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from foraging_snn.environments.jit import cached_njit
+from foraging_snn.models.arithmetic import fit_nodes, interpolate, matrix_power, parabolas, polynomial_fit
 from foraging_snn.models.parameters import Cell
 
 MAX_SPIKES = 6  # kept per response; a pulse that evokes more is stepped exactly
@@ -39,7 +40,7 @@ class CellConstants(NamedTuple):
         return cls(cell.alpha, cell.beta_e, cell.mu, cell.mu * cell.sigma, cell.input_decay, V, V - cell.alpha / (1.0 - V))
 
 
-@njit(cache=True, error_model="numpy")
+@cached_njit(error_model="numpy")
 def step_cell(V, V_2, u, x, c):
     """One step of one cell: new V, u, x, spiked. The arithmetic is that of models/cpp/cell.h."""
     w = u + c.beta_e * x
@@ -54,7 +55,7 @@ def step_cell(V, V_2, u, x, c):
     return V_new, u - c.mu * (V + 1.0) + c.mu_sigma + c.mu * x, c.decay * x, spiked
 
 
-@njit(cache=True)
+@cached_njit
 def respond(V, u, x, steps, c, spikes):
     """Step one cell; returns the number of spikes, and V and u at the end. `spikes` receives their steps, counted from 1."""
     V_1 = V_2 = V
@@ -117,9 +118,8 @@ class ResponseTable(NamedTuple):
 
 def linear_propagator(c: CellConstants, steps: int) -> np.ndarray:
     """V and u (minus rest) after some steps as a linear function of V, u (minus rest) and x before, shape (2, 3)."""
-    slope = c.alpha / (1.0 - c.V_rest) ** 2
-    one_step = np.array([[slope, 1.0, c.beta_e], [-c.mu, 1.0, c.mu], [0.0, 0.0, c.decay]])
-    return np.linalg.matrix_power(one_step, steps)[:2]
+    slope = c.alpha / ((1.0 - c.V_rest) * (1.0 - c.V_rest))
+    return matrix_power([[slope, 1.0, c.beta_e], [-c.mu, 1.0, c.mu], [0.0, 0.0, c.decay]], steps)[:2]
 
 
 @lru_cache(maxsize=16)  # a third of a second each, and the engines of a process mostly have the same cells
@@ -157,7 +157,7 @@ def _threshold(c: CellConstants, steps: int, largest: float) -> float:
     return _first_pulse(c, steps, steps, 0.0, largest, 0.0, 0.0)
 
 
-@njit(cache=True)
+@cached_njit
 def _first_pulse(c, steps, latency, low, high, dV, du):
     """Smallest pulse in low ... high whose first spike comes after at most `latency` steps, by bisection."""
     spikes = np.zeros(1, np.int64)
@@ -171,7 +171,7 @@ def _first_pulse(c, steps, latency, low, high, dV, du):
     return high
 
 
-@njit(cache=True)
+@cached_njit
 def _same_response(c, steps, a, b):
     first, second = np.zeros(MAX_SPIKES, np.int64), np.zeros(MAX_SPIKES, np.int64)
     n_a, _V, _u = respond(c.V_rest, c.u_rest, a, steps, c, first)
@@ -179,7 +179,7 @@ def _same_response(c, steps, a, b):
     return n_a == n_b and np.array_equal(first, second)
 
 
-@njit(cache=True)
+@cached_njit
 def _changes(c, steps, pulses):
     """All pulses between the first and the last of `pulses` at which the spike times change."""
     found = []
@@ -203,14 +203,14 @@ def _knots(c: CellConstants, steps: int, bulk: float, threshold: float, largest:
     if threshold < largest:
         grid = np.concatenate((grid, _changes(c, steps, grid)))
     # the end state bends ever faster towards the threshold, from both sides
-    halvings = 0.5 ** np.arange(1, 34)
+    halvings = np.ldexp(1.0, -np.arange(1, 34))
     below, above = threshold - (threshold - bulk) * halvings, threshold + (threshold - bulk) * halvings
     return np.unique(np.concatenate((grid, below, above[above < largest])))
 
 
 def _intervals(c: CellConstants, steps: int, knot: np.ndarray, largest: float) -> tuple[np.ndarray, ...]:
     right = np.append(knot[1:], largest)
-    at = np.array([0.05, 0.5, 0.95])
+    at = (0.05, 0.5, 0.95)
     n = np.zeros(len(knot), np.int64)
     spike = np.zeros((len(knot), MAX_SPIKES), np.int64)
     ends = np.zeros((2, len(knot), 3))
@@ -220,11 +220,10 @@ def _intervals(c: CellConstants, steps: int, knot: np.ndarray, largest: float) -
         if k == 1:
             n, spike = counted, steps_of
         ends[0, :, k], ends[1, :, k] = V - c.V_rest, u - c.u_rest
-    to_coefficients = np.linalg.inv(np.vander(at, 3))
-    return n, spike, ends[0] @ to_coefficients.T, ends[1] @ to_coefficients.T
+    return n, spike, parabolas(at, ends[0]), parabolas(at, ends[1])
 
 
-@njit(cache=True)
+@cached_njit
 def _respond_all(c, steps, pulses):
     n = np.zeros(len(pulses), np.int64)
     spike = np.zeros((len(pulses), MAX_SPIKES), np.int64)
@@ -235,13 +234,8 @@ def _respond_all(c, steps, pulses):
 
 
 def _bulk_polynomials(c: CellConstants, steps: int, bulk: float) -> tuple[np.ndarray, np.ndarray]:
-    nodes = 0.5 - 0.5 * np.cos(np.pi * (np.arange(4 * DEGREE) + 0.5) / (4 * DEGREE))
-    _, _, V, u = _respond_all(c, steps, nodes * bulk)
-    V_bulk, u_bulk = (
-        np.polynomial.Chebyshev.fit(nodes, end, DEGREE, domain=[0, 1]).convert(kind=np.polynomial.Polynomial).coef[::-1].copy()
-        for end in (V - c.V_rest, u - c.u_rest)
-    )
-    return V_bulk, u_bulk
+    _, _, V, u = _respond_all(c, steps, fit_nodes(DEGREE) * bulk)
+    return polynomial_fit(V - c.V_rest, DEGREE), polynomial_fit(u - c.u_rest, DEGREE)
 
 
 def _shifts(c: CellConstants, steps: int, knot: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
@@ -258,7 +252,7 @@ def _shifts(c: CellConstants, steps: int, knot: np.ndarray, threshold: float) ->
         reached = _first_pulse(c, steps, latency, 0.0, 2 * knot[-1], 0.0, 0.0)
     if not at:
         return np.zeros(len(knot)), np.zeros(len(knot))
-    of_V, of_u = (np.interp(knot, at, shift) for shift in shifts)
+    of_V, of_u = (interpolate(knot, np.array(at), np.array(shift)) for shift in shifts)
     return of_V, of_u
 
 

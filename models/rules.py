@@ -8,9 +8,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from foraging_snn.environments import uniform
+from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 
 
@@ -46,8 +46,8 @@ class Rules(NamedTuple):
         return cls(**{name: next(getattr(g, name) for g in groups if hasattr(g, name)) for name in cls._fields})
 
 
-@njit(cache=True)
-def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, synapse_of, rules):
+@cached_njit
+def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, synapse_of, decay, rules):
     """Traces of all pairs whose later spike is one of `recent[fresh:]`, in the order in which they are made.
 
     Pre before (or at) post: amplitude exp(-dt / decay); post before pre: the negative of that. Pairs are closer than the window.
@@ -62,6 +62,8 @@ def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, sy
         Synapses that get no traces.
     synapse_of : (I, H) int32
         Number of the input-to-hidden synapse, -1 where there is none.
+    decay : (pair window,) float64
+        exp(-dt / decay) by dt, as models.arithmetic.decaying_exponential gives it.
 
     Returns
     -------
@@ -101,11 +103,10 @@ def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, sy
             if not kept:
                 continue
             amplitude = rules.hidden_output_amplitude if into_output else rules.input_hidden_amplitude
-            decay = math.exp(-(recent_step[b] - recent_step[a]) / rules.trace_decay_steps)
             kind = 0 if into_output else 1
             k = n[kind]
             synapse[kind, k] = s
-            value[kind, k] = amplitude * ((1.0 if causal else -1.0) * decay)
+            value[kind, k] = amplitude * ((1.0 if causal else -1.0) * decay[recent_step[b] - recent_step[a]])
             step[kind, k] = recent_step[b]
             n[kind] += 1
     return (
@@ -114,13 +115,13 @@ def make_traces(recent_step, recent_cell, fresh, frozen, input_hidden_frozen, sy
     )
 
 
-@njit(cache=True)
+@cached_njit
 def aged_traces(value, step, T, rules):
     """s_k = tr_k / (T - t_k + 600), shape (K,)."""
     return value / (T - step + rules.age_offset_steps)
 
 
-@njit(cache=True)
+@cached_njit
 def change_hidden_output(W, total, average, frozen, synapse, s_k, S, rules):
     """Reward-modulated change of hidden-to-output strengths; W and the averages are changed.
 
@@ -153,7 +154,7 @@ def change_hidden_output(W, total, average, frozen, synapse, s_k, S, rules):
             W[s] = _clip(W[s], rules.min_strength, rules.max_strength)
 
 
-@njit(cache=True)
+@cached_njit
 def change_input_hidden(W, input_index, total, initial_total, synapse, s_k, rules):
     """Change of input-to-hidden strengths, D_k = clip(s_k): no reward, no average; W (S,) is changed."""
     for k in range(len(synapse)):
@@ -164,7 +165,7 @@ def change_input_hidden(W, input_index, total, initial_total, synapse, s_k, rule
         W[s] = _clip(W[s], rules.min_strength, rules.max_input_hidden_strength)
 
 
-@njit(cache=True)
+@cached_njit
 def scale_input_hidden(W, hidden_index, target, rules):
     """Heterosynaptic scaling: the inputs of every hidden cell sum to its target (H,); W (S,) is changed."""
     factor = np.zeros(len(target))
@@ -175,7 +176,7 @@ def scale_input_hidden(W, hidden_index, target, rules):
         W[s] = max(W[s] * factor[hidden_index[s]], rules.min_strength)
 
 
-@njit(cache=True)
+@cached_njit
 def scale_hidden_output(W, frozen, rules):
     """Heterosynaptic scaling of the non-frozen inputs of every output cell: all its inputs sum to its target; W (H * 8,)."""
     fixed = np.zeros(N_OUTPUT)
@@ -191,7 +192,7 @@ def scale_hidden_output(W, frozen, rules):
             W[s] = max(W[s] * factor[s % N_OUTPUT], rules.min_strength)
 
 
-@njit(cache=True)
+@cached_njit
 def balance_outputs(W, frozen, total, inhibition):
     """W_i over the non-frozen outputs of each hidden cell, and its inhibition: minus their mean; both (H,), changed."""
     for h in range(len(total)):
@@ -206,7 +207,7 @@ def balance_outputs(W, frozen, total, inhibition):
             inhibition[h] = -(summed / n)
 
 
-@njit(cache=True)
+@cached_njit
 def sum_inputs(W, input_index, total):
     """W_i of every input cell; `total` (I,) is changed."""
     total[:] = 0.0
@@ -214,14 +215,14 @@ def sum_inputs(W, input_index, total):
         total[input_index[s]] += W[s]
 
 
-@njit(cache=True)
+@cached_njit
 def average_rate(rate, spikes, rules):
     """rate <- (1 - 1e-4) rate + 1e-4 spikes of this epoch; `rate` is changed."""
     for k in range(len(rate)):
         rate[k] = (1.0 - rules.rate_average) * rate[k] + rules.rate_average * spikes[k]
 
 
-@njit(cache=True)
+@cached_njit
 def regulate(value, rate, target_rate, step):
     """Multiply by 1 + step where the rate is above its target, by 1 - step where below; `value` is changed.
 
@@ -232,7 +233,7 @@ def regulate(value, rate, target_rate, step):
         value[k] *= 1.0 + direction * step
 
 
-@njit(cache=True)
+@cached_njit
 def sleep_pulses(x, probability, pulse, key):
     """Add a pulse to x of every hidden cell whose draw is below its probability; `x` (H,) is changed."""
     for h in range(len(x)):
@@ -240,6 +241,6 @@ def sleep_pulses(x, probability, pulse, key):
             x[h] += pulse
 
 
-@njit(cache=True)
+@cached_njit
 def _clip(value, low, high):
     return min(max(value, low), high)

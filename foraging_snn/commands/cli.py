@@ -70,7 +70,7 @@ PROGRAM = "foraging-snn"
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
-ClickException = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+ClickException: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
 app = typer.Typer(
     help="A spiking network that learns to forage, forgets, and remembers with sleep (Golden et al. 2022).",
@@ -132,13 +132,18 @@ def main(arguments: list[str] | None = None) -> int:
     except ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else PROGRAM
-        return _fail(f"{error.format_message().removesuffix('.')}; see `{command} --help`")
+        return _fail(f"{_said(error).removesuffix('.')}; see `{command} --help`")
     except MemoryError:
         return _fail("there is not enough memory for that")
     except ResumeError as error:
         return [_fail(line) for line in error.lines][-1]
     except FORESEEN as error:
         return _fail(one_line(error))
+
+
+def _said(error: Any) -> str:
+    """What an error of the command line says; its class is Click's or Typer's own."""
+    return error.format_message()
 
 
 def _fail(message: str, code: int = BAD_INPUT) -> int:
@@ -250,7 +255,8 @@ def _prepared(
     context: typer.Context, planned: Sequence[PlannedTrial], out: Path, options: RunOptions, also_written: Sequence[Path] = ()
 ) -> tuple[Workers, list[PlannedTrial]]:
     """What runs trials, and those of them that are not complete; until the command ends, other runs are kept away from them."""
-    workers = context.with_resource(options.workers())
+    workers = options.workers()
+    context.with_resource(workers)
     return workers, context.with_resource(prepared(planned, out, workers.jobs, options.resume, also_written))
 
 

@@ -197,7 +197,7 @@ def with_run_options(*left_out: str, **defaults: Any) -> Callable[[Callable[...,
             command(options=options, **given)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
-        run.__signature__ = signature.replace(parameters=parameters)
+        vars(run)["__signature__"] = signature.replace(parameters=parameters)
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 

@@ -97,7 +97,7 @@ class ProgressDisplay:
         counts = f"{'stopping; ' if stopping else ''}{self._counts(reports)}"
         numbers = self._numbers(sum(report.epochs + report.found for report in reports))
         if self._bars:
-            self._show_bars(counts, numbers, reports, running)
+            self._show_bars(self._bars, counts, numbers, reports, running)
         elif last or self._clock() - self._line_at >= LINE_SECONDS:
             self._line_at = self._clock()
             typer.echo("  ".join([counts, numbers, *(_where(report) for report in running)]))
@@ -120,20 +120,22 @@ class ProgressDisplay:
         ended = sum(report.experiments_done == self._files[report.number] for report in reports)
         return f"{files}/{sum(self._files)} experiments, {ended}/{len(self._files)} trials"
 
-    def _show_bars(self, counts: str, numbers: str, reports: Sequence[TrialReport], running: Sequence[TrialReport]) -> None:
+    def _show_bars(
+        self, bars: Progress, counts: str, numbers: str, reports: Sequence[TrialReport], running: Sequence[TrialReport]
+    ) -> None:
         if None in self._bar_of:
             done = sum(report.epochs + report.found for report in reports)
-            self._bars.update(self._bar_of[None], completed=done, phase=counts, numbers=numbers)
+            bars.update(self._bar_of[None], completed=done, phase=counts, numbers=numbers)
         for number in self._bar_of.keys() - {report.number for report in running} - {None}:
-            self._bars.remove_task(self._bar_of.pop(number))
+            bars.remove_task(self._bar_of.pop(number))
         for report in running:
             if report.number not in self._bar_of:
                 epochs = self._epochs[report.number]
-                self._bar_of[report.number] = self._bars.add_task(report.name, total=epochs, phase="", numbers="")
+                self._bar_of[report.number] = bars.add_task(report.name, total=epochs, phase="", numbers="")
             alone = "" if None in self._bar_of else numbers
             shown = "  ".join(part for part in (_performance(report), alone) if part)
             where = f"{report.experiment} {report.phase}".strip()
-            self._bars.update(self._bar_of[report.number], completed=report.epochs + report.found, phase=where, numbers=shown)
+            bars.update(self._bar_of[report.number], completed=report.epochs + report.found, phase=where, numbers=shown)
 
     def _numbers(self, done: int) -> str:
         total, speed = sum(self._epochs), self._speed.per_second

@@ -21,7 +21,9 @@ import numpy as np
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
     damage_reported,
+    dataset_in,
     format_of,
+    group_in,
     open_for_reading,
     read_text,
     reason,
@@ -339,7 +341,8 @@ def read_table(path: str | Path) -> "SweepTable":
     path = Path(path)
     with open_for_reading(path, FORMAT_NAME, FORMAT_VERSION, SweepError) as file, damage_reported(path, SweepError):
         names = tuple(read_text(file.attrs, "parameters").split("\n"))
-        columns = {name: np.asarray(file[f"{TABLE}/{name}"]) for name in (*_columns(), *names)}
+        table = group_in(file, TABLE)
+        columns: dict[str, np.ndarray] = {name: dataset_in(table, name)[:] for name in (*_columns(), *names)}
         columns["after"] = np.char.decode(columns["after"], "utf-8")
         if len({column.shape for column in columns.values()}) != 1 or columns["after"].ndim != 1:
             raise ValueError("its columns differ in length")

@@ -24,8 +24,8 @@ def describe(dataset: h5py.Dataset, what: Field) -> None:
 
 def _scale(file: h5py.File, axis: str, length: int) -> h5py.Dataset:
     """The scale of an axis, at the top of the file; made if there is none."""
-    if axis in file:
-        return file[axis]
+    if isinstance(scale := file.get(axis), h5py.Dataset):
+        return scale
     if AXES[axis].size is None:  # its length is that of the datasets along it, which may grow
         scale = file.create_dataset(axis, (0,), np.int8, maxshape=(None,), chunks=(CHUNK,), **COMPRESSION)
         scale.make_scale(NO_VALUES)

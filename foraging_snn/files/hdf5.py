@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from errno import EEXIST, EINVAL, ENOSPC, ENOSYS, ENOTSUP
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,6 +21,7 @@ FORMAT, FORMAT_VERSION = "format", "format_version"
 # What h5py raises on damaged files, and our own checks with it.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
 
+HARD_LINK = 0  # H5L_TYPE_HARD
 PART = ".part"  # ending of what is being written
 LONGEST_NAME = 200  # characters
 SMALL_BYTES = 16 * 1024**2  # data that takes no room in a file does no harm up to here
@@ -94,6 +96,24 @@ def format_of(path: Path) -> str | None:
         return ""
 
 
+def group_in(parent: h5py.Group, name: str) -> h5py.Group:
+    """A group in another one; KeyError if it is missing, ValueError if it is something else."""
+    if name not in parent:
+        raise KeyError(f"{name} is missing")
+    if not isinstance(found := parent[name], h5py.Group):
+        raise ValueError(f"{name} is not a group")
+    return found
+
+
+def dataset_in(parent: h5py.Group, name: str) -> h5py.Dataset:
+    """A dataset in a group; KeyError if it is missing, ValueError if it is something else."""
+    if name not in parent:
+        raise KeyError(f"{name} is missing")
+    if not isinstance(found := parent[name], h5py.Dataset):
+        raise ValueError(f"{name} is not a dataset")
+    return found
+
+
 def write_format(file: h5py.File, name: str, version: int) -> None:
     """Say what kind of file this is."""
     write_text(file.attrs, FORMAT, name)
@@ -116,7 +136,8 @@ def damage_reported(path: Path, error: type[Exception]) -> Iterator[None]:
 def _warnings_not_raised() -> Iterator[None]:
     """Where warnings are errors (PYTHONWARNINGS=error), show them meanwhile: what a library warns of is no damage of a file."""
     with warnings.catch_warnings():
-        warnings.filters[:] = [("default" if action == "error" else action, *which) for action, *which in warnings.filters]
+        shown = [("default" if action == "error" else action, *which) for action, *which in warnings.filters]
+        vars(warnings)["filters"][:] = shown
         yield
 
 
@@ -188,8 +209,8 @@ def _check_contents_once(file: h5py.File) -> None:
         _looked_at.add(version)
 
 
-def _strange_link(name: bytes, link: h5py.h5l.LinkInfo) -> str | None:
-    return None if link.type == h5py.h5l.TYPE_HARD else f"{name.decode(errors='replace')!r} is a link to somewhere else"
+def _strange_link(name: bytes, link: Any) -> str | None:
+    return None if link.type == HARD_LINK else f"{name.decode(errors='replace')!r} is a link to somewhere else"
 
 
 def _strange_data(name: str, item: h5py.HLObject) -> str | None:

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from foraging_snn.files.conditions import changed_rules, different_rules, shortened_lengths
-from foraging_snn.files.hdf5 import damage_reported, open_for_reading, read_name, read_number, read_text
+from foraging_snn.files.hdf5 import damage_reported, group_in, open_for_reading, read_name, read_number, read_text
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
@@ -281,11 +281,11 @@ class Trial:
         self._file: h5py.File | None = None
         with self._opened() as file:
             self._read_header(file)
-            self.phases = _read_phases(file[PHASES])
+            self.phases = _read_phases(group_in(file, PHASES))
 
     def _read_header(self, file: h5py.File) -> None:
         attributes = file.attrs
-        self.provenance = texts(file[PROVENANCE])
+        self.provenance = texts(group_in(file, PROVENANCE))
         try:
             self.parameters = Parameters.from_toml(read_text(attributes, "parameters"), origin="parameters")
         except ParameterError as error:
@@ -299,8 +299,8 @@ class Trial:
         self.started = read_text(attributes, "started")
         self.ended = read_text(attributes, "ended")
         self.started_from = read_text(attributes, "started_from") or None
-        self.started_from_provenance = texts(file[STARTED_FROM]) if STARTED_FROM in file else {}
-        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(file[PHASES])}
+        self.started_from_provenance = texts(group_in(file, STARTED_FROM)) if STARTED_FROM in file else {}
+        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(group_in(file, PHASES))}
 
     def __repr__(self) -> str:
         """One line: experiment, seed, how far it came, phases, file."""
@@ -370,12 +370,11 @@ class Trial:
         for recorded in self.phases:
             if not recorded.phase.is_test:
                 after = recorded.name
-            elif not recorded.dropout:
+            elif not recorded.dropout and (tested := recorded.activities[0].task):
                 counts = self.counts(recorded.index).counts
                 rewarded, punished = (int(counts[name].sum()) for name in ("rewarded", "punished"))
-                task = recorded.activities[0].task.number
                 value = performance(rewarded, punished)
-                results.append(TestResult(recorded.index, after, task, rewarded, punished, value, recorded.complete))
+                results.append(TestResult(recorded.index, after, tested.number, rewarded, punished, value, recorded.complete))
         return results
 
     def performance_curve(self, phase: int | str, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:

@@ -15,6 +15,7 @@ from foraging_snn.files.axes import COMPRESSION, describe
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
     damage_reported,
+    group_in,
     open_for_reading,
     read_number,
     read_text,
@@ -173,7 +174,7 @@ def load_state(path: str | Path) -> SavedState:
         toml, note = read_text(file.attrs, "parameters"), read_text(file.attrs, "note")
         parameters = _read_parameters(path, toml)
         origin = {name: read_text(file[PROVENANCE].attrs, name) for name in file[PROVENANCE].attrs}
-        state = read_state(file[STATE], parameters)
+        state = read_state(group_in(file, STATE), parameters)
         if (digest := _digest(state, toml, note)) != read_text(file.attrs, DIGEST):
             raise ValueError("its contents do not match their checksum")
         check_state(state, parameters)

@@ -128,7 +128,7 @@ class PhaseRecorder(Recorder):
 
     def snapshot(self, state: NetworkState) -> None:
         """Keep strengths, rates and resistances; input-to-hidden strengths only where they can have changed."""
-        fields = {SNAPSHOTS: ("hidden_output", "resistance", "hidden_rate", "output_rate")}
+        fields: dict[str, tuple[str, ...]] = {SNAPSHOTS: ("hidden_output", "resistance", "hidden_rate", "output_rate")}
         if self.phase.is_unsupervised or self._inputs_wanted:
             fields[INPUT_SNAPSHOTS] = ("input_hidden", "hidden_input_target")
         self._inputs_wanted = False

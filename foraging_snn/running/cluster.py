@@ -13,7 +13,7 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.running.errors import RunError, one_line
@@ -64,7 +64,8 @@ class ClusterWorkers:
         self._told_of_none = False
 
     def _identity(self) -> dict[str, Any]:
-        return self._client.sync(self._client.scheduler.identity, callback_timeout=ANSWER_SECONDS)
+        client: Any = self._client  # what it offers depends on how it was made, which its types do not say
+        return client.sync(client.scheduler.identity, callback_timeout=ANSWER_SECONDS)
 
     def _wait_for_workers(self) -> dict[str, int]:
         """Threads of each worker."""
@@ -72,7 +73,7 @@ class ClusterWorkers:
             self._client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
             raise RunError(f"--scheduler: {self._address}: has no worker after {CONNECT_SECONDS} s") from None
-        threads = self._client.nthreads()
+        threads = cast(dict[str, int], self._client.nthreads())
         for worker, n in threads.items():
             if n > 1:
                 raise RunError(f"--scheduler: worker {worker} has {n} threads, allowed is 1: dask worker --nthreads 1")
@@ -106,10 +107,12 @@ class ClusterWorkers:
         self._check_workers(channel.folder)
         backend = _backend(self._client, trials, channel, self._given_out)
         # No more trials than workers at a time: Dask holds the death of a worker against all tasks that wait for it.
-        parallel = Parallel(backend=backend, return_as="generator_unordered", pre_dispatch=self.jobs, batch_size=1)
+        options: dict[str, Any] = {"pre_dispatch": self.jobs, "batch_size": 1}  # joblib declares all of its options as texts
+        parallel = Parallel(backend=backend, return_as="generator_unordered", **options)
         begun = takewhile(lambda _: not self.are_lost(), enumerate(trials))
         with _quiet():
-            yield from parallel(delayed(run_planned)(trial, number, channel) for number, trial in begun)
+            ends = parallel(delayed(run_planned)(trial, number, channel) for number, trial in begun)
+            yield from cast(Iterator[tuple[int, TrialEnd]], ends)
 
     def look(self, stopping: bool) -> str:
         """See :class:`foraging_snn.running.scheduling.Workers`."""
@@ -148,7 +151,7 @@ class ClusterWorkers:
     def _check_workers(self, folder: Path | None = None) -> None:
         here = _facts(folder)
         try:
-            found = self._client.run(_facts, folder, on_error="return")
+            found = cast(dict[str, Any], self._client.run(_facts, folder, on_error="return"))
         except Exception as error:  # Dask raises whatever it cannot read of an answer
             raise RunError(f"--scheduler: the workers do not answer: {type(error).__name__}: {one_line(error)}") from None
         for worker, there in found.items():
@@ -158,7 +161,7 @@ class ClusterWorkers:
                 raise RunError(f"--scheduler: worker {worker}: {type(there).__name__}: {one_line(there)}")
             if there["version"] != here["version"]:
                 raise RunError(f"--scheduler: worker {worker} has foraging_snn {there['version']}, here it is {here['version']}")
-            if not there["sees_folder"]:
+            if folder and not there["sees_folder"]:
                 raise RunError(
                     f"--scheduler: worker {worker} on {there['host']} does not see {folder.parent}: {SHARED_FOLDER_NEEDED}"
                 )
@@ -237,7 +240,7 @@ def _backend(client: "Client", trials: Sequence[PlannedTrial], channel: Channel,
         def effective_n_jobs(self, n_jobs):
             return 2  # for 1, joblib would compute here; how many there are at a time, `pre_dispatch` says
 
-        def submit(self, func, callback=None):
+        def submit(self, func, callback: Any = None):
             ((function, arguments, _),) = func.items  # a call of run_planned
             number = arguments[1]
             future = self.client.submit(function, *arguments, pure=False)

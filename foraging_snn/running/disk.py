@@ -3,9 +3,10 @@
 import math
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 from foraging_snn.files.layout import (
     AEONS,
@@ -155,7 +156,7 @@ def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1)
         )
 
 
-_trial_bytes = lru_cache(trial_bytes)  # those of an experiment have the same
+_trial_bytes = cast(Callable[[Parameters, Iterable[Phase]], int], lru_cache(trial_bytes))  # those of an experiment are alike
 
 
 def _missing_phases(trial: PlannedTrial, keys: set[str]) -> Iterator[Phase]:

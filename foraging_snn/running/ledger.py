@@ -16,6 +16,8 @@ import numpy as np
 
 from foraging_snn.files.hdf5 import (
     damage_reported,
+    dataset_in,
+    group_in,
     open_for_reading,
     read_number,
     read_text,
@@ -31,7 +33,7 @@ from foraging_snn.files.layout import FIXED, PHASES, TABLES
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
 from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, write_table
-from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters
+from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters, Phase
 from foraging_snn.protocols import ImportRates, Step
 from foraging_snn.running.errors import LedgerError
 
@@ -121,7 +123,7 @@ class Segment:
     def state(self, parameters: Parameters) -> NetworkState:
         """The state after its last epoch."""
         with self.opened() as file, damage_reported(self.path, LedgerError):
-            return read_state(file[STATE], parameters)
+            return read_state(group_in(file, STATE), parameters)
 
 
 class Damaged(Exception):
@@ -214,7 +216,7 @@ class Ledger:
             with open_for_reading(path, FORMAT_NAME, FORMAT_VERSION, Damaged) as file, damage_reported(path, Damaged):
                 numbers = {name: read_number(file.attrs, name, 0, MAX_SEED) for name in ("start", "end", "first_epoch")}
                 texts = {name: read_text(file.attrs, name) for name in ("key", "description", "versions")}
-                state = read_state(file[STATE], parameters)
+                state = read_state(group_in(file, STATE), parameters)
                 if _digest(texts, numbers, _rows_in(file), state) != read_text(file.attrs, DIGEST):
                     raise ValueError("its contents do not match their checksum")
                 if (texts["key"], numbers["start"], numbers["end"]) != (key, *span):
@@ -243,13 +245,14 @@ class Ledger:
     def put_together(self, steps: Sequence[Step], chain: Sequence[Segment]) -> Segment:
         """One segment in the place of all those of the phase at the end of `steps`, which is over; the others are removed."""
         chain = self.present(steps, chain)
-        if not chain or chain[-1].end != steps[-1].epochs:
-            raise LedgerError(f"{self.place}: segments of phase {steps[-1].name} were removed while it was computed; stopped")
+        phase = phase_of(steps)
+        if not chain or chain[-1].end != phase.epochs:
+            raise LedgerError(f"{self.place}: segments of phase {phase.name} were removed while it was computed; stopped")
         whole = chain[0]
         if len(chain) > 1:
             with ExitStack() as stack:
                 files = [stack.enter_context(segment.opened()) for segment in chain]
-                state = read_state(files[-1][STATE], self.origin.parameters)
+                state = read_state(group_in(files[-1], STATE), self.origin.parameters)
                 versions = ", ".join(dict.fromkeys(v for segment in chain for v in segment.versions.split(", ")))
                 parts = [_rows_in(file) for file in files]
                 whole = self._write(steps, 0, chain[-1].end, chain[0].first_epoch, versions, parts, state)
@@ -302,19 +305,27 @@ class Ledger:
         return Segment(path, key, start, end, first_epoch, versions)
 
 
+def phase_of(steps: Sequence[Step]) -> Phase:
+    """The phase with which steps end; TypeError if it is none."""
+    if not isinstance(steps[-1], Phase):
+        raise TypeError(f"{steps[-1]!r} given, allowed are steps that end with a phase")
+    return steps[-1]
+
+
 @contextmanager
 def contents_of(steps: Sequence[Step], chain: Sequence[Segment], started_at: int, key: str) -> Iterator[PhaseContents]:
     """What the file of a trial holds of the phase at the end of `steps`, which began at epoch `started_at` of the trial."""
-    phase = steps[-1]
+    phase = phase_of(steps)
     with ExitStack() as stack:
         files = [stack.enter_context(segment.opened()) for segment in chain]
         done = chain[-1].end if chain else 0
-        at_end = {name: files[-1][STATE][name][...] for name in FIXED[PHASES]} if done == phase.epochs else None
+        at_end = {name: dataset_in(files[-1], f"{STATE}/{name}")[...] for name in FIXED[PHASES]} if done == phase.epochs else None
         yield PhaseContents(phase, started_at, done, [_rows_in(file) for file in files], at_end, key)
 
 
 def _rows_in(file: h5py.File) -> TableRows:
-    return {table: {name: file[ROWS][table][name] for name in file[ROWS][table]} for table in file[ROWS]}
+    rows = group_in(file, ROWS)
+    return {table: {str(name): dataset_in(rows, f"{table}/{name}") for name in group_in(rows, table)} for table in map(str, rows)}
 
 
 def _longest_chain(spans: Mapping[tuple[int, int], object] | set[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -334,6 +345,6 @@ def _digest(texts: Mapping[str, str], numbers: Mapping[str, int], rows: TableRow
         for name, column in sorted(columns.items()):
             digest.update(f"\n{table}/{name} {column.dtype.str} {column.shape}\n".encode())
             for piece in column.iter_chunks() if len(column) else ():
-                digest.update(np.ascontiguousarray(column[piece]))
+                digest.update(np.ascontiguousarray(column[piece]).data)
     update_digest(digest, state)
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Any, Protocol, Self, cast
 
 from foraging_snn.environments import Outcome
 from foraging_snn.models import EpochRecords, Phase, performance
@@ -76,14 +76,25 @@ class Workers(Protocol):
 
     jobs: int
 
+    def __enter__(self) -> Self:
+        """Ready to run trials."""
+        ...
+
+    def __exit__(self, *exception: object) -> None:
+        """End what runs trials."""
+        ...
+
     def place(self, shared: Path) -> Path | None:
         """Folder in which a folder for reports can be made that all workers see; None: the one for temporary files."""
+        ...
 
     def lifeline(self, folder: Path) -> "ParentProcess | Heartbeat":
         """How trials notice that nobody waits for them any more."""
+        ...
 
     def ends(self, trials: Sequence[PlannedTrial], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
         """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
+        ...
 
     def look(self, stopping: bool) -> str:
         """Look after the workers, a few times a second while trials run.
@@ -98,12 +109,15 @@ class Workers(Protocol):
         str
             A line for the user; "" if there is nothing new.
         """
+        ...
 
     def are_lost(self) -> bool:
         """No trial can be given to them any more, and nothing is heard of those that were."""
+        ...
 
     def kill(self) -> None:
         """End everything at once."""
+        ...
 
 
 @dataclass
@@ -149,9 +163,11 @@ class Display(Protocol):
 
     def show(self, reports: Sequence[TrialReport], stopping: bool = False, last: bool = False) -> None:
         """Show the latest reports of those that have begun; whether they were asked to stop, whether these are the last."""
+        ...
 
     def say(self, text: str) -> None:
         """Show a line about something else."""
+        ...
 
 
 def run_all(
@@ -582,8 +598,9 @@ class LocalWorkers:
             finally:
                 free.put(process)
 
-        parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", pre_dispatch="all", batch_size=1)
-        return parallel(delayed(run)(number) for number in range(len(trials)))
+        options: dict[str, Any] = {"pre_dispatch": "all", "batch_size": 1}  # joblib declares all of its options as texts
+        parallel = Parallel(jobs, backend="threading", return_as="generator_unordered", **options)
+        return cast(Iterator[tuple[int, TrialEnd]], parallel(delayed(run)(number) for number in range(len(trials))))
 
     def look(self, stopping: bool) -> str:
         """See :class:`Workers`."""

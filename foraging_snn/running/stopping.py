@@ -24,7 +24,11 @@ class StopCause(Enum):
         self.exit_code = exit_code
 
 
-SIGNALS = {signal.SIGINT: StopCause.CTRL_C, signal.SIGTERM: StopCause.TERMINATED, signal.SIGHUP: StopCause.HUNG_UP}
+SIGNALS: dict[int, StopCause] = {
+    signal.SIGINT: StopCause.CTRL_C,
+    signal.SIGTERM: StopCause.TERMINATED,
+    signal.SIGHUP: StopCause.HUNG_UP,
+}
 
 
 def _nothing() -> None:

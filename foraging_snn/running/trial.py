@@ -29,7 +29,7 @@ from foraging_snn.running.existing import (
     unsupervised,
     what_differs,
 )
-from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of
+from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of, phase_of
 from foraging_snn.running.locks import OF_WORKER, PATIENCE_SECONDS, locked
 
 CHECKPOINT_MINUTES = 5.0
@@ -94,10 +94,10 @@ def run_trial(
     parameters: Parameters,
     *,
     seed: int,
-    trial: int,
     engine: Engine,
     path: str | Path,
-    command_line: str,
+    trial: int = 0,
+    command_line: str = "",
     start: SavedState | None = None,
     progress: Listener | None = None,
     keeping: Keeping | None = None,
@@ -111,11 +111,11 @@ def run_trial(
         Those that `experiment` and `engine` were made with.
     seed : int
         Of this trial, 0 ... 2**63 - 1.
-    trial : int
-        Number of the trial within the run, from 0; it goes into the file.
     engine : Engine
     path : path
         The file; it must not exist.
+    trial : int
+        Number of the trial within the run, from 0; it goes into the file.
     command_line : str
         For the file's provenance.
     start : SavedState, optional
@@ -353,8 +353,8 @@ class Fold:
         """State after `steps`; those not yet computed are run now."""
         if not steps:
             return self.first
-        if isinstance(steps[-1], ImportRates):
-            return _with_rates_of(self.after(steps[:-1]), self.after(steps[-1].steps), steps[-1].task)
+        if isinstance(last := steps[-1], ImportRates):
+            return _with_rates_of(self.after(steps[:-1]), self.after(last.steps), last.task)
         chain = self._segments(steps, None)
         return self._latest[1] if self._latest[0] == steps else chain[-1].state(self._ledger.origin.parameters)
 
@@ -369,7 +369,7 @@ class Fold:
 
     def _segments(self, steps: Steps, file: _TrialFile | None) -> list[Segment]:
         """Have the phase with which `steps` end in the ledger and in a file, if there is one."""
-        phase, chain, parameters = steps[-1], self._found(steps), self._ledger.origin.parameters
+        phase, chain, parameters = phase_of(steps), self._found(steps), self._ledger.origin.parameters
         if chain and chain[-1].end == phase.epochs:
             chain[:] = [self._ledger.put_together(steps, chain)]  # whoever computed it may have been cut off before
             if file:
@@ -411,7 +411,7 @@ class Fold:
         start = chain[-1].end if chain else 0
         chain.append(self._ledger.add(steps, start, recorder.done, recorder.take(), state))
         self._saved_at, self._latest = time.monotonic(), (steps, state)
-        if recorder.done == steps[-1].epochs:
+        if recorder.done == phase_of(steps).epochs:
             chain[:] = [self._ledger.put_together(steps, chain)]
 
 

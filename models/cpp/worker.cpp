@@ -259,7 +259,7 @@ struct Loop : State {
         if (layer_a - layer_b != 1 && layer_b - layer_a != 1) return;
         const bool causal = layer_a < layer_b;
         const int pre = causal ? cell_a : cell_b, post = causal ? cell_b : cell_a;
-        const double tr = (causal ? 1.0 : -1.0) * std::exp(-static_cast<double>(recent_step[b] - recent_step[a]) / trace_decay_steps);
+        const double tr = (causal ? 1.0 : -1.0) * trace_decay[recent_step[b] - recent_step[a]];
         if (layer(pre) == 1) {
             const int32_t s = (pre - N_INPUT) * N_OUTPUT + (post - N_INPUT - N_HIDDEN);
             if (!frozen[s]) hidden_output_traces.add(s, hidden_output_amplitude * tr, recent_step[b]);

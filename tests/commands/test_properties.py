@@ -22,10 +22,10 @@ from foraging_snn.commands.cli import main
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state, save_state
-from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import ParameterError, Parameters, initial_state, preset
-from foraging_snn.protocols import experiment
-from foraging_snn.running.trial import run_trial
+from foraging_snn.protocols import experiment, experiments
+from foraging_snn.running.plan import trial_path
+from foraging_snn.running.trial import Keeping, run_trial
 
 SMALL = preset("tiny").with_changes(
     {
@@ -176,8 +176,7 @@ def nothing_runs(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a run has begun")
 
-    for module in ("foraging_snn.commands.cli", "foraging_snn.commands.demo"):
-        monkeypatch.setattr(f"{module}.ready_engines", refuse)
+    monkeypatch.setattr("foraging_snn.commands.running.ready_engines", refuse)
     (tmp_path / "occupied").touch()
     with chdir(tmp_path):
         yield
@@ -399,13 +398,17 @@ def test_links_out_of_a_group_are_not_followed(a_trial, link):
     assert refused_trial(a_trial) == "'aeons' is a link to somewhere else"
 
 
-def test_a_file_that_leads_elsewhere_is_not_written_on(a_trial, whole_files):
+def test_a_file_that_leads_elsewhere_is_replaced_and_not_followed(whole_files, tmp_path):
     other = whole_files / "trial.h5"
     before = other.read_bytes()
-    with open_to_change(a_trial) as file:
+    path = trial_path(tmp_path, "task1", 3)
+    options = {"seed": 3, "trial": 0, "engine": PretendEngine(SMALL), "command_line": "", "keeping": Keeping(tmp_path / "ledger")}
+    run_trial(experiments(SMALL)["task1"], SMALL, path=path, **options)
+    with open_to_change(path) as file:
         make_a_link(file, "aeons", h5py.ExternalLink(str(other), "/aeons"))
-    with pytest.raises(RecordingError, match="'aeons' is a link to somewhere else$"):
-        TrialWriter.continuing(a_trial, parameters=SMALL, seed=3)
+    assert refused_trial(path) == "'aeons' is a link to somewhere else"
+    run_trial(experiments(SMALL)["task1"], SMALL, path=path, **options)  # assembled anew from the ledger
+    assert Trial(path).complete
     assert other.read_bytes() == before
 
 

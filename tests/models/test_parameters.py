@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from foraging_snn.models import PRESETS, ParameterError, Parameters, initial_state, preset
 from foraging_snn.models.brian2_build import constants_header
+from foraging_snn.models.rows import rows_of
 from foraging_snn.protocols import experiments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -133,10 +134,12 @@ def other_value(name):
 
 
 def what_it_is_good_for(parameters):
-    """All that a parameter of the model can change: the compiled program, the initial state, the experiments."""
+    """All that a parameter of the model can change: the compiled program, the initial state, the experiments, what phases mean."""
     state = initial_state(parameters, 1)
     arrays = [value.tobytes() if hasattr(value, "tobytes") else value for _, value in state.items()]
-    return constants_header(parameters), arrays, experiments(parameters)
+    phases = experiments(parameters)["task1"].phases
+    rows = [column.tobytes() for phase in phases for column in rows_of(phase, parameters)]
+    return constants_header(parameters), arrays, experiments(parameters), rows
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("recording.")])

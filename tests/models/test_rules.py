@@ -22,6 +22,7 @@ from foraging_snn.models import (
     sleep_probabilities,
 )
 from foraging_snn.models import rules as rule
+from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.boundary import Boundary
 
 RTOL = 1e-13  # both sides add up a few thousand numbers, in different orders
@@ -55,7 +56,8 @@ def traces_of(spikes, fresh=0, *, frozen=None, input_hidden_frozen=False, synaps
     frozen = np.zeros(rules.n_hidden * N_OUTPUT, bool) if frozen is None else frozen
     numbers = dense_numbers(rules.n_input, rules.n_hidden, *np.array(synapses).T)
     step, cell = np.array(sorted(spikes), np.int64).reshape(-1, 2).T.copy()
-    made = rule.make_traces(step, cell.astype(np.int32), fresh, frozen, input_hidden_frozen, numbers, rules)
+    decay = decaying_exponential(rules.pair_window_steps, rules.trace_decay_steps)
+    made = rule.make_traces(step, cell.astype(np.int32), fresh, frozen, input_hidden_frozen, numbers, decay, rules)
     return [list(zip(*(part.tolist() for part in kind), strict=True)) for kind in made]
 
 

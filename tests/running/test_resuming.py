@@ -443,7 +443,7 @@ def test_a_segment_that_was_lost_is_computed_anew_without_a_word(pretended, cut_
 def test_a_damaged_segment_is_named_on_standard_error(tmp_path, capfd):
     command = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=0.25", "--seed", "3", "--out", str(tmp_path)]
     assert main([*command, "--max-hours", "1e-9"]) == 3
-    (torn,) = tmp_path.glob(f"{FOLDER}/*/*.h5")
+    torn = min(tmp_path.glob(f"{FOLDER}/*/*.h5"))  # of one phase or, where this machine was fast, of several
     os.truncate(torn, 2000)
     capfd.readouterr()
     assert main([*command, "--resume"]) == 0
@@ -622,7 +622,7 @@ def test_a_file_tells_which_versions_computed_it(pretended, tmp_path, monkeypatc
 
 
 def test_resuming_with_another_version_is_said_in_one_line(tmp_path, capfd):
-    command = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=0.25", "--out", str(tmp_path)]
+    command = ["run", "task1", "--preset", "tiny", "--set", "phases.scale=20", "--out", str(tmp_path)]
     with pytest.MonkeyPatch.context() as earlier:
         first = of_version(earlier, "0.0.1", "abc")
         assert main([*command, "--max-hours", "1e-9"]) == 3
@@ -702,12 +702,13 @@ def test_a_disk_that_fills_up_while_a_segment_is_written(pretended, cut_off):
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
-        with pytest.raises(LedgerError) as refusal:
+        with pytest.raises((LedgerError, RecordingError)) as refusal:
             trials.run(cut_off)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, ignored)
-    assert str(refusal.value) == f"{cut_off / FOLDER / 'seed0003'}: cannot be written: File too large"
+    place = {LedgerError: cut_off / FOLDER / "seed0003", RecordingError: cut_off / "sequential_seed0003.h5"}[refusal.type]
+    assert str(refusal.value) == f"{place}: cannot be written: File too large"  # whichever is written first
     assert {path: path.read_bytes() for path in cut_off.rglob("*.h5")} == before
     assert not list(cut_off.rglob("*.part"))
     trials.run(cut_off)

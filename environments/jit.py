@@ -1,0 +1,145 @@
+"""Numba's `njit` with a cache on disk that knows what it was compiled from. Where caches lie is said here, too.
+
+Numba itself looks at the file of a function only: what that calls in other files may have changed, and the old machine code would
+go on running. So the folder of the cache is named after all jitted sources and the versions of what compiled them. Files that a
+power cut has damaged are compiled anew, a full disk or one that cannot be written to costs the cache and nothing else.
+"""
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from platform import python_version
+from typing import Any
+
+import numba
+import platformdirs
+from numba.core import config
+from numba.core.caching import FunctionCache
+
+PREFIX = "foraging_snn-"  # of the folder of a cache
+KEPT = 4  # caches of other sources or versions that stay, the ones used last
+KEPT_BYTES = 500 * 1024**2  # of these together
+RECENT_SECONDS = 24 * 3600.0  # a cache used since then may be in use, and stays
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept: $FORAGING_SNN_CACHE or the user's cache folder; one for temporary files if neither can be
+    written to."""
+    chosen = Path(os.environ.get("FORAGING_SNN_CACHE") or platformdirs.user_cache_dir("foraging_snn"))
+    return chosen if _can_be_written(chosen) else _temporary_folder()
+
+
+@cache
+def jit_directory() -> Path | None:
+    """Folder of the machine code of the jitted functions as they are now; None if nothing can be written anywhere."""
+    given = os.environ.get("NUMBA_CACHE_DIR")
+    base = Path(given) if given and _can_be_written(Path(given)) else cache_directory() / "numba"
+    folder = base / f"{PREFIX}{_key()}"
+    is_new = not folder.is_dir()
+    if not _can_be_written(folder):
+        return None
+    with suppress(OSError):
+        os.utime(folder)
+    if is_new:
+        _remove_old(base, folder)
+    return folder
+
+
+@cache
+def _can_be_written(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except (OSError, RuntimeError):
+        return False
+
+
+@cache
+def _temporary_folder() -> Path:
+    """The same for all processes of a user, and nobody else's; one that cannot be written to if there is none."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"{PREFIX}{os.getuid()}"
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        is_ours = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077 and found.st_uid == os.getuid()
+        return folder if is_ours else Path(tempfile.mkdtemp(prefix=PREFIX))
+    except OSError:
+        return Path(os.devnull)
+
+
+def _key() -> str:
+    found = hashlib.sha256()
+    for package in ("foraging_snn.environments", "foraging_snn.models"):
+        spec = find_spec(package)
+        for place in (spec.submodule_search_locations if spec else None) or ():
+            for path in sorted(Path(place).glob("*.py")):
+                source = path.read_bytes()
+                if b"jit" in source or b"intrinsic" in source:
+                    found.update(f"\n{path.name} {len(source)}\n".encode() + source)
+    versions = [python_version(), *(version(name) for name in ("numba", "llvmlite", "numpy"))]
+    found.update(" ".join(versions).encode())
+    return found.hexdigest()[:24]
+
+
+def _remove_old(base: Path, but_for: Path) -> None:
+    """Remove the caches of other sources or versions, except some that were used last."""
+    with suppress(OSError):
+        others = [path for path in base.glob(f"{PREFIX}*") if path.is_dir() and path != but_for]
+        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+        total = 0
+        for k, path in enumerate(others):
+            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+            old = time.time() - path.stat().st_mtime > RECENT_SECONDS
+            if old and (k >= KEPT or total > KEPT_BYTES):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+class _Cache(FunctionCache):
+    """Numba's cache of one function; what cannot be read is compiled anew, what cannot be written is left out."""
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # of unpickling, which raises anything
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig, data):
+        with suppress(OSError):
+            super().save_overload(sig, data)
+
+
+@contextmanager
+def _numba_caches_in(folder: Path) -> Iterator[None]:
+    settings: Any = config  # what is in it, Numba reads from the environment
+    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
+    try:
+        yield
+    finally:
+        settings.CACHE_DIR = before
+
+
+def cached_njit(*function: Callable, **options: Any) -> Any:
+    """As `numba.njit`, with or without options, but cached in :func:`jit_directory`."""
+
+    def decorated(function: Callable) -> Any:
+        jitted: Any = numba.njit(**options)(function)
+        folder = jit_directory()
+        if folder and hasattr(jitted, "_cache"):  # with NUMBA_DISABLE_JIT it is a plain function
+            with _numba_caches_in(folder):
+                jitted._cache = _Cache(function)
+        return jitted
+
+    return decorated(*function) if function else decorated

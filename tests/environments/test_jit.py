@@ -1,0 +1,127 @@
+"""The cache of machine code: it knows its sources, needs no home, survives damage, and does not grow without end."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from foraging_snn.environments import jit
+
+PACKAGE = Path(__file__).resolve().parents[2]
+PLACE = """
+import numpy as np
+from foraging_snn.environments import jit
+from foraging_snn.environments.world import place_particle
+grid = np.zeros((9, 9), np.int8)
+place_particle(grid, 1, np.uint64(5), 0)
+print(np.argwhere(grid).tolist(), jit.jit_directory())
+"""
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    """A copy of the package whose sources can be changed (and changed back)."""
+    target = tmp_path_factory.mktemp("sources")
+    for name in ("environments", "models", "analysis"):
+        shutil.copytree(PACKAGE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__", "models", "environments", "analysis", "data")
+    shutil.copytree(PACKAGE / "foraging_snn", target / "foraging_snn", ignore=ignored)
+    for name in ("environments", "models", "analysis"):
+        (target / "foraging_snn" / name).symlink_to(f"../{name}")
+    return target
+
+
+def placed(sources, **environment):
+    """Where a particle is placed, and the folder of the cache, in a process of its own."""
+    environment = {name: value for name, value in (os.environ | environment).items() if value is not None}
+    result = subprocess.run([sys.executable, "-c", PLACE], cwd=sources, env=environment, capture_output=True, text=True)
+    assert result.stderr == ""
+    squares, _, folder = result.stdout.rpartition("] ")
+    return f"{squares}]", folder.strip()
+
+
+@pytest.fixture(scope="module")
+def warm(sources, tmp_path_factory):
+    """A cache in use, and what is computed with it."""
+    folder = tmp_path_factory.mktemp("numba")
+    return folder, placed(sources, NUMBA_CACHE_DIR=str(folder))[0]
+
+
+def test_a_changed_function_changes_its_callers_in_other_files(sources, warm):
+    where = {"NUMBA_CACHE_DIR": str(warm[0])}
+    before, folder = placed(sources, **where)
+    assert before == warm[1]
+    assert list(Path(folder).rglob("world.place_particle*.nbc"))
+    draws = sources / "environments" / "draws.py"
+    text = draws.read_text()
+    assert "return int(uniform(key, index) * n)" in text
+    draws.write_text(text.replace("return int(uniform(key, index) * n)", "return 3"))
+    try:
+        after, other_folder = placed(sources, **where)
+    finally:
+        draws.write_text(text)
+    assert after == "[[3, 3], [3, 4]]" != before
+    assert other_folder != folder
+
+
+def test_without_a_home_that_can_be_written_to_the_cache_is_temporary(sources, warm, tmp_path):
+    nowhere = {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": None, "FORAGING_SNN_CACHE": None, "NUMBA_CACHE_DIR": None}
+    squares, folder = placed(sources, TMPDIR=str(tmp_path), **nowhere)
+    assert squares == warm[1]
+    assert Path(folder).parents[1] == tmp_path / f"foraging_snn-{os.getuid()}"
+    assert Path(folder).parents[1].stat().st_mode & 0o077 == 0
+
+
+def test_a_temporary_folder_of_somebody_else_is_not_used(sources, tmp_path):
+    nowhere = {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": None, "FORAGING_SNN_CACHE": None, "NUMBA_CACHE_DIR": None}
+    (tmp_path / f"foraging_snn-{os.getuid()}").symlink_to(tmp_path / "elsewhere")
+    _, folder = placed(sources, TMPDIR=str(tmp_path), **nowhere)
+    assert not (tmp_path / "elsewhere").exists()
+    assert Path(folder).parents[1].name not in ("elsewhere", f"foraging_snn-{os.getuid()}")
+
+
+@pytest.mark.parametrize("ending, damage", [("nbi", "empty"), ("nbi", "truncated"), ("nbc", "empty"), ("nbc", "truncated")])
+def test_damaged_files_of_the_cache_are_compiled_anew(sources, warm, tmp_path, ending, damage):
+    shutil.copytree(warm[0], tmp_path / "numba")
+    files = list((tmp_path / "numba").rglob(f"*.{ending}"))
+    assert files
+    for path in files:
+        data = path.read_bytes()
+        path.write_bytes(b"" if damage == "empty" else data[: len(data) // 2])
+    assert placed(sources, NUMBA_CACHE_DIR=str(tmp_path / "numba"))[0] == warm[1]
+
+
+def test_a_cache_that_cannot_be_written_to_costs_the_cache_only(sources, tmp_path):
+    (tmp_path / "numba").write_text("a file, not a folder")
+    somewhere = {"NUMBA_CACHE_DIR": str(tmp_path / "numba"), "FORAGING_SNN_CACHE": str(tmp_path / "cache")}
+    _, folder = placed(sources, **somewhere)
+    assert Path(folder).parent == tmp_path / "cache" / "numba"
+
+
+def test_old_caches_are_removed_but_for_the_last_used_ones(tmp_path):
+    now = time.time()
+    for k in range(8):
+        folder = tmp_path / f"{jit.PREFIX}{k}"
+        folder.mkdir()
+        (folder / "code.nbc").write_bytes(b"x" * 1000)
+        age = k * 0.6 * jit.RECENT_SECONDS
+        os.utime(folder, (now - age, now - age))
+    (tmp_path / "somebody-elses").mkdir()
+    jit._remove_old(tmp_path, tmp_path / f"{jit.PREFIX}0")
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [*(f"{jit.PREFIX}{k}" for k in range(5)), "somebody-elses"]
+
+
+def test_old_caches_are_bounded_in_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "KEPT_BYTES", 1500)
+    for k in range(3):
+        folder = tmp_path / f"{jit.PREFIX}{k}"
+        folder.mkdir()
+        (folder / "code.nbc").write_bytes(b"x" * 1000)
+        os.utime(folder, (time.time() - (k + 2) * jit.RECENT_SECONDS,) * 2)
+    jit._remove_old(tmp_path, tmp_path / "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{jit.PREFIX}0"]
