@@ -200,9 +200,8 @@ provenance.this_version = lambda: Version("0.0.1", "")
 """
 FOLDER_NOT_SHARED = """
 from pathlib import Path
-if Path.is_dir.__name__ == "is_dir":  # Dask may run this twice
-    seen = Path.is_dir
-    Path.is_dir = lambda path: not path.name.startswith(".foraging_snn_") and seen(path)
+# Dask may run this twice
+Path.is_dir = lambda path, *, seen=Path.is_dir, **options: not path.name.startswith(".foraging_snn_") and seen(path, **options)
 """
 
 
