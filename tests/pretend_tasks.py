@@ -13,7 +13,6 @@ from foraging_snn.commands.progress import ProgressDisplay
 from foraging_snn.running.existing import prepare_output
 from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments
 from foraging_snn.running.scheduling import run_all
-from foraging_snn.running.trial import run_experiments
 
 
 class SlowEngine(PretendEngine):
@@ -42,10 +41,13 @@ class PretendedTrial(PlannedTrial):
     seconds: float = 0.0
     deaths: int = 0
 
-    def run(self, listener):
+    def new_engine(self):
         engine = SlowEngine(self.plan.parameters)
         engine.seconds = self.seconds
-        plan, begin = self.plan, listener.begin
+        return engine
+
+    def run(self, listener):
+        begin = listener.begin
 
         def begun(phase, recorded):
             begin(phase, recorded)
@@ -53,17 +55,7 @@ class PretendedTrial(PlannedTrial):
                 os.kill(os.getpid(), signal.SIGKILL)
 
         listener.begin = begun
-        run_experiments(
-            plan.experiments,
-            plan.parameters,
-            seed=self.seed,
-            trial=plan.seeds.index(self.seed),
-            engine=engine,
-            paths=self.paths,
-            command_line=plan.command_line,
-            progress=listener,
-            keeping=plan.keeping,
-        )
+        super().run(listener)
 
 
 def pretended_plan(directory, seeds, names="task1,sequential"):

@@ -12,7 +12,7 @@ from typing import Any
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState, StateError, load_state, save_state
-from foraging_snn.models import MAX_SEED, Parameters, Phase, engine_class, preset
+from foraging_snn.models import MAX_SEED, Engine, Parameters, Phase, engine_class, preset
 from foraging_snn.protocols import Experiment, ExperimentError, experiment, experiments
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.existing import (
@@ -152,10 +152,14 @@ class PlannedTrial:
         """What there is of it; see :func:`foraging_snn.running.existing.look_at_trial`."""
         return look_at_trial(self.identity, self.paths, self.ledger, resume)
 
+    def new_engine(self) -> Engine:
+        """What computes it."""
+        return engine_class(self.plan.engine)(self.plan.parameters)
+
     def run(self, listener: Listener) -> None:
         """Run its experiments."""
         plan = self.plan
-        with engine_class(plan.engine)(plan.parameters) as engine:
+        with self.new_engine() as engine:
             run_experiments(
                 plan.experiments,
                 plan.parameters,
@@ -222,7 +226,7 @@ class PlannedState(PlannedTrial):
     def run(self, listener: Listener) -> None:
         """Make it."""
         plan = self.plan
-        with engine_class(plan.engine)(plan.parameters) as engine:
+        with self.new_engine() as engine:
             options = {"engine": engine, "progress": listener, "keeping": plan.keeping, "path": self.path}
             state = run_unsupervised(plan.parameters, seed=self.seed, **options)
         save_state(self.path, state, plan.parameters, command_line=plan.command_line, note=self.note)
