@@ -14,7 +14,7 @@ from .engine import (
 )
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase, all_activities
+from .phases import Activity, Block, Phase, activity_named, all_activities, unsupervised_particles
 from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
@@ -42,6 +42,7 @@ __all__ = [
     "Recorder",
     "Rows",
     "WiringError",
+    "activity_named",
     "all_activities",
     "begin_phase",
     "check_state",
@@ -52,4 +53,5 @@ __all__ = [
     "removal_order",
     "rows_of",
     "sleep_probabilities",
+    "unsupervised_particles",
 ]

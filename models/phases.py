@@ -1,7 +1,7 @@
 """Phases: what the agent does for how long. What they mean in numbers, for the engines, is in models/rows.py; protocols, which
 string phases together, are in foraging_snn/protocols.py."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from foraging_snn.environments import TASKS, ParticleType, Task, find_task
+from foraging_snn.environments import PAPER_PARTICLES, TASKS, Particle, Task, find_task
+from foraging_snn.models.parameters import ParameterError, Parameters
 
 KINDS = ("unsupervised", "train", "test", "sleep")
 NAMES_IN_FILES = {"T1": "task1", "T2": "task2"}  # the paper's tasks, as trial files have always called them
@@ -18,7 +19,7 @@ NAMES_IN_FILES = {"T1": "task1", "T2": "task2"}  # the paper's tasks, as trial f
 @dataclass(frozen=True)
 class Activity:
     """What happens in one epoch: `Activity.UNSUPERVISED`, `Activity.train("T1")`, `Activity.test("T1")`, `Activity.SLEEP`,
-    `Activity.UNIFORM_SLEEP`.
+    `Activity.UNIFORM_SLEEP`, `Activity.unsupervised(particles)` with other types of particle than the paper's four.
 
     Parameters
     ----------
@@ -26,9 +27,11 @@ class Activity:
         In sleep there is no food, no flash, no motor control, and hidden cells are activated at random; in a test nothing is
         plastic.
     task : Task, optional
-        The task that is trained or tested; it must be in the table of tasks.
+        The task that is trained or tested; it must be in the table of tasks of the parameters with which it is run.
     uniform : bool
         Sleep in which all hidden cells are activated with the same probability.
+    particles : tuple of Particle
+        What grows in the unsupervised phase; elsewhere the task says that.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class Activity:
     kind: str
     task: Task | None = None
     uniform: bool = False
+    particles: tuple[Particle, ...] = ()
 
     UNSUPERVISED: ClassVar["Activity"]
     SLEEP: ClassVar["Activity"]
@@ -51,17 +55,25 @@ class Activity:
             raise ValueError(f"activity: task {self.task!r} given, allowed is a Task to train or to test, else none")
         if self.uniform not in (False, True) or (self.uniform and not self.is_sleep):
             raise ValueError(f"activity: uniform {self.uniform!r} given, allowed are True or False in sleep, else False")
-        if self.task:
-            _ = self.task.slot  # refuses a task that is not in the table
+        types = self.particles
+        if not isinstance(types, tuple) or not all(isinstance(each, Particle) for each in types) or len(set(types)) < len(types):
+            raise ValueError(f"activity: particles {types!r} given, allowed is a tuple of different Particle")
+        if (self.kind == "unsupervised") != bool(types):
+            raise ValueError(f"activity: particles {types!r} given, allowed are some in the unsupervised phase, else none")
+
+    @classmethod
+    def unsupervised(cls, particles: Iterable[Particle]) -> "Activity":
+        """The unsupervised phase in a world of these types of particle; see :func:`unsupervised_particles`."""
+        return cls("unsupervised", particles=tuple(particles))
 
     @classmethod
     def train(cls, task: Task | str | int) -> "Activity":
-        """Training of a task: the task, its name ("T1") or its number (1)."""
+        """Training of a task: the task, or the name ("T1") or the number (1) of one of the package."""
         return cls("train", find_task(task))
 
     @classmethod
     def test(cls, task: Task | str | int) -> "Activity":
-        """Test of a task: the task, its name ("T1") or its number (1)."""
+        """Test of a task: the task, or the name ("T1") or the number (1) of one of the package."""
         return cls("test", find_task(task))
 
     @property
@@ -69,12 +81,19 @@ class Activity:
         """As shown on screen and in the legend of trial files, e.g. "train-task1", "sleep", "uniform-sleep"."""
         if self.task:
             return f"{self.kind}-{NAMES_IN_FILES.get(self.task.name, self.task.name)}"
+        if self.particles not in ((), PAPER_PARTICLES):
+            return f"{self.kind}-{'+'.join(particle.name.replace(' ', '.') for particle in self.particles)}"
         return f"uniform-{self.kind}" if self.uniform else self.kind
 
     @property
     def is_sleep(self) -> bool:
         """No food, no flash, no motor control; hidden cells are activated at random."""
         return self.kind == "sleep"
+
+    @property
+    def is_unsupervised(self) -> bool:
+        """Input-to-hidden synapses are plastic; nothing is rewarded."""
+        return self.kind == "unsupervised"
 
     @property
     def is_test(self) -> bool:
@@ -87,22 +106,66 @@ class Activity:
         return None if self.is_test else self.task
 
     @property
-    def particle_types(self) -> tuple[ParticleType, ...]:
+    def particle_types(self) -> tuple[Particle, ...]:
         """The types of food in the world."""
-        if self.is_sleep:
-            return ()
-        return self.task.types if self.task else tuple(ParticleType)
+        return self.task.particles if self.task else self.particles
 
 
-Activity.UNSUPERVISED = Activity("unsupervised")
+Activity.UNSUPERVISED = Activity.unsupervised(PAPER_PARTICLES)
 Activity.SLEEP = Activity("sleep")
 Activity.UNIFORM_SLEEP = Activity("sleep", uniform=True)
 
 
-def all_activities() -> tuple[Activity, ...]:
-    """Every activity there is with the present table of tasks; with the paper's two tasks, in the order of numbers in files."""
-    trained, tested = ([make(task) for task in TASKS.values()] for make in (Activity.train, Activity.test))
+def all_activities(tasks: Iterable[Task] = tuple(TASKS.values())) -> tuple[Activity, ...]:
+    """Every activity there is with these tasks, in the unsupervised phase with the types of the paper only."""
+    trained, tested = ([make(task) for task in tasks] for make in (Activity.train, Activity.test))
     return (Activity.UNSUPERVISED, *trained, *tested, Activity.SLEEP, Activity.UNIFORM_SLEEP)
+
+
+def activity_named(name: str, parameters: Parameters) -> Activity:
+    """The activity of which :attr:`Activity.name` is this, with the tasks and the types of particle of these parameters.
+
+    Raises
+    ------
+    ValueError
+        One line: there is none.
+    """
+    known = {activity.name: activity for activity in all_activities(parameters.tasks.values())}
+    kind, _, names = name.partition("-")
+    types = [parameters.particles.get(each.replace(".", " ")) for each in names.split("+")]
+    if kind == "unsupervised" and None not in types:
+        return Activity.unsupervised(each for each in types if each)
+    if name not in known:
+        raise ValueError(f"activity {name!r} is not known here, only {', '.join(known)}")
+    return known[name]
+
+
+def unsupervised_particles(parameters: Parameters, tasks: Iterable[Task] = ()) -> tuple[Particle, ...]:
+    """Which types of particle grow in the unsupervised phase of a protocol: the only place that decides it.
+
+    Those of `phases.unsupervised_types`; if it is empty those of the paper and of the tasks of the protocol. In the order of their
+    numbers.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    tasks : iterable of Task
+        Those that the protocol trains or tests.
+
+    Raises
+    ------
+    ParameterError
+        The world is too small for so many types, or a task is not in the table of the parameters.
+    """
+    table, names = list(parameters.particles.values()), parameters.phases.unsupervised_types
+    of_tasks = (particle for task in tasks for particle in parameters.task(task).particles)
+    wanted = {parameters.particles[name] for name in names} if names else {*PAPER_PARTICLES, *of_tasks}
+    chosen = tuple(particle for particle in table if particle in wanted)
+    try:
+        parameters.check_world_of(chosen)
+    except ValueError as error:
+        raise ParameterError(f"{error} (unsupervised phase)") from None
+    return chosen
 
 
 def _is_count(value: object) -> bool:
@@ -187,7 +250,7 @@ class Phase:
     @property
     def is_unsupervised(self) -> bool:
         """Input-to-hidden synapses are plastic in it."""
-        return Activity.UNSUPERVISED in self.activities
+        return any(activity.is_unsupervised for activity in self.activities)
 
     @cached_property
     def _ends(self) -> np.ndarray:
