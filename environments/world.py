@@ -391,7 +391,7 @@ def check_world(size, field, density, particles: Sequence[Particle] = PAPER_PART
                 f"field {field} is smaller than a particle {particle.name!r}, which takes {columns} x {rows} squares: choose a "
                 "larger field or another particle."
             )
-    per_type = particles_per_type(size, density, particles)
+    per_type = particles_per_type(int(size), float(density), particles)
     covered = _squares(particles) * per_type / int(size) ** 2
     if covered > MAX_DENSITY:
         raise ValueError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from foraging_snn.models import Activity, Block, Parameters, Phase
+from foraging_snn.models import Activity, Block, Parameters, Phase, unsupervised_particles
 
 
 class ExperimentError(ValueError):
@@ -91,30 +91,30 @@ class _Builder:
 
     @property
     def unsupervised(self) -> Phase:
-        return self._phase("unsupervised", "unsupervised", Activity.UNSUPERVISED)
+        return self._phase("unsupervised", "unsupervised", Activity.unsupervised(unsupervised_particles(self.parameters)))
 
     @property
     def tests(self) -> tuple[Phase, Phase]:
         return (
-            self._phase("test T1", "test", Activity.test("T1")),
-            self._phase("test T2", "test", Activity.test("T2")),
+            self._phase("test T1", "test", Activity.test(self.parameters.task("T1"))),
+            self._phase("test T2", "test", Activity.test(self.parameters.task("T2"))),
         )
 
     def train(self, task: int, again: bool = False, freeze: float = 0.0) -> tuple[Phase, ...]:
         """Train one task, then test both."""
         length = "retraining" if again else "training"
-        phase = self._phase(f"T{task}", length, Activity.train(task), freeze_fraction=freeze)
+        phase = self._phase(f"T{task}", length, Activity.train(self.parameters.task(task)), freeze_fraction=freeze)
         return (phase, *self.tests)
 
     def interleave(self, first: str, second: str) -> tuple[Phase, ...]:
         """Alternate two activities, named as in I(S,T2), then test both. Interleaved sleep begins with a training block."""
         sleep = {"S": Activity.SLEEP, "uniform S": Activity.UNIFORM_SLEEP}
         order = (second, first) if first in sleep else (first, second)
-        activities = (sleep.get(name) or Activity.train(name) for name in order)
+        activities = (sleep.get(name) or Activity.train(self.parameters.task(name)) for name in order)
         return (self._phase(f"I({first},{second})", "interleaved", *activities), *self.tests)
 
     def dropout(self, task: int) -> Phase:
-        return self._phase(f"dropout T{task}", "dropout", Activity.test(task), dropout=True)
+        return self._phase(f"dropout T{task}", "dropout", Activity.test(self.parameters.task(task)), dropout=True)
 
 
 def experiments(parameters: Parameters) -> dict[str, Experiment]:

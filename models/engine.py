@@ -108,9 +108,7 @@ class AeonCounter:
         self._next_epoch = phase_epoch
         first = phase_epoch // epochs_per_aeon
         n = (phase_epoch + epochs - 1) // epochs_per_aeon - first + 1
-        self.record = PhaseRecord(
-            first, {name: np.zeros(n, np.int64) for name in AEON_COUNTS}, np.zeros((n, n_types), np.int64)
-        )
+        self.record = PhaseRecord(first, {name: np.zeros(n, np.int64) for name in AEON_COUNTS}, np.zeros((n, n_types), np.int64))
 
     def add(self, records: EpochRecords) -> None:
         """Count the next epochs of the phase."""

@@ -3,6 +3,7 @@
 A run is a fold of phases over this object: nothing else remembers anything. A checkpoint is this object written to disk.
 """
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -238,12 +239,12 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
 
 
 def fitted(state: NetworkState, parameters: Parameters) -> NetworkState:
-    """The state with counts of 0 for the tasks that were not yet in the table when it was made; the state itself if there are none."""
+    """The state with counts of 0 for tasks that were not yet in the table when it was made; the state itself if there are none."""
     missing = len(parameters.tasks) - len(state.task_epochs)
     if missing <= 0:
         return state
     spikes, epochs = np.pad(state.task_spikes, ((0, missing), (0, 0))), np.pad(state.task_epochs, (0, missing))
-    return NetworkState(**dict(state.items()) | {"task_spikes": spikes, "task_epochs": epochs})
+    return replace(state, task_spikes=spikes, task_epochs=epochs)
 
 
 def part_of_old_grid(grid: np.ndarray, parameters: Parameters) -> np.ndarray:

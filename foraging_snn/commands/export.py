@@ -42,8 +42,8 @@ def experiments_for_programs(parameters: Parameters) -> dict[str, Any]:
 
 def parameters_for_programs(parameters: Parameters) -> dict[str, Any]:
     """All parameters: `preset`, `parameters`; each with the value of the preset and of the preset "full"."""
-    named, full = ({row.name: row.value for row in preset(name).rows()} for name in (parameters.preset, "full"))
-    rows = [row._asdict() | {"preset_value": named[row.name], "full_value": full[row.name]} for row in parameters.rows()]
+    named, full = (preset(name).values() for name in (parameters.preset, "full"))
+    rows = [row._asdict() | {"preset_value": named.get(row.name), "full_value": full.get(row.name)} for row in parameters.rows()]
     return {"preset": parameters.preset, "parameters": rows}
 
 
@@ -113,12 +113,14 @@ def commented_toml(parameters: Parameters) -> str:
     group = ""
     for line in parameters.to_toml().splitlines():
         if line.startswith("["):
-            group = line.strip("[]")
-            lines += [line, f"# {type(getattr(parameters, group)).__doc__}"]
+            group = line.strip("[]").replace('"', "")
+            what = KINDS_OF_TABLES.get(group.partition(".")[0]) or type(getattr(parameters, group)).__doc__
+            lines += [line, f"# {what}"]
             continue
         row = rows.get(f"{group}.{line.partition(' = ')[0]}")
         if row:
             unit = f" [{row.unit}]" if row.unit else ""
             lines += ["", f"# {row.meaning}{unit}; source: {row.source}; allowed: {row.allowed}"]
         lines.append(line)
+    lines += ["", *(f"# {line}" for line in FURTHER_TABLES)]
     return "\n".join(lines) + "\n"

@@ -3,9 +3,11 @@
 Said beside every result, on the screen, in tables and in figures.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from foraging_snn.models import Parameters, Phase, preset
+from foraging_snn.models.parameters import in_words
 
 FREE_GROUP = "recording."  # what is kept of a trial does not change it
 
@@ -61,9 +63,10 @@ def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, None]:
 
 def changed_rules(parameters: Parameters) -> list[str]:
     """Parameters other than lengths and recording that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
-    full = {row.name: row.value for row in preset("full").rows()}
-    rows = [row for row in parameters.rows() if not row.name.startswith(FREE_GROUP) and not _is_length(row.name)]
-    return [f"{row.name} {row.value} instead of {full[row.name]}" for row in rows if row.value != full[row.name]]
+    full = preset("full").values()
+    rules = {name: value for name, value in parameters.values().items() if not name.startswith(FREE_GROUP) and not _is_length(name)}
+    before = {name: f" instead of {in_words(full[name])}" if name in full else "" for name in rules}
+    return [f"{name} {in_words(value)}{before[name]}" for name, value in rules.items() if value != full.get(name)]
 
 
 def _is_length(name: str) -> bool:
@@ -77,6 +80,7 @@ def different_rules(parameters: Parameters, other: Parameters) -> list[str]:
 
 def command_options(parameters: Parameters) -> list[str]:
     """Options of the command line that give these parameters, recording aside: "--preset quick", "--set sleep.pulse=0.03"."""
-    usual = {row.name: row.value for row in preset(parameters.preset).rows()}
-    changed = [row for row in parameters.rows() if not row.name.startswith(FREE_GROUP) and row.value != usual[row.name]]
-    return [f"--preset {parameters.preset}", *(f"--set {row.name}={row.value}" for row in changed)]
+    usual = preset(parameters.preset).values()
+    values = {name: value for name, value in parameters.values().items() if not name.startswith(FREE_GROUP)}
+    changed = [f"{name}={in_words(value)}" for name, value in values.items() if value != usual.get(name)]
+    return [f"--preset {parameters.preset}", *(f"--set {shlex.quote(each)}" for each in changed)]

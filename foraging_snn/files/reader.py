@@ -43,7 +43,7 @@ from foraging_snn.models import (
     Parameters,
     Phase,
     PhaseRecord,
-    all_activities,
+    activity_named,
     performance,
 )
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
@@ -281,7 +281,7 @@ class Trial:
         self._file: h5py.File | None = None
         with self._opened() as file:
             self._read_header(file)
-            self.phases = _read_phases(group_in(file, PHASES))
+            self.phases = _read_phases(group_in(file, PHASES), self.parameters)
 
     def _read_header(self, file: h5py.File) -> None:
         attributes = file.attrs
@@ -300,7 +300,7 @@ class Trial:
         self.ended = read_text(attributes, "ended")
         self.started_from = read_text(attributes, "started_from") or None
         self.started_from_provenance = texts(group_in(file, STARTED_FROM)) if STARTED_FROM in file else {}
-        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(group_in(file, PHASES))}
+        self._sizes = axis_sizes(self.parameters)
 
     def __repr__(self) -> str:
         """One line: experiment, seed, how far it came, phases, file."""
@@ -359,10 +359,11 @@ class Trial:
         return ""
 
     def counts(self, phase: int | str) -> PhaseRecord:
-        """Counts per aeon of a phase."""
+        """Counts per aeon of a phase; 0 for types of particle that there were not yet when the file was written."""
         table = self._table(AEONS, self.phase(phase).index)
         first = int(table["aeon"][0]) if len(table["aeon"]) else 0
-        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, table["eaten"])
+        eaten = np.pad(table["eaten"], ((0, 0), (0, len(self.parameters.particles) - table["eaten"].shape[1])))
+        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, eaten)
 
     def test_results(self) -> list[TestResult]:
         """All tests in their order, except those in which hidden cells are removed."""
@@ -374,7 +375,8 @@ class Trial:
                 counts = self.counts(recorded.index).counts
                 rewarded, punished = (int(counts[name].sum()) for name in ("rewarded", "punished"))
                 value = performance(rewarded, punished)
-                results.append(TestResult(recorded.index, after, tested.number, rewarded, punished, value, recorded.complete))
+                number = self.parameters.task_number(tested)
+                results.append(TestResult(recorded.index, after, number, rewarded, punished, value, recorded.complete))
         return results
 
     def performance_curve(self, phase: int | str, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
@@ -404,7 +406,7 @@ class Trial:
 
     def _aeons_of_task(self, phase: Phase, aeon: np.ndarray, task: int) -> np.ndarray:
         length = self.parameters.timing.epochs_per_aeon
-        tasks = [block.activity.task and block.activity.task.number for block in phase.blocks]
+        tasks = [block.activity.task and self.parameters.task_number(block.activity.task) for block in phase.blocks]
         if set(tasks) == {task}:
             return np.ones(len(aeon), bool)
         within = aeon * length % sum(block.epochs for block in phase.blocks)  # where the aeon begins in its pair of blocks
@@ -543,27 +545,23 @@ def _activity_names(phases: h5py.Group) -> dict[int, str]:
     return {int(number): name for number, name in entries}
 
 
-def _n_tasks(phases: h5py.Group) -> int:
-    """Number of tasks that there were when the file was written."""
-    return sum(name.startswith("train-") for name in _activity_names(phases).values())
+def _read_phases(group: h5py.Group, parameters: Parameters) -> tuple[RecordedPhase, ...]:
+    return tuple(read_phase(group, index, parameters) for index in range(len(group)))
 
 
-def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
-    return tuple(read_phase(group, index) for index in range(len(group)))
-
-
-def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
+def read_phase(phases: h5py.Group, index: int, parameters: Parameters) -> RecordedPhase:
     """A phase from the attributes of its group; ValueError or KeyError if they are damaged."""
     attributes, names = phases[f"{index:03d}"].attrs, _activity_names(phases)
     activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
     if not all(activity in names for activity in activities):
         raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
-    known = {activity.name: activity for activity in all_activities()}
-    if unknown := [names[activity] for activity in activities if names[activity] not in known]:
-        raise ValueError(f"phase {index}: activity {unknown[0]!r} is not known here, only {', '.join(known)}")
+    try:
+        known = [activity_named(names[activity], parameters) for activity in activities]
+    except ValueError as error:
+        raise ValueError(f"phase {index}: {error}") from None
     if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
         raise ValueError(f"phase {index}: attribute block_epochs has numbers outside 1 ... {MAX_BLOCK_EPOCHS}")
-    blocks = tuple(Block(known[names[activity]], epochs) for activity, epochs in zip(activities, lengths, strict=True))
+    blocks = tuple(Block(activity, epochs) for activity, epochs in zip(known, lengths, strict=True))
     epochs = read_number(attributes, "epochs", 1, MAX_SEED)
     phase = RecordedPhase(
         index,

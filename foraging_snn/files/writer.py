@@ -263,9 +263,11 @@ def write_trial(
     n_bytes = HEADER_BYTES + rows_bytes(part for _, part in parts)
     try:
         with whole_file(path, n_bytes, overwrite=overwrite) as file:
+            names = numbered_activities(contents.phase for contents in phases)
             _write_header(file, header, versions, ended, complete)
+            write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend(contents.phase for contents in phases))
             for index, contents in enumerate(phases):
-                _write_phase(file.create_group(phase_path(index)), contents)
+                _write_phase(file.create_group(phase_path(index)), contents, names)
             for name in tables:
                 write_table(file, name, header.parameters, [(index, part[name]) for index, part in parts if has_rows(part, name)])
     except FileExistsError:
@@ -284,15 +286,15 @@ def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str],
     write_texts(file.create_group(PROVENANCE).attrs, origin | ({OTHER_VERSIONS: ", ".join(others)} if others else {}))
     if header.started_from_provenance:
         write_texts(file.create_group(STARTED_FROM).attrs, header.started_from_provenance)
-    write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
     if header.wiring:
         _write_fixed(file.create_group(WIRING), header.wiring, FIXED[WIRING])
 
 
-def _write_phase(group: h5py.Group, contents: PhaseContents) -> None:
+def _write_phase(group: h5py.Group, contents: PhaseContents, names: Sequence[str]) -> None:
     phase = contents.phase
     write_texts(group.attrs, {"name": phase.name} | ({"key": contents.key} if contents.key else {}))
-    group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
+    numbers = [names.index(activity.name) for activity in phase.activities]
+    group.attrs["activities"] = np.array(numbers, np.int8 if len(names) <= 128 else np.int16)
     group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
     numbers = {"first_epoch": contents.first_epoch, "epochs": phase.epochs, "epochs_done": contents.epochs_done}
     group.attrs.update({name: np.int64(value) for name, value in numbers.items()})

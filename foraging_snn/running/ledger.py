@@ -42,6 +42,7 @@ STATE, ROWS, DIGEST = "state", "rows", "sha256"
 KEY_DIGITS = 20  # of a key, in the name of a file; all of it is in the file
 LIGHT = {"compression_opts": 1}  # written more often than it is read
 # What a phase says itself: lengths and blocks, not those for which its protocol was made.
+TABLES_OF_PARAMETERS = ("particles.", "tasks.")  # of them only what is not in the package is named; phases say what they use
 PARAMETERS_OF_PROTOCOLS = ("preset", "phases", "sleep.block_epochs")
 
 
@@ -66,7 +67,8 @@ class Origin:
     @cached_property
     def text(self) -> str:
         """All of it that has a part in the results."""
-        values = {row.name: row.value for row in self.parameters.rows()}
+        packaged = {name: value for name, value in Parameters().values().items() if name.startswith(TABLES_OF_PARAMETERS)}
+        values = {name: value for name, value in self.parameters.values().items() if packaged.get(name) != value}
         return "\n".join(
             [
                 *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(PARAMETERS_OF_PROTOCOLS)),
@@ -346,5 +348,5 @@ def _digest(texts: Mapping[str, str], numbers: Mapping[str, int], rows: TableRow
             digest.update(f"\n{table}/{name} {column.dtype.str} {column.shape}\n".encode())
             for piece in column.iter_chunks() if len(column) else ():
                 digest.update(np.ascontiguousarray(column[piece]).data)
-    update_digest(digest, state)
+    update_digest(digest, dict(state.items()))
     return digest.hexdigest()
