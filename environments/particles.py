@@ -40,7 +40,7 @@ class Particle:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"particles.*: name {_brief(self.name)} given, allowed are up to 40 letters, digits, spaces, _, -; a letter first"
+                f"particles.*: name {in_short(self.name)} given, allowed are up to 40 letters, digits, spaces, _, -; a letter first"
             )
         object.__setattr__(self, "offsets", _offsets(self.name, self.offsets))
 
@@ -59,8 +59,12 @@ class Particle:
         return _from_lowest(self.offsets) == _from_lowest(other.offsets)
 
 
-def _brief(value: object) -> str:
-    text = repr(value)
+def in_short(value: object) -> str:
+    """What was given, as Python writes it, on one line of at most 80 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write whole numbers of more than 4300 digits
+        text = "a very long number"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -70,7 +74,7 @@ def _is_whole(value: object) -> bool:
 
 def _offsets(name: str, given: object) -> tuple[tuple[int, int], ...]:
     """The offsets as tuples of int; ValueError in one line if they are none."""
-    where = f"particles.{name}.offsets: {_brief(given)} given, allowed"
+    where = f"particles.{name}.offsets: {in_short(given)} given, allowed"
     pairs = list(given) if isinstance(given, (list, tuple)) else []
     if not all(isinstance(pair, (list, tuple)) and len(pair) == 2 and all(map(_is_whole, pair)) for pair in pairs) or not pairs:
         raise ValueError(f"{where} are 1 to {MAX_SQUARES} pairs of whole numbers such as [[0, 0], [2, 1]]")
@@ -125,7 +129,7 @@ def find_particle(given: "Particle | str", table: Mapping[str, Particle] = PARTI
         return given
     if isinstance(given, str) and given in table:
         return table[given]
-    raise ValueError(f"{_brief(given)} is no type of particle, allowed are {', '.join(table)}")
+    raise ValueError(f"{in_short(given)} is no type of particle, allowed are {', '.join(table)}")
 
 
 def type_numbers(particles: Iterable[Particle], table: Iterable[Particle] = tuple(PARTICLES.values())) -> list[int]:

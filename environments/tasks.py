@@ -4,6 +4,7 @@
 numbers, so that the engines call the same rule as the Gymnasium environment.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -12,14 +13,14 @@ from numbers import Integral
 import numpy as np
 
 from .jit import cached_njit
-from .particles import Particle, find_particle
+from .particles import Particle, find_particle, in_short
 
 # Rewards of the authors' program (bazhlab-ucsd/spirit3PublicRepo); callers may pass others.
 REWARD_REWARDED = 1.0
 REWARD_PUNISHED = -0.001
 REWARD_OTHERWISE = -0.0001
 MAX_TASKS = 100  # in a table; each has a row of spike counts in every state
-MAX_NAME = 40  # letters
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 class Outcome(IntEnum):
@@ -55,9 +56,9 @@ class Task:
     punished: tuple[Particle, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not (self.name.isidentifier() and self.name.isascii()) or len(self.name) > MAX_NAME:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise ValueError(
-                f"tasks.*: name {self.name!r} given, allowed is one word of up to {MAX_NAME} letters and digits such as 'T3'"
+                f"tasks.*: name {in_short(self.name)} given, allowed is one word of up to 40 letters and digits such as 'T3'"
             )
         for role in ("rewarded", "punished"):
             object.__setattr__(self, role, _types(f"tasks.{self.name}.{role}", getattr(self, role)))
@@ -75,7 +76,7 @@ class Task:
 
 def _types(where: str, given: object) -> tuple[Particle, ...]:
     if isinstance(given, (Particle, str)) or not isinstance(given, Iterable):
-        raise ValueError(f"{where}: {given!r} given, allowed is a list of types of particle")
+        raise ValueError(f"{where}: {in_short(given)} given, allowed is a list of types of particle")
     try:
         return tuple(find_particle(each) for each in given)
     except ValueError as error:

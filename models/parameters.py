@@ -26,6 +26,7 @@ from foraging_snn.environments import (
     check_world,
     find_particle,
     find_task,
+    in_short,
     type_numbers,
 )
 
@@ -201,7 +202,7 @@ class Phases(_Group):
     unsupervised_types: tuple[str, ...] = _parameter(
         (),
         "types of particle that grow in the unsupervised phase; none: the paper's four and those of the tasks of the protocol",
-        "",
+        "types",
         "ours",
     )
 
@@ -266,6 +267,7 @@ def _task_table(given: Any, info: ValidationInfo) -> Table[Task]:
     table: Table[Task] = Table(TASKS)
     particles = info.data.get("particles", PARTICLES)
     for name, value in _entries("tasks", given):
+        Task(name, PAPER_PARTICLES[:1])  # refuses a name that no task can have
         if not isinstance(value, Task):
             roles = _columns(f"tasks.{name}", value, "rewarded", "punished")
             value = Task(
@@ -281,21 +283,21 @@ def _task_table(given: Any, info: ValidationInfo) -> Table[Task]:
 
 def _entries(table: str, given: Any) -> Iterable[tuple[str, Any]]:
     if not isinstance(given, Mapping):
-        raise ValueError(f"{table}.*: {_shown(given)} given, allowed is a table of names")
+        raise ValueError(f"{table}.*: {in_short(given)} given, allowed is a table of names")
     return given.items()
 
 
 def _columns(entry: str, given: Any, *allowed: str) -> Mapping[str, Any]:
     """What is said of an entry of a table; the first of what is allowed has to be there."""
     if not isinstance(given, Mapping) or allowed[0] not in given or not set(given) <= set(allowed):
-        what = f"{', '.join(map(str, given))} given" if isinstance(given, Mapping) else f"{_shown(given)} given"
+        what = f"{', '.join(map(str, given))} given" if isinstance(given, Mapping) else f"{in_short(given)} given"
         raise ValueError(f"{entry}: {what}, allowed is {' and '.join(f'{name} = [...]' for name in allowed)}")
     return given
 
 
 def _named_types(where: str, names: Any, particles: Mapping[str, Particle]) -> tuple[Particle, ...]:
     if not isinstance(names, (list, tuple)):
-        raise ValueError(f"{where}: {_shown(names)} given, allowed is a list of names of types of particle")
+        raise ValueError(f"{where}: {in_short(names)} given, allowed is a list of names of types of particle")
     try:
         return tuple(find_particle(name, particles) for name in names)
     except ValueError as error:
@@ -526,7 +528,7 @@ class Parameters(_Group):
                 columns = value.items() if group in PACKAGED and isinstance(value, dict) else ()
                 changes |= {f"{group}.{field}.{column}": each for column, each in columns} or {f"{group}.{field}": value}
         try:
-            return preset(name if isinstance(name, str) else _shown(name)).with_changes(changes)
+            return preset(name if isinstance(name, str) else in_short(name)).with_changes(changes)
         except ParameterError as error:
             raise ParameterError(f"{origin}: {error}") from None
 
@@ -706,15 +708,7 @@ def _validated(tree: dict[str, Any]) -> Parameters:
         allowed = _allowed(type(getattr(Parameters(), group)).model_fields[field]) if field else first["msg"]
         if first["type"] == "finite_number":
             allowed = allowed.replace("a number", "a finite number")
-        raise ParameterError(f"{name}: {_shown(first['input'])} given, allowed is {allowed}") from None
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not write whole numbers of more than 4300 digits
-        text = "a very long number"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        raise ParameterError(f"{name}: {in_short(first['input'])} given, allowed is {allowed}") from None
 
 
 def _allowed(field: Any) -> str:
@@ -731,7 +725,7 @@ def _plainly(bound: float) -> str:
 
 
 def _unknown(name: str) -> ParameterError:
-    shown = name if name.isprintable() and len(name) <= 80 else _shown(name)
+    shown = name if name.isprintable() and len(name) <= 80 else in_short(name)
     return ParameterError(f"{shown}: unknown parameter{_suggestion(name)}")
 
 

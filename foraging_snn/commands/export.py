@@ -10,11 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from foraging_snn.environments import PARTICLES, TASKS
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import PRESETS, Parameters, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.existing import phases_to_run
+
+KINDS_OF_TABLES = {"particles": "A type of particle.", "tasks": "A task."}
+FURTHER_TABLES = (
+    f"Types of particle in the package: {', '.join(PARTICLES)}; others, in squares to the right and upwards from the first:",
+    "[particles.corner]",
+    "offsets = [[0, 0], [1, 0], [1, 1]]",
+    f"Tasks in the package: {', '.join(TASKS)}; others:",
+    "[tasks.T7]",
+    'rewarded = ["corner"]',
+    'punished = ["horizontal"]',
+)
 
 
 def as_json(content: dict[str, Any]) -> str:
