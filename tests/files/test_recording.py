@@ -274,7 +274,7 @@ def test_training_spikes_are_those_at_the_end_of_each_phase(real):
         kept = Trial(path).training_spikes(index)
         assert np.array_equal(kept.spikes, state.task_spikes)
         assert np.array_equal(kept.epochs, state.task_epochs)
-    assert states[-1].task_epochs.tolist() == [100, 100]
+    assert states[-1].task_epochs.tolist() == [100, 100, 0, 0, 0, 0]
 
 
 def test_positions_are_those_of_the_agent(real):
@@ -877,13 +877,13 @@ def test_a_file_that_the_same_process_has_open_can_be_read(path):
         assert trial.phase("T1").index == 1
 
 
-def warning_reader(attributes, index, read=reader.read_phase):
+def warning_reader(phases, index, parameters, read=reader.read_phase):
     """As a library reads that has deprecated something; some make another error of a warning that is raised."""
     try:
         warnings.warn("not in the next version", DeprecationWarning, stacklevel=2)
     except DeprecationWarning as warning:
         raise RuntimeError("visitation failed") from warning
-    return read(attributes, index)
+    return read(phases, index, parameters)
 
 
 def test_a_warning_is_no_damage_where_warnings_are_errors(path, monkeypatch):
@@ -1011,7 +1011,9 @@ def test_activities_of_further_tasks_are_numbered_after_those_of_the_paper_and_r
     other = Activity.unsupervised((*PAPER_PARTICLES, OWN.rewarded[1]))
     phases = (
         Phase("unsupervised", (Block(other, 100),), 200),
-        Phase("I(S,T1,T7)", (SLEEP, TRAIN_1, Block(Activity.train(OWN), 50), Block(train_3, 25), Block(Activity.test(OWN), 25)), 200),
+        Phase(
+            "I(S,T1,T7)", (SLEEP, TRAIN_1, Block(Activity.train(OWN), 50), Block(train_3, 25), Block(Activity.test(OWN), 25)), 200
+        ),
     )
     path = tmp_path / "new.h5"
     write(path, phases, parameters=parameters)
