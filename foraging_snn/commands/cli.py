@@ -433,15 +433,18 @@ def show_table(
             "Tables written before are replaced.",
         ),
     ] = None,
+    above_chance: Annotated[
+        bool, typer.Option("--above-chance", help="Take chance off the performance in the measures of continual learning.")
+    ] = False,
 ) -> None:
     """Compare trials with the paper, and experiments with each other.
 
     Performance in every test, mean ± sd and 95 % interval over trials, beside the published value; differences between tests;
-    p-values.
+    measures of continual learning; p-values.
     """
     from foraging_snn.commands.tabling import show_or_write
 
-    show_or_write(sources, format_name, out)
+    show_or_write(sources, format_name, out, above_chance)
 
 
 @app.command("figures")
