@@ -75,6 +75,7 @@ from foraging_snn.running.plan import (
 from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
+MAX_COMPARED = 1_000_000  # epochs, seeds, aeons; all of a comparison is kept in memory
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
@@ -510,8 +511,9 @@ def compare_engines(
     from foraging_snn.commands.comparison import compare_engines_and_print
 
     for name, value, least in (("--epochs", epochs, 1), ("--seeds", seeds, 0), ("--aeons", aeons, 10)):
-        if value < least or (name == "--seeds" and value == 1):
-            raise RunError(f"{name}: {value} given, allowed is at least {least}{', but not 1' if name == '--seeds' else ''}")
+        if not least <= value <= MAX_COMPARED or (name == "--seeds" and value == 1):
+            but = ", but not 1" if name == "--seeds" else ""
+            raise RunError(f"{name}: {value} given, allowed is {least} to {MAX_COMPARED:,}{but}")
     if engine == reference:
         raise RunError(f"--reference: {reference} given, allowed is another engine than --engine")
     compare_engines_and_print(engine, reference, epochs=epochs, seeds=seeds, aeons=aeons)
