@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -137,6 +137,10 @@ class Block:
             raise ValueError(f"block of {self.activity.name}: {self.epochs!r} epochs given, allowed is a whole number from 1")
 
 
+def _is_change(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], bool | int | float)
+
+
 @dataclass(frozen=True)
 class Phase:
     """One piece of a protocol.
@@ -153,6 +157,9 @@ class Phase:
         Freeze this share of the strongest excitatory inputs of every output cell when the phase begins, in [0, 1).
     dropout : bool
         Remove the hidden cells one by one, evenly over the phase.
+    changes : tuple of (str, value)
+        Parameters that have another value in this phase than in the rest of the trial, by their dotted names, e.g.
+        (("reward.punished", -0.5),).
 
     Raises
     ------
@@ -165,6 +172,7 @@ class Phase:
     epochs: int
     freeze_fraction: float = 0.0
     dropout: bool = False
+    changes: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.blocks, tuple) or not self.blocks or not all(isinstance(block, Block) for block in self.blocks):
@@ -173,6 +181,8 @@ class Phase:
             raise ValueError(f"phase {self.name}: {self.epochs!r} epochs given, allowed is a whole number from 1")
         if not 0.0 <= self.freeze_fraction < 1.0:
             raise ValueError(f"phase {self.name}: freeze fraction {self.freeze_fraction} given, allowed is 0 <= p < 1")
+        if not isinstance(self.changes, tuple) or not all(_is_change(change) for change in self.changes):
+            raise ValueError(f"phase {self.name}: changes {self.changes!r} given, allowed is a tuple of names with numbers")
 
     @property
     def activities(self) -> tuple[Activity, ...]:

@@ -41,8 +41,8 @@ FORMAT_NAME, FORMAT_VERSION = "foraging_snn segment", 1
 STATE, ROWS, DIGEST = "state", "rows", "sha256"
 KEY_DIGITS = 20  # of a key, in the name of a file; all of it is in the file
 LIGHT = {"compression_opts": 1}  # written more often than it is read
-# What a phase says itself: lengths and blocks, not those for which its protocol was made.
-PARAMETERS_OF_PROTOCOLS = ("preset", "phases", "sleep.block_epochs")
+# What a phase says itself, lengths and blocks, not those for which its protocol was made; and what only files of trials have.
+NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "recording.states")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Origin:
         values = {row.name: row.value for row in self.parameters.rows()}
         return "\n".join(
             [
-                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(PARAMETERS_OF_PROTOCOLS)),
+                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(NOT_IN_KEYS)),
                 f"seed {self.seed}, engine {self.engine}, results {RESULTS_VERSION}",
                 f"begins with {f'the state {self.start.sha256}' if self.start else 'a new network'}",
             ]
