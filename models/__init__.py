@@ -1,5 +1,6 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
+from .between import AppliedRule, Rule
 from .engine import (
     ABILITIES,
     AEON_COUNTS,
@@ -14,7 +15,7 @@ from .engine import (
 )
 from .engines import ENGINES, engine_class
 from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase, all_activities
+from .phases import Activity, Block, Phase, all_activities, keeping_patterns
 from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
@@ -28,6 +29,7 @@ __all__ = [
     "PRESETS",
     "RESULTS_VERSION",
     "Activity",
+    "AppliedRule",
     "Block",
     "Engine",
     "EngineError",
@@ -41,12 +43,14 @@ __all__ = [
     "PhaseRecord",
     "Recorder",
     "Rows",
+    "Rule",
     "WiringError",
     "all_activities",
     "begin_phase",
     "check_state",
     "engine_class",
     "initial_state",
+    "keeping_patterns",
     "performance",
     "preset",
     "removal_order",
