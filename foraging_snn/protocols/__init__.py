@@ -4,7 +4,7 @@
 state is in models/.
 """
 
-from .catalogue import experiment, experiments, is_name, protocol, protocols_of_file
+from .catalogue import experiment, experiments, protocol, protocols_of_file
 from .experiment import Experiment, ExperimentError, ImportRates, PublishedValue, Step
 from .language import ProtocolError
 
@@ -17,7 +17,6 @@ __all__ = [
     "Step",
     "experiment",
     "experiments",
-    "is_name",
     "protocol",
     "protocols_of_file",
 ]

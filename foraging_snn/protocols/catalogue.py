@@ -18,9 +18,10 @@ from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import UNREADABLE, toml_text
 from foraging_snn.protocols.building import build, tasks_of, tested_tasks
 from foraging_snn.protocols.experiment import Experiment, ExperimentError, PublishedValue
-from foraging_snn.protocols.language import ParsedStep, as_text, parse
+from foraging_snn.protocols.language import KEYWORDS, ParsedStep, as_text, parse
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
+WORD = re.compile(r"[A-Za-z0-9_-]+")
 LONGEST_LABEL = 200  # characters, in files
 SLUG = 60  # characters of a name made of a text
 TABLE = "experiments"
@@ -59,18 +60,13 @@ def experiment(name: str, parameters: Parameters) -> Experiment:
     return _made(row, parameters)
 
 
-def is_name(text: str, parameters: Parameters) -> bool:
-    """Whether a text is one word that is no task: the name of an experiment, known or not, and not a protocol."""
-    return text in _names() or (re.fullmatch(r"[A-Za-z0-9_-]+", text) is not None and text not in ("S", *tasks_of(parameters)))
-
-
 def protocol(text: str, parameters: Parameters, *, tests: Sequence[str] | None = None, name: str = "") -> Experiment:
     """The experiment that a protocol describes, e.g. `protocol("T1 -> I(S,T2) -> T1", parameters)`.
 
     Parameters
     ----------
     text : str
-        In the language of docs/protocols.md. One of the catalogue's gives that experiment, its name and its tests included.
+        In the language of docs/protocols.md. One of the catalogue, or a name in it, gives that experiment, tests included.
     parameters : Parameters
         For the lengths that the text leaves open.
     tests : sequence of str, optional
@@ -90,12 +86,16 @@ def _of_user(row: _Row, parameters: Parameters) -> Experiment:
     if row.name and not NAME.fullmatch(row.name):
         allowed = "1 to 100 letters, digits and . _ + -, the first a letter or digit"
         raise ExperimentError(f"name: {row.name!r} given, allowed are {allowed}")
-    of_paper = _row_of(row.protocol, parameters) if row.tests is None else None
-    if of_paper and row.name in ("", of_paper.name):
-        return _made(of_paper, parameters)
+    of_paper = _row_of(row.protocol, parameters)
+    if of_paper:
+        known = _parsed(of_paper.protocol, parameters)
+        tests = tested_tasks(known, parameters, of_paper.tests)
+        row = replace(row, protocol=of_paper.protocol, tests=tests if row.tests is None else row.tests)
+        if row.name in ("", of_paper.name) and tested_tasks(known, parameters, row.tests) == tests:
+            return _made(of_paper, parameters)
     if row.name in _names():
         raise ExperimentError(f"name: {row.name!r} given, which is an experiment of the paper and another protocol")
-    return _made(replace(row, tests=of_paper.tests) if of_paper else row, parameters)
+    return _made(row, parameters)
 
 
 def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experiment, ...]:
@@ -144,7 +144,12 @@ def _name_of(parsed: Sequence[ParsedStep], text: str, tests: Sequence[str], usua
 
 
 def _row_of(text: str, parameters: Parameters) -> _Row | None:
-    """The row of the catalogue with this protocol."""
+    """The row of the catalogue with this name or this protocol."""
+    word = text.strip()
+    if word in _names():
+        return next(row for row in _catalogue() if row.name == word)
+    if WORD.fullmatch(word) and word not in (*KEYWORDS, *tasks_of(parameters)):
+        raise _unknown(word, parameters)
     wanted = as_text(_parsed(text, parameters))
     return next((row for row in _catalogue() if row.protocol == wanted), None)
 
