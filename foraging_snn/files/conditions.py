@@ -70,9 +70,9 @@ def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:
             length = "unsupervised"
         elif phase.is_test:
             length = "dropout" if phase.dropout else "test"
-        elif len(phase.activities) > 1:
+        elif len(phase.blocks) > 1:
             length = "interleaved"
-        elif phase.activities[0].is_sleep:
+        elif all(activity.is_sleep for activity in phase.activities):
             length = "sleep"
         else:
             length = "retraining" if "training" in lengths else "training"

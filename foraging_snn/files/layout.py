@@ -104,7 +104,7 @@ def recorded_tables(parameters: Parameters) -> Iterable[str]:
 
 
 def keeps_state(parameters: Parameters, phase: Phase, is_last: bool) -> bool:
-    """Whether the state at the end of a phase is kept: not that of a test, in which nothing is learned, unless it ends the trial."""
+    """Whether the state at the end of a phase is kept: not that of a test, which learns nothing, unless it ends the trial."""
     return parameters.recording.states and (is_last or not phase.is_test)
 
 

@@ -1,4 +1,4 @@
-"""From what a protocol says to its phases: lengths, blocks, tests, and what is changed in a phase. The text is read in language.py."""
+"""From what a protocol says to its phases: lengths, blocks, tests, what is changed in a phase. The text is read in language.py."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 from foraging_snn.environments import TASKS, Task
 from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns
-from foraging_snn.protocols.experiment import ExperimentError, ImportRates, Step
+from foraging_snn.protocols.definitions import ExperimentError, ImportRates, Step
 from foraging_snn.protocols.language import ParsedBlock, ParsedSleep, ParsedStep, ProtocolError, tasks_named
 
 MAX_NAME = 200  # characters of the name of a phase, in files
@@ -145,7 +145,9 @@ class _Builder:
             branch = _Builder(self.text, self.parameters)
             steps = tuple(branch.steps(rates, ()))
             if not branch.learned:
-                raise ProtocolError(self.text, rates[0].at, "a branch without training given, allowed is one that trains a task, as [T2]")
+                raise ProtocolError(
+                    self.text, rates[0].at, "a branch without training given, allowed is one that trains a task, as [T2]"
+                )
             known = list(tasks_of(self.parameters))
             yield from (ImportRates(known.index(name) + 1, steps) for name in dict.fromkeys(branch.learned))
 

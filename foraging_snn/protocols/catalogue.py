@@ -17,11 +17,11 @@ from typing import Any
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import UNREADABLE, toml_text
 from foraging_snn.protocols.building import build, tasks_of, tested_tasks
-from foraging_snn.protocols.experiment import Experiment, ExperimentError, PublishedValue
+from foraging_snn.protocols.definitions import Experiment, ExperimentError, PublishedValue
 from foraging_snn.protocols.language import KEYWORDS, ParsedStep, as_text, parse
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
-WORD = re.compile(r"[A-Za-z0-9_-]+")
+WORD = re.compile(r"[A-Za-z0-9_-]{1,100}")
 LONGEST_LABEL = 200  # characters, in files
 SLUG = 60  # characters of a name made of a text
 TABLE = "experiments"
@@ -157,10 +157,8 @@ def _row_of(text: str, parameters: Parameters) -> _Row | None:
 def _unknown(name: str, parameters: Parameters) -> ExperimentError:
     near = get_close_matches(name, _names(), n=1, cutoff=0.5)
     suggestion = f"; did you mean {near[0]}?" if near else ""
-    tasks = ", ".join(tasks_of(parameters))
-    return ExperimentError(
-        f"experiment: {name!r} given, allowed are {', '.join(_names())}, or a protocol of the tasks {tasks}, as 'T1 -> T2'{suggestion}"
-    )
+    protocols = f"a protocol of the tasks {', '.join(tasks_of(parameters))}, as 'T1 -> T2'"
+    return ExperimentError(f"experiment: {name!r} given, allowed are {', '.join(_names())}, or {protocols}{suggestion}")
 
 
 # ------------------------------------------------------------------------------------------------------------ files to rows
@@ -168,7 +166,8 @@ def _unknown(name: str, parameters: Parameters) -> ExperimentError:
 
 @cache
 def _catalogue() -> tuple[_Row, ...]:
-    return _rows(tomllib.loads((resources.files("foraging_snn") / "data" / "catalogue.toml").read_text(encoding="utf-8")), KEYS_OF_CATALOGUE)
+    text = (resources.files("foraging_snn") / "data" / "catalogue.toml").read_text(encoding="utf-8")
+    return _rows(tomllib.loads(text), KEYS_OF_CATALOGUE)
 
 
 @cache
