@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from foraging_snn.models import Activity, Block, Parameters, Phase
+from foraging_snn.models import Activity, Block, Parameters, Phase, keeping_patterns, with_elastic
 
 
 class ExperimentError(ValueError):
@@ -127,6 +127,7 @@ def experiments(parameters: Parameters) -> dict[str, Experiment]:
 
     def row(name: str, label: str, figure: str, steps: tuple[Step, ...], *values: float) -> Experiment:
         published = (PublishedValue(*values[:2]), PublishedValue(*values[2:])) if values else None
+        steps = tuple(with_elastic(keeping_patterns(steps), parameters))
         return Experiment(name, label, figure, steps, published)
 
     rows = [

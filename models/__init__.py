@@ -1,6 +1,7 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
 from .between import AppliedRule, Rule
+from .elastic import Elastic, with_elastic
 from .engine import (
     ABILITIES,
     AEON_COUNTS,
@@ -31,6 +32,7 @@ __all__ = [
     "Activity",
     "AppliedRule",
     "Block",
+    "Elastic",
     "Engine",
     "EngineError",
     "EpochRecords",
@@ -56,4 +58,5 @@ __all__ = [
     "removal_order",
     "rows_of",
     "sleep_probabilities",
+    "with_elastic",
 ]
