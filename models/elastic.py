@@ -73,21 +73,22 @@ def eligibilities(state: "NetworkState", parameters: Parameters) -> np.ndarray:
 
 
 def with_elastic(steps: Iterable[S], parameters: Parameters) -> list[S]:
-    """The steps of a protocol, with elastic consolidation in each phase that trains a task, if `elastic.strength` is above 0.
+    """The steps of a protocol, with elastic consolidation in all phases that train a task, if `elastic.strength` is above 0 in one.
+
+    Where it is 0 importances are gathered and nothing is pulled; in the first training there is nothing to pull to anyway.
 
     Parameters
     ----------
     steps : iterable
-        Phases; what is no phase is left as it is. In the first that trains, importances are gathered only: there is nothing to
-        pull to, and protocols with different strengths share it.
+        Phases; what is no phase is left as it is.
     parameters : Parameters
+        Those of the trial; a phase can change them.
     """
-    steps, strength = list(steps), 0.0
-    if not parameters.elastic.strength > 0.0:
-        return steps
-    for n, step in enumerate(steps):
-        if isinstance(step, Phase) and any(activity.trained_task for activity in step.activities):
-            rule = Elastic(strength=strength, every=parameters.elastic.interval_epochs)
-            steps[n] = replace(step, rules=(*step.rules, rule.applied))
-            strength = parameters.elastic.strength
+    steps = list(steps)
+    training = {n: step for n, step in enumerate(steps) if isinstance(step, Phase) and any(a.trained_task for a in step.activities)}
+    elastic = {n: parameters.with_changes(dict(phase.changes)).elastic for n, phase in training.items()}
+    if any(values.strength > 0.0 for values in elastic.values()):
+        for n, phase in training.items():
+            rule = Elastic(strength=elastic[n].strength, every=elastic[n].interval_epochs)
+            steps[n] = replace(phase, rules=(*phase.rules, rule))
     return steps

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -202,6 +204,7 @@ class Engine(ABC):
 
     def __init__(self, parameters: Parameters):
         self.parameters = parameters
+        self._changed: dict[tuple[tuple[str, Any], ...], Engine] = {}  # those that run phases with changes of parameters
 
     @abstractmethod
     def _load(self, state: NetworkState, phase: Phase) -> None:
@@ -221,6 +224,28 @@ class Engine(ABC):
 
     def close(self) -> None:
         """Free processes and files."""
+        for engine in self._changed.values():
+            engine.close()
+        self._changed.clear()
+
+    def with_parameters(self, parameters: Parameters) -> "Engine":
+        """Another engine like this one."""
+        return type(self)(parameters)
+
+    def engine_of(self, phase: Phase) -> "Engine":
+        """The engine that runs a phase: this one, or, if parameters are changed in the phase, one like it with these; it lives as
+        long as this one.
+
+        Raises
+        ------
+        ParameterError
+            There are no such parameters.
+        """
+        if not phase.changes:
+            return self
+        if phase.changes not in self._changed:
+            self._changed[phase.changes] = self.with_parameters(self.parameters.with_changes(dict(phase.changes)))
+        return self._changed[phase.changes]
 
     def __enter__(self) -> "Engine":
         return self
@@ -286,6 +311,8 @@ class Engine(ABC):
         ValueError
             The phase does not have so many epochs left.
         """
+        if (engine := self.engine_of(phase)) is not self:
+            return engine.run(state, replace(phase, changes=()), epochs=epochs, recorder=recorder, progress=progress)
         recorder = recorder or Recorder()
         if reason := misfit(state, self.parameters):
             raise EngineError(f"state: of another network: {reason}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -231,6 +231,10 @@ class Block:
             raise ValueError(f"block of {self.activity.name}: {self.epochs!r} epochs given, allowed is a whole number from 1")
 
 
+def _is_change(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], bool | int | float)
+
+
 @dataclass(frozen=True)
 class Phase:
     """One piece of a protocol.
@@ -247,6 +251,9 @@ class Phase:
         Freeze this share of the strongest excitatory inputs of every output cell when the phase begins, in [0, 1).
     dropout : bool
         Remove the hidden cells one by one, evenly over the phase.
+    changes : tuple of (str, value)
+        Parameters that have another value in this phase than in the rest of the trial, by their dotted names, e.g.
+        (("reward.punished", -0.5),).
     keep_patterns : int
         Keep the hidden patterns of so many epochs, the last of each task that is trained, in the state, for sleep; 0: none.
     selective : bool
@@ -265,6 +272,7 @@ class Phase:
     epochs: int
     freeze_fraction: float = 0.0
     dropout: bool = False
+    changes: tuple[tuple[str, Any], ...] = ()
     keep_patterns: int = 0
     selective: bool = False
     rules: tuple[AppliedRule, ...] = ()
@@ -278,6 +286,8 @@ class Phase:
             raise ValueError(f"phase {self.name}: {self.epochs!r} epochs given, allowed is a whole number from 1")
         if not 0.0 <= self.freeze_fraction < 1.0:
             raise ValueError(f"phase {self.name}: freeze fraction {self.freeze_fraction} given, allowed is 0 <= p < 1")
+        if not isinstance(self.changes, tuple) or not all(_is_change(change) for change in self.changes):
+            raise ValueError(f"phase {self.name}: changes {self.changes!r} given, allowed is a tuple of names with numbers")
         self._check_patterns()
         self._check_rules()
 

@@ -131,21 +131,21 @@ def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, 
     return image.getvalue()
 
 
-def write_state(group: h5py.Group, state: NetworkState) -> None:
-    """Write a state into a group, bit for bit."""
+def write_state(group: h5py.Group, state: NetworkState, axes: bool = True) -> None:
+    """Write a state into a group, bit for bit; `axes`: with their names."""
     for name, value in state.items():
         if FIELDS[name].is_left_out(value):
             continue
         if isinstance(value, np.ndarray):
-            _write_array(group, name, value)
+            _write_array(group, name, value, axes)
         else:
             group.attrs[name] = np.int64(value)
 
 
-def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+def _write_array(group: h5py.Group, name: str, array: np.ndarray, axes: bool) -> None:
     what = FIELDS[name]
     array = array.astype(what.stored)
-    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what)
+    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what, axes)
 
 
 def _digest(state: NetworkState, toml: str, note: str) -> str:
@@ -183,6 +183,11 @@ def load_state(path: str | Path) -> SavedState:
             raise ValueError("its contents do not match their checksum")
         check_state(state, parameters)
     return SavedState(state, parameters, origin, note, digest)
+
+
+def saved_state(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> SavedState:
+    """A state as if it had been saved and loaded: with its digest."""
+    return SavedState(state, parameters, origin, note, _digest(state, parameters.to_toml(), note))
 
 
 def packaged_states() -> dict[str, Callable[[], SavedState]]:
