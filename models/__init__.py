@@ -1,6 +1,7 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
 from .between import AppliedRule, Rule
+from .elastic import Elastic, with_elastic
 from .engine import (
     ABILITIES,
     AEON_COUNTS,
@@ -32,6 +33,7 @@ __all__ = [
     "Activity",
     "AppliedRule",
     "Block",
+    "Elastic",
     "Engine",
     "EngineError",
     "EpochRecords",
@@ -57,4 +59,5 @@ __all__ = [
     "removal_order",
     "rows_of",
     "sleep_probabilities",
+    "with_elastic",
 ]

@@ -106,6 +106,7 @@ class Event(Engine):
             hidden_output=state.hidden_output.T.copy(),
             trace_average=state.trace_average.T.copy(),
             frozen=state.frozen.T.copy(),
+            patterns=state.patterns,
             removal_order=removal_order(state.seed, n_hidden),
             agent=np.array([state.agent_x, state.agent_y, state.last_move, state.hunger]),
         )

@@ -171,6 +171,15 @@ class Sleep(_Group):
     block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
 
 
+class Elastic(_Group):
+    """Elastic consolidation, in the phases of a protocol that train a task; no part of the published model."""
+
+    strength: float = _parameter(
+        0.0, "pull of a synapse of mean importance towards its consolidated strength; 0: none", "1/interval", "ours", ge=0.0, le=1e6
+    )
+    interval_epochs: int = _parameter(100, "epochs between two pulls", "epochs", "ours", ge=1, le=1_000_000)
+
+
 class Phases(_Group):
     """Lengths of the phases."""
 
@@ -243,6 +252,7 @@ class Parameters(_Group):
     reward: Reward = Reward()
     homeostasis: Homeostasis = Homeostasis()
     sleep: Sleep = Sleep()
+    elastic: Elastic = Elastic()
     phases: Phases = Phases()
     recording: Recording = Recording()
 

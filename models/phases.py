@@ -21,11 +21,11 @@ Cue = Mapping["Task | str | int", float] | Iterable["Task | str | int"] | Task |
 S = TypeVar("S")
 
 
-def _changed_fields(instance: object) -> str:
-    """As a dataclass shows itself, but without fields that have their default: a further one changes no text, and no key made of it."""
-    shown = [(each.name, getattr(instance, each.name), each.default) for each in fields(instance)]  # type: ignore[arg-type]
+def _changed_fields(self: object) -> str:
+    """As a dataclass shows itself, but without fields that have their default: a further field changes no text, and no key."""
+    shown = [(each.name, getattr(self, each.name), each.default) for each in fields(self)]  # type: ignore[arg-type]
     parts = ", ".join(f"{name}={value!r}" for name, value, default in shown if value != default)
-    return f"{type(instance).__name__}({parts})"
+    return f"{type(self).__name__}({parts})"
 
 
 @dataclass(frozen=True)
@@ -162,9 +162,10 @@ class Activity:
 def _cue_of(given: Cue | None) -> tuple[tuple[Task, float], ...]:
     if given is None:
         return ()
-    if isinstance(given, (Task, str, Integral)):
-        given = (given,)
-    weights = given if isinstance(given, Mapping) else dict.fromkeys(given, 1.0)
+    if isinstance(given, Mapping):
+        weights = dict(given)
+    else:
+        weights = dict.fromkeys((given,) if isinstance(given, (Task, str, int)) else given, 1.0)
     if not weights:
         raise ValueError("sleep: cue without a task given, allowed is at least one task; without a cue it is all trained so far")
     return tuple((find_task(task), float(w) if isinstance(w, Real) else w) for task, w in weights.items())

@@ -134,6 +134,8 @@ def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, 
 def write_state(group: h5py.Group, state: NetworkState, axes: bool = True) -> None:
     """Write a state into a group, bit for bit; `axes`: with their names."""
     for name, value in state.items():
+        if FIELDS[name].is_left_out(value):
+            continue
         if isinstance(value, np.ndarray):
             _write_array(group, name, value, axes)
         else:
@@ -155,6 +157,8 @@ def _digest(state: NetworkState, toml: str, note: str) -> str:
 def update_digest(digest: "hashlib._Hash", state: NetworkState) -> None:
     """Let every bit of a state enter a digest."""
     for name, value in state.items():
+        if FIELDS[name].is_left_out(value):
+            continue
         array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else np.int64(value))
         array = array.astype(array.dtype.newbyteorder("<"))
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
@@ -208,9 +212,13 @@ def _read_parameters(path: Path, toml: str) -> Parameters:
 def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
     """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked."""
     values, sizes = {}, axis_sizes(parameters)
+    found = dict(sizes)  # lengths of axes in this state
     for name, what in FIELDS.items():
-        if what.is_array:
+        if what.optional and name not in group and name not in group.attrs:
+            values[name] = what.nothing(found)
+        elif what.is_array:
             values[name] = _read_array(group, name, what, sizes)
+            found |= dict(zip(what.axes, values[name].shape, strict=True))
         else:
             values[name] = what.kind(read_number(group.attrs, name, 0, 1 if what.kind is bool else MAX_SEED))
     unknown = (set(group) | set(group.attrs)) - set(values)

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from foraging_snn.environments import TASKS, Task
-from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns
+from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns, with_elastic
 from foraging_snn.protocols.definitions import ExperimentError, ImportRates, Step
 from foraging_snn.protocols.language import ParsedBlock, ParsedSleep, ParsedStep, ProtocolError, tasks_named
 
 MAX_NAME = 200  # characters of the name of a phase, in files
 MAX_PHASES = 1_000
 # What can be other in one phase than in the rest of a trial: whole groups of parameters, and single ones.
-CHANGEABLE = ("synapse", "policy", "plasticity", "reward", "homeostasis", "sleep.pulse")
+CHANGEABLE = ("synapse", "policy", "plasticity", "reward", "homeostasis", "sleep.pulse", "elastic")
 LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "dropout": "dropout", "unsupervised": "unsupervised"}
 
 
@@ -60,7 +60,7 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
         There are too many phases.
     """
     try:
-        steps = tuple(keeping_patterns(_Builder(text, parameters).steps(parsed, tests)))
+        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters).steps(parsed, tests)), parameters))
     except ProtocolError:
         raise
     except ValueError as error:

@@ -41,8 +41,8 @@ FORMAT_NAME, FORMAT_VERSION = "foraging_snn segment", 1
 STATE, ROWS, DIGEST = "state", "rows", "sha256"
 KEY_DIGITS = 20  # of a key, in the name of a file; all of it is in the file
 LIGHT = {"compression_opts": 1}  # written more often than it is read
-# What a phase says itself, lengths and blocks, not those for which its protocol was made; and what only files of trials have.
-NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "recording.states")
+# What a phase says itself (lengths, blocks, rules), not what its protocol was made for; and what only files of trials have.
+NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "elastic", "recording.states")
 
 
 @dataclass(frozen=True)
