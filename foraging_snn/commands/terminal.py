@@ -168,6 +168,7 @@ def show_trial(trial: Trial) -> None:
         {
             "file": trial.path,
             "experiment": f"{trial.experiment}: {trial.label}",
+            "protocol": trial.protocol if trial.protocol != trial.label else "",
             "complete": "yes" if trial.complete else "NO: the trial did not reach its end",
             "time": f"started {trial.started}, {end} (UTC)",
             "seed": f"{trial.seed} (trial {trial.trial} of its run)",
@@ -183,6 +184,8 @@ def show_trial(trial: Trial) -> None:
         done = "yes" if phase.complete else "NO"
         add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
     print_table(table)
+    if trial.states:
+        typer.echo(f"\nstates for --start-from {printable(str(trial.path))}@...: {', '.join(map(printable, trial.states))}\n")
     table = new_table("after", "test", ">rewarded", ">punished", ">performance", "complete")
     for test in trial.test_results():
         cells = (test.after or AT_THE_START, f"Task {test.task}", test.rewarded, test.punished, f"{test.performance:.3f}")
