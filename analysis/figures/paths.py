@@ -1,12 +1,14 @@
 """Performance along straight lines between states of trials, the barriers on them, and performance along the trajectories."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from foraging_snn.files.landscapes import Paths, TestedWay
+from foraging_snn.files.landscapes import PathEnd, Paths, TestedWay
 from foraging_snn.files.networks import NAIVE
 
 from ..paths import BETWEEN, WITHIN, Barriers, barriers
@@ -14,7 +16,7 @@ from ..performance import over_trials
 from . import style
 
 LINES = ("-", "--", ":", "-.")
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#000000", "#7B5EA7", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # none of a task
 MOST_LINES = 10  # kinds of lines in a panel
 HEIGHTS = (48.0, 46.0, 50.0)  # mm, of the rows: lines, barriers, trajectories
 
@@ -49,8 +51,8 @@ def _note(paths: Paths, found: Sequence[Barriers]) -> str:
     trials = len({start.seed for start in paths.starts})
     lines = f"{trials} trials, mean ± sd over them" if trials > 1 else "one trial; bars: standard error of the tests"
     return (
-        f"A: networks on the straight line between the states after two phases, strengths and resistances ({lines}). B: barrier, how "
-        "far performance falls at most below the line between its ends; grey: what the errors of the tests alone make of it on "
+        f"A: networks on the straight line between the states after two phases, strengths and resistances ({lines}). B: barrier, "
+        "how far performance falls at most below the line between its ends; grey: what the errors of the tests alone make of it on "
         "average; trial to trial: the same state of two trials. C: snapshots tested. Tests of "
         f"{int(paths.tested.counts['epochs'].flat[0]):,} epochs, seed {paths.source.seed}, standard error "
         f"{np.nanmean(paths.tested.performance_error):.3f}."
@@ -70,7 +72,7 @@ def _draw_lines(axes: Axes, paths: Paths, k: int, of_task: Sequence[Barriers]) -
         chosen = [n for n, (a, b) in enumerate(zip(paths.starts, paths.ends, strict=True)) if _is(row, a, b)]
         spread = over_trials(performance[chosen])
         error = spread.sd if len(chosen) > 1 else errors[chosen[0]]
-        look = {"color": COLOURS[number % len(COLOURS)], "ls": LINES[number // len(COLOURS)]}
+        look: dict[str, Any] = {"color": COLOURS[number % len(COLOURS)], "ls": LINES[number // len(COLOURS)]}
         axes.errorbar(
             paths.share, spread.mean, error, lw=1.2, elinewidth=0.6, marker="o", ms=2, label=style.written(row.name), **look
         )
@@ -78,9 +80,8 @@ def _draw_lines(axes: Axes, paths: Paths, k: int, of_task: Sequence[Barriers]) -
     axes.set(xlabel="share of the way", xlim=(-0.02, 1.02))
 
 
-def _is(row: Barriers, start: object, end: object) -> bool:
-    of_one = getattr(start, "seed", None) == getattr(end, "seed", None)
-    return of_one and (getattr(start, "state", ""), getattr(end, "state", "")) == (row.start, row.end)
+def _is(row: Barriers, start: PathEnd, end: PathEnd) -> bool:
+    return start.seed == end.seed and (start.state, end.state) == (row.start, row.end)
 
 
 def _draw_barriers(axes: Axes, of_task: Sequence[Barriers], top: float) -> None:
@@ -112,11 +113,17 @@ def _draw_ways(axes: Axes, paths: Paths, k: int) -> None:
             drawn = rows if rows[0] == 0 else np.concatenate([[rows[0] - 1], rows])
             axes.plot(aeon[drawn], spread.mean[drawn], color=colour, lw=1.2)
             axes.errorbar(aeon[rows], spread.mean[rows], error[rows], color=colour, ls="none", marker="o", ms=2.5, elinewidth=0.6)
-        axes.annotate(
-            style.written(label), (aeon[-1], spread.mean[-1]), (3, 0), textcoords="offset points", va="center", fontsize=5
-        )
     style.chance_line(axes)
+    names = dict.fromkeys(name for way in paths.ways for name in way.phases)
+    colours = {name: "0.4" if name == NAIVE else style.phase_colour(name) for name in names}
+    handles = [Line2D([], [], color=colours[name], lw=1.2, label=_during(name)) for name in names]
+    if k == len(paths.tested.tasks) - 1:
+        axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes.set_xlabel("aeons since the first training began, tests included")
+
+
+def _during(name: str) -> str:
+    return "before training" if name == NAIVE else f"during {style.written(name)}"
 
 
 def _aeon(way: TestedWay, per_aeon: int) -> np.ndarray:

@@ -54,16 +54,25 @@ from foraging_snn.commands.terminal import (
     show_state,
     show_trial,
 )
-from foraging_snn.files.conditions import run_conditions
+from foraging_snn.files.conditions import NETWORK_SEED, run_conditions
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
-from foraging_snn.models import PRESETS, ParameterError, preset
+from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
 from foraging_snn.protocols import experiment, experiments
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
 from foraging_snn.running.locks import FOLDER
-from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments, is_complete, planned_state, with_recording
+from foraging_snn.running.plan import (
+    ONE_NETWORK,
+    RECORDING,
+    Plan,
+    PlannedTrial,
+    chosen_experiments,
+    is_complete,
+    planned_state,
+    unless_set,
+)
 from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
@@ -302,16 +311,24 @@ def reproduce(
             autocompletion=complete_experiments,
         ),
     ] = None,
+    own_networks: Annotated[
+        bool, typer.Option("--own-networks", help="Give each trial a network of its own. Default: one for all, as in the paper.")
+    ] = False,
 ) -> None:
     """Run all experiments of the paper, for many trials.
 
-    What experiments have in common is computed once per trial; still each file is the one that `run` writes. Also keeps spikes
-    and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and
-    --max-hours save what was done and stop; --resume goes on, also after a crash.
+    What experiments have in common is computed once per trial; still each file is the one that `run` writes with the same
+    parameters. All trials have the wiring and the initial strengths of one network (network.seed), and spikes and positions are
+    kept in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and --max-hours
+    save what was done and stop; --resume goes on, also after a crash.
     """
     request = options.stop_request()
     set_by_user = {name_and_value(change)[0] for change in options.changes or ()}
-    parameters = with_recording(options.parameters(REPRODUCE_PRESET), set_by_user)
+    wanted = RECORDING if own_networks or options.start_from else RECORDING | ONE_NETWORK
+    parameters = unless_set(wanted, options.parameters(REPRODUCE_PRESET), set_by_user)
+    if own_networks and (options.start_from or parameters.network.seed != EACH_ITS_OWN):
+        other = "--start-from" if options.start_from else NETWORK_SEED
+        raise RunError(f"--own-networks: given together with {other}, allowed is one of them")
     chosen = chosen_experiments(names, parameters)
     plan = Plan(chosen, parameters, out, command_line=_command(context), **options.plan_options(parameters))
     planned = plan.trials()
@@ -416,15 +433,18 @@ def show_table(
             "Tables written before are replaced.",
         ),
     ] = None,
+    above_chance: Annotated[
+        bool, typer.Option("--above-chance", help="Take chance off the performance in the measures of continual learning.")
+    ] = False,
 ) -> None:
     """Compare trials with the paper, and experiments with each other.
 
     Performance in every test, mean ± sd and 95 % interval over trials, beside the published value; differences between tests;
-    p-values.
+    measures of continual learning; p-values.
     """
     from foraging_snn.commands.tabling import show_or_write
 
-    show_or_write(sources, format_name, out)
+    show_or_write(sources, format_name, out, above_chance)
 
 
 @app.command("figures")

@@ -58,6 +58,7 @@ def print_results(found: "Results") -> None:
     """Performance in the tests of all experiments, comparisons, what the reader has to know, conditions."""
     _print_tests(found)
     _print_comparisons(found)
+    _print_measures(found)
     _print_caption(found)
 
 
@@ -90,6 +91,27 @@ def _print_comparisons(found: "Results") -> None:
     table = new_table(*COMPARISON_COLUMNS)
     for comparison in found.comparisons:
         add_row(table, *cells_of_comparison(comparison))
+    print_table(table)
+    typer.echo()
+
+
+def _print_measures(found: "Results") -> None:
+    from foraging_snn.analysis.tables import MEASURE_COLUMNS, cells_of_measures, matrices, with_measures
+
+    if not (measured := with_measures(found)):
+        return
+    for name, (columns, lines) in matrices(found).items():
+        typer.echo(f"{name}: performance")
+        table = new_table(*columns)
+        for line in lines:
+            add_row(table, *line)
+        print_table(table)
+        typer.echo()
+    typer.echo("Measures of continual learning")
+    table = new_table(*MEASURE_COLUMNS)
+    for each in measured:
+        for cells in cells_of_measures(each):
+            add_row(table, *cells)
     print_table(table)
     typer.echo()
 

@@ -352,7 +352,9 @@ def write_landscape(path: Path, landscape: Landscape) -> None:
             for k in (0, 1):
                 dataset.dims[k].attach_scale(plane["yx"[k]])
         _put_network(file.create_group("network"), landscape.network)
-        _put(file["network"], "resistance", landscape.resistance, ("output",), "1", "resistances at all points of the grid")
+        _put(
+            group_in(file, "network"), "resistance", landscape.resistance, ("output",), "1", "resistances at all points of the grid"
+        )
         _put_states(file.create_group("states"), landscape.states)
         for k, trajectory in enumerate(landscape.trajectories):
             _put_trajectory(file.create_group(f"trajectories/{k:03d}"), trajectory)
@@ -479,7 +481,7 @@ def read_landscape(path: str | Path) -> Landscape:
                 _get(states, "distance", np.float64, len(names)),
                 _get_evaluation(states, tasks, len(names)),
             ),
-            tuple(_get_trajectory(group_in(file, f"trajectories/{name}")) for name in sorted(file.get("trajectories", ()))),
+            tuple(_get_trajectory(group_in(file, f"trajectories/{name}")) for name in _numbered(file)),
             source,
         )
 
@@ -498,7 +500,7 @@ def read_paths(path: str | Path) -> Paths:
         lines, ways = group_in(file, "lines"), []
         starts, ends = (_get_ends(lines, name) for name in ("start", "end"))
         share = _get(lines, "share", np.float64, None)
-        for name in sorted(file.get("trajectories", ())):
+        for name in _numbered(file):
             group = group_in(file, f"trajectories/{name}")
             label, file_name, seed, phases, epoch = _get_snapshots(group)
             ways.append(TestedWay(label, file_name, seed, phases, epoch, _get_evaluation(group, tasks, len(epoch))))
@@ -506,6 +508,11 @@ def read_paths(path: str | Path) -> Paths:
         if len(ends) != len(starts):
             raise ValueError("lines without a start or an end")
         return Paths(starts, ends, share, length, tested, tuple(ways), source)
+
+
+def _numbered(file: h5py.File) -> list[str]:
+    """Names of the trajectories in a file, in their order."""
+    return sorted(group_in(file, "trajectories")) if "trajectories" in file else []
 
 
 def _get_ends(lines: h5py.Group, name: str) -> tuple[PathEnd, ...]:

@@ -4,9 +4,10 @@ That is its wiring, the strengths input to hidden, the strengths hidden to outpu
 former two are a :class:`Network`, the latter two a :class:`NetworkPoint` over it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 
@@ -94,10 +95,12 @@ class Network:
         return "" if np.array_equal(self.input_hidden, other.input_hidden) else "strengths input to hidden"
 
 
-@lru_cache(maxsize=4)
-def _at_rest(parameters: Parameters) -> NetworkState:
+def _new_network(parameters: Parameters) -> NetworkState:
     """A network before anything has happened; what makes it a particular one is put in its place."""
     return initial_state(parameters, 0)
+
+
+_at_rest = cast(Callable[[Parameters], NetworkState], lru_cache(maxsize=4)(_new_network))  # drawing a wiring takes its time
 
 
 @dataclass(frozen=True)

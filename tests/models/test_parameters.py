@@ -72,7 +72,7 @@ MODEL = {  # the numbers of the model's description
     "phases.test_aeons": 10_000,
     "phases.block_epochs": 100,
 }
-OF_THE_PACKAGE = {"phases.dropout_aeons", *(name for name in ROWS if name.startswith("recording."))}
+OF_THE_PACKAGE = {"network.seed", "phases.dropout_aeons", *(name for name in ROWS if name.startswith("recording."))}
 
 
 # ------------------------------------------------------------------------------------------------------- the values
@@ -135,7 +135,7 @@ def other_value(name):
 
 def what_it_is_good_for(parameters):
     """All that a parameter of the model can change: the compiled program, the initial state, the experiments, what phases mean."""
-    state = initial_state(parameters, 1)
+    state = initial_state(parameters, 2)
     arrays = [value.tobytes() if hasattr(value, "tobytes") else value for _, value in state.items()]
     phases = experiments(parameters)["task1"].phases
     rows = [column.tobytes() for phase in phases for column in rows_of(phase, parameters)]
