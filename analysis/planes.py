@@ -62,7 +62,7 @@ def plane_through(first: np.ndarray, second: np.ndarray, third: np.ndarray) -> P
         They are on one line, or two of them are the same.
     """
     side, other = second - first, third - first
-    if not length(side) or not length(other):
+    if not length(side) or not length(other) or not length(third - second):
         raise ValueError("two of the three states are the same")
     x = side / length(side)
     y = other - dot(other, x) * x

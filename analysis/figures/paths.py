@@ -29,7 +29,7 @@ def draw(paths: Paths) -> Figure:
     grid = figure.subplots(rows, len(tasks), squeeze=False, height_ratios=HEIGHTS[:rows])
     for axes, letter in zip(grid[:, 0], "ABC", strict=False):
         style.panel(axes, letter)
-    top = max([0.02, *(float(np.nanmax(row.values.mean())) for row in found)])
+    top = max([0.02, *(float(value) for row in found for value in row.values if not np.isnan(value))])
     for k, task in enumerate(tasks):
         of_task = [row for row in found if row.task == task]
         _draw_lines(grid[0, k], paths, k, of_task)

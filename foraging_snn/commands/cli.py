@@ -455,14 +455,15 @@ def draw_figures(
         _out_option("DIR2", "Folder for figures and tables, replacing old ones. Default DIR/figures."),
     ] = None,
     only: Annotated[
-        str | None, typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay. Default: all.")
+        str | None,
+        typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, landscape, paths. Default: all."),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
 ) -> None:
     """Draw the figures of the paper from the trials in a folder.
 
-    A figure whose experiments are missing is left out, and the command that makes them is named. The tables of `foraging-snn table`
-    are written beside the figures.
+    A figure whose experiments are missing is left out, and the command that makes them is named. Landscapes and paths in the folder
+    are drawn, too. The tables of `foraging-snn table` are written beside the figures.
     """
     from foraging_snn.commands.drawing import draw_and_print
 

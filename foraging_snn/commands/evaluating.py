@@ -13,7 +13,7 @@ from foraging_snn.files.landscapes import Evaluation, Source
 from foraging_snn.files.networks import Network, NetworkPoint, RecordedPoints
 from foraging_snn.files.provenance import provenance
 from foraging_snn.files.reader import Trial
-from foraging_snn.models import Parameters
+from foraging_snn.models import Parameters, engine_class
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.evaluating import Course, EvaluationSettings, evaluate, phase_of_test
 from foraging_snn.running.locks import FOLDER
@@ -143,6 +143,7 @@ def check_request(request: Request, parameters: Parameters, also_written: Sequen
     RunError
     """
     EvaluationSettings(parameters, request.epochs, request.engine, request.seed)
+    engine_class(request.engine)
     for path in (request.out, *also_written):
         if path.exists() or path.is_symlink():
             raise RunError(f"{path}: exists already and is not overwritten")
@@ -150,7 +151,7 @@ def check_request(request: Request, parameters: Parameters, also_written: Sequen
         raise RunError(f"{request.out.parent}: not a folder")
 
 
-def tested(
+def evaluated(
     request: Request,
     network: Network | Sequence[Network],
     tasks: Sequence[str],

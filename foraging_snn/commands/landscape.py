@@ -16,12 +16,12 @@ from foraging_snn.analysis.weight_space import WeightStates, plateau, strength_c
 from foraging_snn.commands.evaluating import (
     Request,
     check_request,
+    evaluated,
     one_network_of,
     read_trials,
     source_of,
     states_of,
     tasks_of,
-    tested,
 )
 from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table, printable
 from foraging_snn.files.landscapes import Evaluation, Landscape, PlaneStates, Trajectory, write_landscape
@@ -243,7 +243,7 @@ def _tested(
     grid = plane.points(position).reshape(len(position), *shape)
     strengths = np.concatenate([[point.strengths for _, point in states], grid])
     resistance = np.concatenate([[point.resistance for _, point in states], np.tile(reference.resistance, (len(grid), 1))])
-    return tested(request, network, tasks, strengths, resistance)
+    return evaluated(request, network, tasks, strengths, resistance)
 
 
 def _assembled(
@@ -295,6 +295,11 @@ def _say(
     print_conditions(source_of(request, trials).conditions)
 
 
+def in_words(value: float, error: float) -> str:
+    """Performance in a test and its standard error."""
+    return "nothing eaten" if np.isnan(value) else f"{value:.3f} ± {error:.3f}"
+
+
 def print_landscape(landscape: Landscape) -> None:
     """The named states: distance from the plane, performance and its standard error; how exact the map is."""
     tested_states, tasks = landscape.states.tested, landscape.tested.tasks
@@ -302,10 +307,11 @@ def print_landscape(landscape: Landscape) -> None:
     for k, name in enumerate(landscape.states.names):
         values = zip(tested_states.performance[k], tested_states.performance_error[k], strict=True)
         distance = landscape.states.distance[k]
-        add_row(table, name, f"{distance:.2f}", *(f"{value:.3f} ± {error:.3f}" for value, error in values))
+        add_row(table, name, f"{distance:.2f}", *(in_words(value, error) for value, error in values))
     print_table(table)
     errors = landscape.tested.performance_error
-    typer.echo(f"performance ± standard error of the test; of a point of the map {np.nanmean(errors):.3f} on average")
+    of_map = f"; of a point of the map {np.nanmean(errors):.3f} on average" if np.isfinite(errors).any() else ""
+    typer.echo(f"performance ± standard error of the test{of_map}")
     moved = landscape.tested.moved
     if moved.any():
         share, most = np.count_nonzero(moved) / moved.size, moved.max()

@@ -11,7 +11,7 @@ from foraging_snn.analysis.figures.drawing import FORMATS, chosen, save_figure
 from foraging_snn.analysis.paths import barrier_differences, barriers
 from foraging_snn.analysis.planes import length, line_points, pairs_of
 from foraging_snn.analysis.tables import cells_of_values
-from foraging_snn.commands.evaluating import Request, check_request, read_trials, source_of, states_of, tasks_of, tested
+from foraging_snn.commands.evaluating import Request, check_request, evaluated, read_trials, source_of, states_of, tasks_of
 from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table
 from foraging_snn.files.landscapes import Evaluation, PathEnd, Paths, TestedWay, write_paths
 from foraging_snn.files.networks import NAIVE, Network, NetworkPoint, RecordedPoints
@@ -95,7 +95,7 @@ def paths_and_print(request: PathsRequest) -> None:
     for points, rows in ways:
         tests.add([Network.of_trial(points.trial)] * len(rows), points.strengths[rows], points.resistance[rows])
     _say(request, trials, tasks, len(lines), len(tests.networks))
-    found = tested(request, tests.networks, tasks, np.array(tests.strengths), np.array(tests.resistance))
+    found = evaluated(request, tests.networks, tasks, np.array(tests.strengths), np.array(tests.resistance))
     paths = _assembled(request, trials, lines, share, ways, found)
     write_paths(request.out, paths)
     print_paths(paths)
@@ -192,13 +192,18 @@ def _say(request: PathsRequest, trials: Sequence[RecordedPoints], tasks: Sequenc
     print_conditions(source_of(request, trials).conditions)
 
 
+def _number(values: np.ndarray, digits: int) -> str:
+    """Mean over lines; empty where nothing was eaten in a test."""
+    return "" if np.isnan(values).any() else f"{values.mean():.{digits}f}"
+
+
 def print_paths(paths: Paths) -> None:
     """Barriers of all lines, over trials, and how those of lines that begin with the same state differ."""
     found = barriers(paths)
     table = new_table("line", "task", ">length", ">barrier, mean ± sd", ">95 % interval", ">of noise", ">p", ">lowest", ">lines")
     for row in found:
         mean, interval, p_value = cells_of_values(row.summary, row.above_noise)
-        cells = (f"{row.length.mean():.2f}", mean, interval, f"{row.noise.mean():.3f}", p_value, f"{row.least.mean():.2f}")
+        cells = (f"{row.length.mean():.2f}", mean, interval, _number(row.noise, 3), p_value, _number(row.least, 2))
         add_row(table, row.name, row.task, *cells, len(row.values))
     print_table(table)
     differences = [row for row in barrier_differences(found) if row.difference.n_first > 1]

@@ -403,9 +403,7 @@ def _written(path: Path, kind: str, source: Source, tasks: Sequence[str]) -> Ite
 
 def _put(group: h5py.Group, name: str, values: np.ndarray, axes: Sequence[str], unit: str, meaning: str) -> None:
     dataset = group.create_dataset(name, data=values, **(COMPRESSION if np.size(values) else {}))
-    write_texts(dataset.attrs, {"unit": unit, "meaning": meaning})
-    for k, axis in enumerate(axes):
-        dataset.dims[k].label = axis
+    write_texts(dataset.attrs, {"unit": unit, "meaning": meaning, "axes": ", ".join(axes)})
 
 
 def _put_evaluation(group: h5py.Group, tested: Evaluation, axes: Sequence[str]) -> None:

@@ -43,8 +43,8 @@ from foraging_snn.running.trial import Listener, Stopped
 TEST_EPOCHS = 20_000
 TEST_SEED = 1
 TOLERANCE = 1e-6  # relative; files hold strengths in half the room, which moves them by less
-BATCH_EPOCHS = 1_000_000  # of a batch, at most, unless a single test is longer
-BATCHES_PER_JOB = 4  # at least, if there are as many tests
+BATCH_EPOCHS = 500_000  # of a batch, at most, unless a single test is longer
+BATCHES_PER_JOB = 6  # at least, if there are as many tests
 
 # ------------------------------------------------------------------------------------------------------------- what is tested
 
@@ -146,7 +146,6 @@ class EvaluationSettings:
             raise RunError(f"epochs: {self.epochs} given, allowed are whole aeons: {aeon}, {2 * aeon}, {3 * aeon}, ...")
         if not 0 <= self.seed <= MAX_SEED:
             raise RunError(f"seed: {self.seed} given, allowed is 0 to {MAX_SEED}")
-        engine_class(self.engine)
 
     def state(self, point: EvaluatedPoint) -> NetworkState:
         """A network before its test."""
@@ -366,6 +365,8 @@ def evaluate(
     asked = np.asarray(strengths, np.float64)
     networks = [network] * len(asked) if isinstance(network, Network) else list(network)
     parameters = networks[0].parameters
+    if isinstance(engine, str):
+        engine_class(engine)
     made = [legal(each, parameters) for each in asked]
     resistances = np.broadcast_to(np.asarray(resistance, np.float64), (len(made), N_OUTPUT))
     if not (np.isfinite(resistances).all() and (resistances > 0.0).all()):
