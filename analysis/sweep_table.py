@@ -14,6 +14,7 @@ from foraging_snn.files.reader import Trial
 
 from .collection import conditions_of
 from .performance import Spread, over_trials
+from .tables import csv_cell
 
 Value = float | int | bool
 FIXED_COLUMNS = ("experiment", "seed", "after", "task", "rewarded", "punished", "performance")
@@ -147,6 +148,6 @@ def csv_text(table: SweepTable) -> str:
     writer.writerow((*FIXED_COLUMNS, *table.names))
     for row in table.rows:
         performance = "" if row.performance != row.performance else repr(row.performance)
-        counted = (table.experiment, row.seed, row.after, row.task, row.rewarded, row.punished, performance)
+        counted = (csv_cell(table.experiment), row.seed, csv_cell(row.after), row.task, row.rewarded, row.punished, performance)
         writer.writerow((*counted, *(str(value).lower() if isinstance(value, bool) else repr(value) for value in row.values)))
     return text.getvalue()

@@ -4,6 +4,7 @@ What the results are is in results.py. A file is replaced only if it was written
 """
 
 import csv
+import html
 import io
 import json
 import os
@@ -32,6 +33,7 @@ from foraging_snn.files.reader import AnalysisError, Trial
 
 AT_THE_START = "(start)"
 MARKS = {"above": "↑", "within": "", "below": "↓", None: ""}  # of where our mean lies beside the paper's
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 DRAWN_MARK = "~"  # before a p-value of random arrangements
 TEST_COLUMNS = ("after", "test", "mean ± sd", "95 % interval", "paper", "p", "trials")
 MEASURE_COLUMNS = ("experiment", "measure", "mean ± sd", "95 % interval", "p", "trials")
@@ -226,7 +228,7 @@ def markdown(found: Results) -> str:
         rows = [cells for each in measured for cells in cells_of_measures(each)]
         parts += ["Measures, defined below.\n", _markdown_table(MEASURE_COLUMNS, rows)]
     parts += [f"{line}  " for line in caption(found)] + [""]
-    parts += [f"- {condition}" for condition in found.conditions]
+    parts += [f"- {html.escape(condition, quote=False)}" for condition in found.conditions]
     return "\n".join(parts) + "\n"
 
 
@@ -244,7 +246,13 @@ def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "&#124;")
+    """A text from a file as it is in a cell of Markdown: on one line, neither the end of the cell nor HTML."""
+    return " ".join(html.escape(text, quote=False).replace("|", "&#124;").split())
+
+
+def csv_cell(text: str) -> str:
+    """A text from a file as it is in a cell of CSV: a spreadsheet must not take it for a formula (it gets an apostrophe then)."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def csv_text(found: Results) -> str:
@@ -258,15 +266,19 @@ def csv_text(found: Results) -> str:
     writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for experiment in found.experiments:
-        names = {"kind": "test", "experiment": experiment.experiment, "label": experiment.label, "against_experiment": "chance"}
+        names = {"kind": "test", **_names(experiment), "against_experiment": "chance"}
         writer.writerows(names | _test_fields(row) for row in experiment.rows)
     for each in with_measures(found):
-        names = {"kind": "measure", "experiment": each.experiment, "label": each.label}
+        names = {"kind": "measure", **_names(each)}
         writer.writerows(names | _measure_fields(measure) for measure in each.measures)
-    labels = {experiment.experiment: experiment.label for experiment in found.experiments}
+    labels = {experiment.experiment: csv_cell(experiment.label) for experiment in found.experiments}
     for comparison in found.comparisons:
         writer.writerow({"label": labels[comparison.first.experiment]} | _comparison_fields(comparison))
     return text.getvalue()
+
+
+def _names(experiment: ExperimentResults) -> dict[str, str]:
+    return {"experiment": csv_cell(experiment.experiment), "label": csv_cell(experiment.label)}
 
 
 def _test_fields(row: TestRow) -> dict[str, str]:
@@ -309,6 +321,8 @@ def _as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return csv_cell(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,6 +21,7 @@ from platform import python_version
 from typing import Any
 
 import numba
+import numpy as np
 import platformdirs
 from numba.core import config
 from numba.core.caching import FunctionCache
@@ -131,13 +132,25 @@ def _numba_caches_in(folder: Path) -> Iterator[None]:
         settings.CACHE_DIR = before
 
 
+def _plain(function: Callable) -> Callable:
+    """The function itself, where NUMBA_DISABLE_JIT is set: 64-bit numbers wrap in silence, as they do in machine code."""
+
+    @wraps(function)
+    def called(*arguments: Any) -> Any:
+        with np.errstate(over="ignore"):
+            return function(*arguments)
+
+    return called
+
+
 def cached_njit(*function: Callable, **options: Any) -> Any:
     """As `numba.njit`, with or without options, but cached in :func:`jit_directory`."""
 
     def decorated(function: Callable) -> Any:
         jitted: Any = numba.njit(**options)(function)
-        folder = jit_directory()
-        if folder and hasattr(jitted, "_cache"):  # with NUMBA_DISABLE_JIT it is a plain function
+        if config.DISABLE_JIT:
+            return _plain(function)
+        if folder := jit_directory():
             with _numba_caches_in(folder):
                 jitted._cache = _Cache(function)
         return jitted

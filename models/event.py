@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from numba.core import config
 
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
@@ -62,6 +63,8 @@ class Event(Engine):
 
     def __init__(self, parameters: Parameters):
         super().__init__(parameters)
+        if config.DISABLE_JIT:
+            raise EngineError("event engine: NUMBA_DISABLE_JIT is set, it must be compiled; unset it, or use the engine brian2")
         p = self.parameters
         self._rules = Rules.of(p)
         self._cell = CellConstants.of(p.cell)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -68,8 +68,8 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """The style, for drawing and saving; matplotlib's settings are as before afterwards."""
-    with matplotlib.rc_context(RC):
+    """The style, for drawing and saving, whatever a user's own settings are; they are as before afterwards."""
+    with matplotlib.style.context(["default", RC]):
         yield
 
 

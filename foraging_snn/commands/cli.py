@@ -3,7 +3,6 @@
 What it does is in running.py, analysis/ and demo.py; how results look, in terminal.py.
 """
 
-import io
 import os
 import shlex
 import sys
@@ -117,13 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or the reader of the output has closed
-        it; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
+        Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or what was to be shown could not be
+        written; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
         says how to go on: 3 --max-hours is over; 129 SIGHUP; 130 Ctrl-C; 143 SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whatever its encoding lacks is shown as \xNN
+        if hasattr(stream, "reconfigure"):  # whatever its encoding lacks is shown as \xNN
             stream.reconfigure(errors="backslashreplace")
     if any("\0" in argument for argument in arguments):
         return _fail("an argument holds a null byte, allowed is text")
@@ -131,9 +130,6 @@ def main(arguments: list[str] | None = None) -> int:
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=f"{PROGRAM} {shlex.join(arguments)}".strip())
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOT_ALL_WELL
     except Interrupted as interruption:
         return _fail(str(interruption), interruption.exit_code)
     except (KeyboardInterrupt, typer.Abort):

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foraging_snn.files.hdf5 import harmless
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 AT_THE_START = "(start)"
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
+FILE_WIDTH = 1000  # more than any table has
 
 
 def new_table(*columns: str) -> Table:
@@ -38,14 +40,17 @@ def new_table(*columns: str) -> Table:
 
 
 def add_row(table: Table, *cells: object, style: str | None = None) -> None:
-    """Add a row; the cells are taken as they are, brackets included."""
-    table.add_row(*(Text(str(cell)) for cell in cells), style=style)
+    """Add a row; brackets in the cells are brackets."""
+    table.add_row(*(Text(harmless(str(cell))) for cell in cells), style=style)
 
 
 def print_table(table: Table) -> None:
-    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    Console(width=width).print(table)
+    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere, into a file or a pipe."""
+    if isinstance(sys.stdout, io.StringIO):  # what is in a file does not depend on terminals, notebooks and colours
+        console = Console(file=sys.stdout, width=FILE_WIDTH, color_system=None, force_terminal=False, force_jupyter=False)
+    else:
+        console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
+    console.print(table)
 
 
 def print_conditions(conditions: Iterable[str]) -> None:
@@ -152,8 +157,8 @@ def plain(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Text with what a terminal would obey rather than show, such as control characters from a file, written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Text on one line, with what a terminal would obey rather than show written as escapes."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def show_trial(trial: Trial) -> None:

@@ -521,7 +521,7 @@ def built(monkeypatch, tmp_path):
     """List of what would have been compiled, into a cache of its own."""
     programs = []
 
-    def build(parameters, directory, flags):
+    def build(parameters, directory, flags, log):
         directory.mkdir()
         (directory / "main").write_text("")
         programs.append((parameters, flags))
@@ -551,7 +551,7 @@ def test_a_program_is_compiled_once_per_set_of_numbers_of_the_model(built):
 
 
 def test_an_engine_whose_program_is_in_the_cache_compiles_nothing(compiled, monkeypatch):
-    def build(parameters, directory, flags):
+    def build(parameters, directory, flags, log):
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(brian2_compiled, "_build", build)
