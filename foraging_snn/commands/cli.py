@@ -128,8 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # whatever its encoding lacks is shown as \xNN
-            stream.reconfigure(errors="backslashreplace")
+        if reconfigure := getattr(stream, "reconfigure", None):  # whatever its encoding lacks is shown as \xNN
+            reconfigure(errors="backslashreplace")
     if any("\0" in argument for argument in arguments):
         return _fail("an argument holds a null byte, allowed is text")
     try:
