@@ -98,8 +98,8 @@ def test_naive_sleep_takes_the_rates_of_the_task_2_experiment(catalogue):
     assert [p.name for p in rest] == ["I(S,T1)", *TESTS]
 
 
-# What the experiments were before there was a language, as commit a33a0ad had them: preset "enough", blocks of 70 epochs awake and 30
-# asleep. A step is its name, blocks with epochs, length in epochs.
+# What the experiments were before there was a language, as commit a33a0ad had them: preset "enough", blocks of 70 epochs awake and
+# 30 asleep. A step is its name, blocks with epochs, length in epochs.
 BEFORE = {
     "u": "unsupervised = unsupervised:70 for 10000000",
     "1": "T1 = train-task1:70 for 500000",
