@@ -72,7 +72,12 @@ MODEL = {  # the numbers of the model's description
     "phases.test_aeons": 10_000,
     "phases.block_epochs": 100,
 }
-OF_THE_PACKAGE = {"network.seed", "phases.dropout_aeons", "phases.sleep_aeons", *(name for name in ROWS if name.startswith("recording."))}
+OF_THE_PACKAGE = {
+    "network.seed",
+    "phases.dropout_aeons",
+    "phases.sleep_aeons",
+    *(name for name in ROWS if name.startswith("recording.")),
+}
 
 
 # ------------------------------------------------------------------------------------------------------- the values
