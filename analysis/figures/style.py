@@ -28,7 +28,9 @@ REWARDED = "#009E73"
 PUNISHED = "#CC3311"
 PUBLISHED = "0.55"
 CHANCE_LINE = "0.6"
-TASK_COLOURS = {1: TASK_1, 2: TASK_2}
+TASK_COLOURS = {1: TASK_1, 2: TASK_2}  # of the paper
+# Of further tasks: of Okabe & Ito and of Paul Tol ("muted"), which colour-blind readers can tell apart; then from the first again.
+FURTHER_TASK_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#000000")
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
@@ -124,6 +126,11 @@ def print_below(figure: Figure, *texts: str) -> None:
 def lines_of(text: str, characters: int) -> list[str]:
     """A text in lines of so many characters, `MOST_LINES` at most; what is too long ends in an ellipsis."""
     return textwrap.wrap(_shown(text), characters, max_lines=MOST_LINES, placeholder=" …")
+
+
+def task_colour(number: int) -> str:
+    """The colour of a task, by its number from 1."""
+    return TASK_COLOURS.get(number) or FURTHER_TASK_COLOURS[(number - len(TASK_COLOURS) - 1) % len(FURTHER_TASK_COLOURS)]
 
 
 def phase_colour(name: str) -> str:
