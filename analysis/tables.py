@@ -26,6 +26,7 @@ from foraging_snn.analysis.statistics import (
     Difference,
     Interval,
     PermutationTest,
+    Summary,
     summarise,
 )
 from foraging_snn.files.reader import AnalysisError, Trial
@@ -110,6 +111,11 @@ def cells_of_comparison(comparison: Comparison) -> tuple[str, ...]:
         _p_value(difference.test),
         _trials(difference),
     )
+
+
+def cells_of_values(values: Summary | Difference, test: PermutationTest | None, sign: str = "") -> tuple[str, str, str]:
+    """Mean ± sd, interval and p-value of what was measured over trials, as in the tables."""
+    return mean_and_sd(values.mean, values.sd, sign), _interval(values.interval, sign), _p_value(test)
 
 
 def _trials(difference: Difference) -> str:

@@ -28,9 +28,8 @@ REWARDED = "#009E73"
 PUNISHED = "#CC3311"
 PUBLISHED = "0.55"
 CHANCE_LINE = "0.6"
-TASK_COLOURS = {1: TASK_1, 2: TASK_2}  # of the paper
-# Of further tasks: of Okabe & Ito and of Paul Tol ("muted"), which colour-blind readers can tell apart; then from the first again.
-FURTHER_TASK_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#000000")
+TASK_COLOURS = {1: TASK_1, 2: TASK_2}
+OTHER_TASKS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
@@ -128,11 +127,6 @@ def lines_of(text: str, characters: int) -> list[str]:
     return textwrap.wrap(_shown(text), characters, max_lines=MOST_LINES, placeholder=" …")
 
 
-def task_colour(number: int) -> str:
-    """The colour of a task, by its number from 1."""
-    return TASK_COLOURS.get(number) or FURTHER_TASK_COLOURS[(number - len(TASK_COLOURS) - 1) % len(FURTHER_TASK_COLOURS)]
-
-
 def phase_colour(name: str) -> str:
     """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2"."""
     if name == "unsupervised":
@@ -159,6 +153,12 @@ def written(name: str, longest: int = LONGEST_LABEL) -> str:
 def _shown(text: str) -> str:
     """A text from a file on one line, without control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def task_colour(name: str) -> str:
+    """The colour of a task by its name, e.g. "T1"."""
+    further = OTHER_TASKS[sum(map(ord, name)) % len(OTHER_TASKS)]
+    return {"T1": TASK_1, "T2": TASK_2}.get(name, further)
 
 
 def chance_line(axes: Axes) -> None:

@@ -50,7 +50,7 @@ def _draw_curves(axes: Axes, table: SweepTable, name: str) -> None:
     values = table.axis(name)
     places = _places(values)
     for task in table.tasks:
-        colour = style.task_colour(task)
+        colour = style.task_colour(f"T{task}")
         spreads = [table.spread(task, {name: value}) for value in values]
         means, sds = (np.array([float(getattr(s, kind)) for s in spreads]) for kind in ("mean", "sd"))
         axes.errorbar(places, means, np.nan_to_num(sds), color=colour, marker="o", ms=3, capsize=2, label=f"Task {task}")

@@ -87,13 +87,9 @@ def after_start(experiment: Experiment) -> Experiment:
         Its text asks for an unsupervised phase, or nothing is left.
     """
     if experiment.text.startswith("unsupervised"):
-        raise ExperimentError(
-            f"protocol {experiment.text!r}: an unsupervised phase given together with a start state; leave it out"
-        )
+        raise ExperimentError(f"protocol {experiment.text!r}: given with an unsupervised phase and a start state; leave out one")
     if not _after_start(experiment.steps):
-        raise ExperimentError(
-            f"protocol {experiment.text!r}: nothing is left of it after the start state; allowed is a further phase"
-        )
+        raise ExperimentError(f"protocol {experiment.text!r}: nothing is left of it after the start state")
     return replace(experiment, steps=_after_start(experiment.steps))
 
 

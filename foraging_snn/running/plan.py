@@ -129,6 +129,26 @@ class PlannedTrial:
         """Its files."""
         return self.plan.paths(self.seed)
 
+    @property
+    def parts(self) -> int:
+        """Its files, their number."""
+        return len(self.paths)
+
+    @property
+    def epochs(self) -> int:
+        """All that it computes."""
+        return self.plan.epochs
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the plan."""
+        return self.plan.parameters
+
+    @property
+    def log_path(self) -> Path:
+        """Where its log goes if its process dies."""
+        return self.plan.directory / f"seed{self.seed:04d}.log"
+
     @cached_property
     def identity(self) -> TrialIdentity:
         """What has to be the same for it to be gone on with."""

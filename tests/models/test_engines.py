@@ -159,9 +159,16 @@ class SaysNothing(Event):
         pass
 
 
+class RunsThemAsOne(Event):
+    def run_many(self, states, phase, *, progress=None):
+        state, record = self.run(next(iter(states)), phase, progress=progress)
+        yield from [(state, record)] * 2
+
+
 @pytest.mark.parametrize(
     "spoilt, check",
     [
+        (RunsThemAsOne, contract.many_networks_are_run_as_each_alone),
         (SharesMemory, contract.it_leaves_the_state_that_it_is_given_and_shares_no_memory_with_it),
         (ChangesWhatItIsGiven, contract.it_leaves_the_state_that_it_is_given_and_shares_no_memory_with_it),
         (StartsAfresh, contract.a_phase_in_three_parts_equals_the_phase_in_one_piece),

@@ -62,11 +62,8 @@ def test_steps_have_names_and_lengths(text, expected):
 
 
 def test_lengths_that_are_given_are_those_of_no_parameter():
-    assert [p.epochs for p in protocol("unsupervised[3] -> T1[5]", TINY.with_changes({"phases.scale": 7})).phases] == [
-        300,
-        500,
-        700,
-    ]
+    long = TINY.with_changes({"phases.scale": 7})
+    assert [p.epochs for p in protocol("unsupervised[3] -> T1[5]", long).phases] == [300, 500, 700]
 
 
 def test_training_after_training_is_retraining_also_with_something_between():
