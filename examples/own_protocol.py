@@ -1,6 +1,8 @@
 """A protocol of one's own, and going on from a state within it: a script to copy and change.
 
-python own_protocol.py FOLDER
+    python own_protocol.py FOLDER
+
+Two files of trials are left in the folder, which must be there.
 """
 
 import sys

@@ -63,7 +63,7 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
-from foraging_snn.protocols import experiments, protocol
+from foraging_snn.protocols import ExperimentError, experiments, protocol
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
 from foraging_snn.running.locks import FOLDER
@@ -370,6 +370,8 @@ def sweep(
 
     request, parameters = options.stop_request(), options.parameters()
     chosen = protocol(name, parameters)
+    if not any(phase.is_test and not phase.dropout for phase in chosen.phases):
+        raise ExperimentError(f"{chosen.name}: {chosen.label} has no test, allowed in a sweep are protocols that name a task")
     points = sweeps.grid(parameters, sweeps.values_asked_for(over or (), grid_file))
     given = options.plan_options(points[0].parameters)
     base = Plan((chosen,), parameters, out, command_line=_command(context), ledger=out / FOLDER, **given)

@@ -132,10 +132,10 @@ def _print_caption(found: "Results") -> None:
 def print_sweep(table: "SweepTable") -> None:
     """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials; conditions."""
     typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
-    shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
+    shown = new_table(*(f">{name}" for name in table.names), ">trials", *(f">Task {task}" for task in table.tasks))
     for values in dict.fromkeys(row.values for row in table.rows):
         at = dict(zip(table.names, values, strict=True))
-        spreads = [table.spread(task, at) for task in (1, 2)]
+        spreads = [table.spread(task, at) for task in table.tasks]
         means = (f"{s.mean:.2f}" + (f" ± {s.sd:.2f}" if s.sd == s.sd else "") for s in spreads)
         add_row(shown, *map(plain, values), spreads[0].trials, *means)
     print_table(shown)

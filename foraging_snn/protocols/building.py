@@ -1,6 +1,6 @@
 """From what a protocol says to its phases: lengths, blocks, tests, what is changed in a phase. The text is read in language.py."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ MAX_NAME = 200  # characters of the name of a phase, in files
 MAX_PHASES = 1_000
 # What can be other in one phase than in the rest of a trial: whole groups of parameters, and single ones.
 CHANGEABLE = ("synapse", "policy", "plasticity", "reward", "homeostasis", "sleep.pulse", "elastic")
+RatesOf = Callable[[str], Step]
 LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "dropout": "dropout", "unsupervised": "unsupervised"}
 
 
@@ -39,7 +40,9 @@ def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Se
     return tuple(name for name in known if name in wanted)
 
 
-def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str]) -> tuple[Step, ...]:
+def build(
+    text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str], rates_of: RatesOf | None = None
+) -> tuple[Step, ...]:
     """The steps of a protocol, from the start of the trial.
 
     Parameters
@@ -51,6 +54,8 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
         For the lengths that the text leaves open.
     tests : sequence of str
         Names of the tasks that are tested after every training and sleep.
+    rates_of : callable, optional
+        Gives the step that takes over the rates of a state in a file.
 
     Raises
     ------
@@ -60,7 +65,7 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
         There are too many phases.
     """
     try:
-        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters).steps(parsed, tests)), parameters))
+        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters, rates_of).steps(parsed, tests)), parameters))
     except ProtocolError:
         raise
     except ValueError as error:
@@ -74,6 +79,7 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
 class _Builder:
     text: str
     parameters: Parameters
+    rates_of: RatesOf | None = None
     learned: list[str] = field(default_factory=list)  # tasks trained so far, in their order
 
     def steps(self, parsed: Sequence[ParsedStep], tests: Sequence[str]) -> Iterator[Step]:
@@ -135,13 +141,16 @@ class _Builder:
         except ValueError as error:
             raise ProtocolError(self.text, block.at, str(error)) from None
 
-    def _imports(self, step: ParsedStep) -> Iterator[ImportRates]:
-        """The rates that the sleep of a phase takes over, of all tasks that their branch trains."""
+    def _imports(self, step: ParsedStep) -> Iterator[Step]:
+        """The rates that the sleep of a phase takes over: of all tasks that a branch trains, or of a state in a file."""
         for rates in dict.fromkeys(block.what.rates for block in step.blocks if isinstance(block.what, ParsedSleep)):
             if rates is None:
                 continue
             if isinstance(rates, str):
-                raise ProtocolError(self.text, step.at, "rates of a state in a file are not known, allowed is rates=[...]")
+                if self.rates_of is None:
+                    raise ProtocolError(self.text, step.at, "rates of a file given without `rates_of`, allowed is rates=[...]")
+                yield self.rates_of(rates)
+                continue
             branch = _Builder(self.text, self.parameters)
             steps = tuple(branch.steps(rates, ()))
             if not branch.learned:

@@ -16,7 +16,7 @@ from typing import Any
 
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import UNREADABLE, toml_text
-from foraging_snn.protocols.building import build, tasks_of, tested_tasks
+from foraging_snn.protocols.building import RatesOf, build, tasks_of, tested_tasks
 from foraging_snn.protocols.definitions import Experiment, ExperimentError, PublishedValue
 from foraging_snn.protocols.language import KEYWORDS, ParsedStep, as_text, parse
 
@@ -60,7 +60,14 @@ def experiment(name: str, parameters: Parameters) -> Experiment:
     return _made(row, parameters)
 
 
-def protocol(text: str, parameters: Parameters, *, tests: Sequence[str] | None = None, name: str = "") -> Experiment:
+def protocol(
+    text: str,
+    parameters: Parameters,
+    *,
+    tests: Sequence[str] | None = None,
+    name: str = "",
+    rates_of: RatesOf | None = None,
+) -> Experiment:
     """The experiment that a protocol describes, e.g. `protocol("T1 -> I(S,T2) -> T1", parameters)`.
 
     Parameters
@@ -73,16 +80,18 @@ def protocol(text: str, parameters: Parameters, *, tests: Sequence[str] | None =
         Names of the tasks that are tested after every training, interleaved and sleep phase; those that the text names if omitted.
     name : str, optional
         Of files; made of the text if omitted, another one for every protocol.
+    rates_of : callable, optional
+        Gives the step for rates="FILE@PHASE": :func:`foraging_snn.running.starting.rates_of`.
 
     Raises
     ------
     ExperimentError
         One line: what is wrong with the text, and where; an unknown task; a name that cannot be one of files or is the catalogue's.
     """
-    return _of_user(_Row(text, name, None if tests is None else tuple(tests)), parameters)
+    return _of_user(_Row(text, name, None if tests is None else tuple(tests)), parameters, rates_of)
 
 
-def _of_user(row: _Row, parameters: Parameters) -> Experiment:
+def _of_user(row: _Row, parameters: Parameters, rates_of: RatesOf | None) -> Experiment:
     if row.name and not NAME.fullmatch(row.name):
         allowed = "1 to 100 letters, digits and . _ + -, the first a letter or digit"
         raise ExperimentError(f"name: {row.name!r} given, allowed are {allowed}")
@@ -95,11 +104,12 @@ def _of_user(row: _Row, parameters: Parameters) -> Experiment:
             return _made(of_paper, parameters)
     if row.name in _names():
         raise ExperimentError(f"name: {row.name!r} given, which is an experiment of the paper and another protocol")
-    return _made(row, parameters)
+    return _made(row, parameters, rates_of)
 
 
-def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experiment, ...]:
-    """The experiments of a TOML file: one, or several in tables `[[experiments]]`, as docs/protocols.md describes it.
+def protocols_of_file(path: str | Path, parameters: Parameters, rates_of: RatesOf | None = None) -> tuple[Experiment, ...]:
+    """The experiments of a TOML file: one, or several in tables `[[experiments]]`, as docs/protocols.md describes it; `rates_of` as
+    for :func:`protocol`.
 
     Raises
     ------
@@ -107,7 +117,7 @@ def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experim
         It cannot be read, or is something else.
     """
     try:
-        return tuple(_of_user(row, parameters) for row in _rows(tomllib.loads(toml_text(path)), KEYS))
+        return tuple(_of_user(row, parameters, rates_of) for row in _rows(tomllib.loads(toml_text(path)), KEYS))
     except ExperimentError as error:
         raise ExperimentError(f"{path}: {error}") from None
     except OSError as error:
@@ -119,13 +129,14 @@ def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experim
 # ------------------------------------------------------------------------------------------------------- rows to experiments
 
 
-def _made(row: _Row, parameters: Parameters) -> Experiment:
+def _made(row: _Row, parameters: Parameters, rates_of: RatesOf | None = None) -> Experiment:
     parsed = _parsed(row.protocol, parameters)
     tests = tested_tasks(parsed, parameters, row.tests)
     text = as_text(parsed)
     label = row.label or (text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}...")
     name = row.name or _name_of(parsed, text, tests, tests == tested_tasks(parsed, parameters))
-    return Experiment(name, label, row.figure, build(row.protocol, parsed, parameters, tests), row.paper, text)
+    steps = build(row.protocol, parsed, parameters, tests, rates_of)
+    return Experiment(name, label, row.figure, steps, row.paper, text)
 
 
 def _parsed(text: str, parameters: Parameters) -> tuple[ParsedStep, ...]:

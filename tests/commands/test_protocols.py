@@ -196,7 +196,9 @@ def test_a_state_of_another_network_is_refused(trial, refused, tmp_path):
 
 def test_an_unsupervised_phase_and_a_start_state_do_not_go_together(trial, refused, tmp_path):
     start = ["--start-from", f"{trial.path}@T2", "--out", tmp_path / "out"]
-    assert "an unsupervised phase given together with a start state" in refused("run", "unsupervised[2] -> T1", *SMALL, *start)
+    assert "given with an unsupervised phase and a start state; leave out one" in refused(
+        "run", "unsupervised[2] -> T1", *SMALL, *start
+    )
     assert "nothing is left of it after the start state" in refused("run", "naive", *SMALL, *start)
 
 

@@ -1,13 +1,29 @@
 """The language of protocols: what a text means, what is said of a mistake, and that writing and reading agree."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foraging_snn import engine_class, initial_state
 from foraging_snn.models import Activity, Block, Phase, preset
+from foraging_snn.models.parameters import MAX_AEONS
 from foraging_snn.protocols import ExperimentError, ImportRates, ProtocolError, protocol, protocols_of_file
-from foraging_snn.protocols.language import MAX_STEPS, ParsedBlock, ParsedSleep, ParsedStep, as_text, parse
+from foraging_snn.protocols.building import CHANGEABLE
+from foraging_snn.protocols.language import (
+    KEYWORDS,
+    MAX_BLOCK_EPOCHS,
+    MAX_CHARACTERS,
+    MAX_STEPS,
+    ParsedBlock,
+    ParsedSleep,
+    ParsedStep,
+    as_text,
+    parse,
+)
 
 TINY = preset("tiny")  # in aeons: unsupervised 4, training 2, interleaved 4, sleep 2, test 1, dropout 2; blocks of 100 epochs
 TASKS = ("T1", "T2")
@@ -321,3 +337,22 @@ def test_a_phase_with_changes_is_run_as_by_an_engine_with_other_parameters(engin
     assert found.differences(expected) == []
     assert plain.differences(expected) != []
     assert again.differences(plain) == []
+
+
+def test_the_example_does_what_it_says(tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parents[2] / "examples" / "own_protocol.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])
+    runpy.run_path(str(script))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [
+        f"after {phase}: Task {task}" for phase in ("T1", "T2", "T1", "I(S,T1,T2)") for task in (1, 2)
+    ]
+
+
+def test_the_grammar_names_what_the_parser_knows():
+    page = (Path(__file__).parents[2] / "docs" / "protocols.md").read_text(encoding="utf-8")
+    grammar = page.split("```ebnf")[1].split("```")[0]
+    assert all(f'"{word}"' in grammar for word in KEYWORDS)
+    limits = (MAX_STEPS, MAX_CHARACTERS, MAX_BLOCK_EPOCHS, MAX_AEONS)
+    assert all(f"{limit:,}" in grammar for limit in limits)
+    assert all(f"`{group}{'' if '.' in group else '.*'}`" in page for group in CHANGEABLE)
