@@ -302,6 +302,7 @@ def test_a_file_holds_one_protocol_or_several(tmp_path):
         ('protocol = "I()"', "protocol 'I()', character 3: "),
         ("protocol = 3", "protocol: 3 given, allowed is text"),
         ('protocol = "T1 -> T2"\nfigure = "1"', "'figure': unknown, allowed are name, protocol, tests, label"),
+        ('protocol = "T1 -> T2"\nlabel = "' + 300 * "x" + '"', "label: 'xxxx"),
         ('protocol = "T1"\n[[experiments]]', "protocol: given beside [[experiments]], allowed is one or the other"),
         ("protocol = ", "not readable as TOML: "),
         ('[[experiments]]\nprotocol="T1[1]"\nname="x"\n[[experiments]]\nprotocol="T2"\nname="x"', "name: 'x' given twice"),
