@@ -146,7 +146,7 @@ def _of_experiment(trials: Sequence[Trial], above_chance: bool) -> ExperimentRes
             test[0].after,
             test[0].task,
             tuple(result.performance for result in test),
-            paper[test[0].task - 1] if paper and test[0].after == last else None,
+            paper[test[0].task - 1] if paper and test[0].after == last and test[0].task <= len(paper) else None,
         )
         for test in zip(*tests, strict=True)
     )

@@ -33,7 +33,7 @@ class SweepRow:
     after : str
         The phase before the test, e.g. "I(S,T2)".
     task : int
-        1 or 2.
+        Its number, from 1.
     rewarded, punished : int
         Particles eaten.
     performance : float
@@ -76,6 +76,11 @@ class SweepTable:
         """The phase before the last tests of a trial."""
         return self.rows[-1].after
 
+    @property
+    def tasks(self) -> tuple[int, ...]:
+        """Numbers of the tasks in these tests, ascending."""
+        return tuple(sorted({row.task for row in self.rows if row.after == self.last_tests}))
+
     def axis(self, name: str) -> list[Value]:
         """The values of a parameter, ascending."""
         k = self.names.index(name)
@@ -97,14 +102,12 @@ class SweepTable:
             NaN where nothing was eaten.
         """
         wanted = [(self.names.index(name), value) for name, value in at.items()]
-        return np.array(
-            [
-                row.performance
-                for row in self.rows
-                if row.task == task and row.after == self.last_tests and all(row.values[k] == value for k, value in wanted)
-            ],
-            float,
-        )
+        last = {  # of several tests after phases of the same name
+            (row.values, row.seed): row.performance
+            for row in self.rows
+            if row.task == task and row.after == self.last_tests and all(row.values[k] == value for k, value in wanted)
+        }
+        return np.array(list(last.values()), float)
 
     def spread(self, task: int, at: Mapping[str, Value]) -> Spread:
         """Mean and standard deviation of :meth:`performances`; NaN where there are too few."""

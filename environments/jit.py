@@ -26,6 +26,8 @@ import platformdirs
 from numba.core import config
 from numba.core.caching import FunctionCache
 
+_settings: Any = config  # what is in it, Numba reads from the environment
+JIT_DISABLED = bool(_settings.DISABLE_JIT)
 PREFIX = "foraging_snn-"  # of the folder of a cache
 KEPT = 4  # caches of other sources or versions that stay, the ones used last
 KEPT_BYTES = 500 * 1024**2  # of these together
@@ -124,12 +126,11 @@ class _Cache(FunctionCache):
 
 @contextmanager
 def _numba_caches_in(folder: Path) -> Iterator[None]:
-    settings: Any = config  # what is in it, Numba reads from the environment
-    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(folder)
     try:
         yield
     finally:
-        settings.CACHE_DIR = before
+        _settings.CACHE_DIR = before
 
 
 def _plain(function: Callable) -> Callable:
@@ -148,7 +149,7 @@ def cached_njit(*function: Callable, **options: Any) -> Any:
 
     def decorated(function: Callable) -> Any:
         jitted: Any = numba.njit(**options)(function)
-        if config.DISABLE_JIT:
+        if JIT_DISABLED:
             return _plain(function)
         if folder := jit_directory():
             with _numba_caches_in(folder):

@@ -9,6 +9,7 @@ What a network does
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
+    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters)
 
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         performance,
         preset,
     )
-    from foraging_snn.protocols import experiment, experiments
+    from foraging_snn.protocols import experiment, experiments, protocol
     from foraging_snn.running.trial import run_trial
 
     __version__: str
@@ -79,7 +80,7 @@ _PLACES = {
         "performance",
         "preset",
     ),
-    "protocols": ("experiment", "experiments"),
+    "protocols": ("experiment", "experiments", "protocol"),
     "running.trial": ("run_trial",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
@@ -104,6 +105,7 @@ __all__ = [
     "load_state",
     "performance",
     "preset",
+    "protocol",
     "run_trial",
     "save_state",
 ]

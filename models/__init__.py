@@ -1,5 +1,7 @@
 """The model: parameters, wiring, state, phases, and the engines that run it."""
 
+from .between import AppliedRule, Rule
+from .elastic import Elastic, with_elastic
 from .engine import (
     ABILITIES,
     AEON_COUNTS,
@@ -14,7 +16,7 @@ from .engine import (
 )
 from .engines import ENGINES, engine_class
 from .parameters import EACH_ITS_OWN, N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase, all_activities
+from .phases import Activity, Block, Phase, all_activities, keeping_patterns
 from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
@@ -29,7 +31,9 @@ __all__ = [
     "PRESETS",
     "RESULTS_VERSION",
     "Activity",
+    "AppliedRule",
     "Block",
+    "Elastic",
     "Engine",
     "EngineError",
     "EpochRecords",
@@ -42,15 +46,18 @@ __all__ = [
     "PhaseRecord",
     "Recorder",
     "Rows",
+    "Rule",
     "WiringError",
     "all_activities",
     "begin_phase",
     "check_state",
     "engine_class",
     "initial_state",
+    "keeping_patterns",
     "performance",
     "preset",
     "removal_order",
     "rows_of",
     "sleep_probabilities",
+    "with_elastic",
 ]

@@ -61,6 +61,7 @@ class Brian2Compiled(Engine):
 
     def __init__(self, parameters: Parameters, flags: str = "strict"):
         super().__init__(parameters)
+        self._flags = flags
         directory = compiled_program(parameters, flags)
         self._scratch = tempfile.TemporaryDirectory(prefix="foraging_snn_")
         self._file = str(Path(self._scratch.name) / "exchange.bin")
@@ -87,8 +88,13 @@ class Brian2Compiled(Engine):
         except (OSError, StopIteration):
             return 0
 
+    def with_parameters(self, parameters: Parameters) -> "Brian2Compiled":
+        """Another one, compiled with the same flags."""
+        return type(self)(parameters, self._flags)
+
     def close(self) -> None:
         """End the worker process and remove its scratch files."""
+        super().close()
         if self._worker.poll() is None:
             self._worker.kill()
         self._worker.wait()

@@ -51,6 +51,10 @@ class Brian2Runtime(Engine):
         self._own_state: NetworkState  # of the run under way
         self._extra: list[BrianObject] = []
 
+    def with_parameters(self, parameters: Parameters) -> "Brian2Runtime":
+        """Another one, with the same way to make code; without the objects that were added to this one."""
+        return type(self)(parameters, self.codegen)
+
     @property
     def brian2(self) -> Brian2Network:
         """See the class."""

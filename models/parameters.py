@@ -171,6 +171,15 @@ class Sleep(_Group):
     block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
 
 
+class Elastic(_Group):
+    """Elastic consolidation, in the phases of a protocol that train a task; no part of the published model."""
+
+    strength: float = _parameter(
+        0.0, "pull of a synapse of mean importance towards its consolidated strength; 0: none", "1/interval", "ours", ge=0.0, le=1e6
+    )
+    interval_epochs: int = _parameter(100, "epochs between two pulls", "epochs", "ours", ge=1, le=1_000_000)
+
+
 class Phases(_Group):
     """Lengths of the phases."""
 
@@ -185,6 +194,7 @@ class Phases(_Group):
     interleaved_aeons: int = _parameter(
         50_000, "interleaved phase, both activities together", "aeons", "program", ge=1, le=MAX_AEONS
     )
+    sleep_aeons: int = _parameter(50_000, "phase of sleep alone", "aeons", "ours", ge=1, le=MAX_AEONS)
     test_aeons: int = _parameter(10_000, "test phase", "aeons", "program", ge=1, le=MAX_AEONS)
     dropout_aeons: int = _parameter(
         39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1, le=MAX_AEONS
@@ -215,6 +225,7 @@ class Recording(_Group):
     position_window_epochs: int = _parameter(
         0, "length of the windows in which the agent's positions are kept; 0: none", "epochs", "ours", ge=0, le=10_000
     )
+    states: bool = _parameter(True, "keep the whole state at the end of every phase, from which other trials can start", "", "ours")
     positions: bool = _parameter(False, "keep the agent's position after every move, windows or not", "", "ours")
 
 
@@ -241,6 +252,7 @@ class Parameters(_Group):
     reward: Reward = Reward()
     homeostasis: Homeostasis = Homeostasis()
     sleep: Sleep = Sleep()
+    elastic: Elastic = Elastic()
     phases: Phases = Phases()
     recording: Recording = Recording()
 
@@ -384,6 +396,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 5_000,
             "phases.retraining_aeons": 10_000,
             "phases.interleaved_aeons": 20_000,
+            "phases.sleep_aeons": 10_000,
             "phases.test_aeons": 2_000,
             "phases.dropout_aeons": 3_920,
         },
@@ -397,6 +410,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 2_000,
             "phases.retraining_aeons": 2_000,
             "phases.interleaved_aeons": 2_000,
+            "phases.sleep_aeons": 1_000,
             "phases.test_aeons": 500,
             "phases.dropout_aeons": 784,
         },
@@ -410,6 +424,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 2,
             "phases.retraining_aeons": 2,
             "phases.interleaved_aeons": 4,
+            "phases.sleep_aeons": 2,
             "phases.test_aeons": 1,
             "phases.dropout_aeons": 2,
             "recording.snapshots_per_phase": 5,

@@ -144,6 +144,34 @@ class NetworkState:
     task_epochs: np.ndarray = array(
         np.int64, "task", unit="epochs", meaning="epochs of that training", note="0: never trained", low=0
     )
+    patterns: np.ndarray = array(
+        np.bool_,
+        "pattern",
+        "task",
+        "hidden",
+        meaning="hidden cells that fired between two boundaries, kept of training for sleep",
+        note="empty if no phase keeps any (`Phase.keep_patterns`)",
+        optional=True,
+    )
+    patterns_kept: np.ndarray = array(
+        np.int64,
+        "task",
+        meaning="patterns kept of the most recent training on each task, those overwritten included",
+        low=0,
+        optional=True,
+    )
+    patterns_selective: bool = number(bool, meaning="only patterns that led to a reward are kept", optional=True)
+    memory: np.ndarray = array(
+        np.float64, "memory_row", "hidden", "output", meaning="what rules between epochs remember of each synapse", optional=True
+    )
+    memory_label: np.ndarray = array(
+        np.int64,
+        "memory_row",
+        meaning="which: the first 63 bits of the SHA-256 of RULE/NAME",
+        note="see `Rule.rows`",
+        low=0,
+        optional=True,
+    )
     grid: np.ndarray = array(
         np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high=N_PARTICLE_TYPES
     )
@@ -271,13 +299,45 @@ def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
     missing = len(TASKS) - len(state.task_epochs)
     state.task_spikes = np.pad(state.task_spikes, ((0, missing), (0, 0)))
     state.task_epochs = np.pad(state.task_epochs, (0, missing))
+    state.patterns = np.pad(state.patterns, ((0, 0), (0, missing), (0, 0)))
+    state.patterns_kept = np.pad(state.patterns_kept, (0, missing))
+    if phase.keep_patterns:
+        _make_room_for_patterns(state, phase)
     for activity in phase.activities:
         if activity.trained_task:
-            state.task_spikes[activity.trained_task.slot] = 0
-            state.task_epochs[activity.trained_task.slot] = 0
+            slot = activity.trained_task.slot
+            state.task_spikes[slot] = state.task_epochs[slot] = state.patterns_kept[slot] = 0
+            state.patterns[:, slot] = False
     if phase.freeze_fraction > 0.0:
         _freeze_strongest(state, phase.freeze_fraction)
     return state
+
+
+def _make_room_for_patterns(state: NetworkState, phase: Phase) -> None:
+    """Room for as many patterns of each task as the phase keeps; those of other tasks stay, the latest of them if there is less."""
+    old, kept, n = state.patterns, state.patterns_kept, phase.keep_patterns
+    if state.patterns_selective != phase.selective:
+        kept = np.zeros_like(kept)
+    if len(old) != n or not kept.any():
+        state.patterns = np.zeros((n, *old.shape[1:]), np.bool_)
+        state.patterns_kept = np.minimum(kept, min(n, len(old)))
+        for slot, there in enumerate(state.patterns_kept):
+            state.patterns[:there, slot] = old[(kept[slot] - there + np.arange(there)) % max(len(old), 1), slot]
+    state.patterns_selective = phase.selective
+
+
+def missing_patterns(state: NetworkState, phase: Phase) -> str:
+    """Why sleep in a phase that begins with this state cannot show the patterns it is to show, "" if it can.
+
+    As long as no task was trained there is nothing to show, and no cell is activated.
+    """
+    for activity in phase.activities:
+        if activity.patterns and state.task_epochs.any() and not len(state.patterns):
+            return f"{activity.name} shows patterns of training, but no training before it kept any (Phase.keep_patterns)"
+        if activity.patterns and state.patterns_kept.any() and activity.selective != state.patterns_selective:
+            kept = "only those that led to a reward" if state.patterns_selective else "those of all epochs"
+            return f"{activity.name} shows other patterns than were kept, which are {kept} (Phase.selective)"
+    return ""
 
 
 def _freeze_strongest(state: NetworkState, fraction: float) -> None:

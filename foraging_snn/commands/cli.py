@@ -29,13 +29,18 @@ from foraging_snn.commands.options import (
     RESUME,
     EngineOption,
     ExperimentArgument,
+    ExperimentArguments,
     FileOption,
     JsonOption,
+    NameOption,
     PresetOption,
+    ProtocolFileOption,
     RunOptions,
     SeedOption,
     SetOption,
+    TestsOption,
     chosen_parameters,
+    chosen_protocols,
     name_and_value,
     with_run_options,
 )
@@ -58,7 +63,7 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
-from foraging_snn.protocols import experiment, experiments
+from foraging_snn.protocols import ExperimentError, experiments, protocol
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
 from foraging_snn.running.locks import FOLDER
@@ -75,6 +80,7 @@ from foraging_snn.running.plan import (
 from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
+MAX_COMPARED = 1_000_000  # epochs, seeds, aeons; all of a comparison is kept in memory
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
@@ -122,8 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # whatever its encoding lacks is shown as \xNN
-            stream.reconfigure(errors="backslashreplace")
+        if reconfigure := getattr(stream, "reconfigure", None):  # whatever its encoding lacks is shown as \xNN
+            reconfigure(errors="backslashreplace")
     if any("\0" in argument for argument in arguments):
         return _fail("an argument holds a null byte, allowed is text")
     try:
@@ -175,16 +181,16 @@ def _program(
 def list_experiments(
     preset_name: PresetOption = None, file: FileOption = None, changes: SetOption = None, for_programs: JsonOption = False
 ) -> None:
-    """List the experiments of the paper."""
+    """List the experiments of the paper, with the protocols that `run` takes as well."""
     parameters = chosen_parameters(preset_name, file, changes)
     if for_programs:
         typer.echo(as_json(experiments_for_programs(parameters)))
         return
-    table = new_table("name", "experiment", "figure", "paper: Task 1", "paper: Task 2", ">epochs")
+    table = new_table("name", "protocol", "figure", "paper: Task 1", "paper: Task 2", ">epochs")
     for row in experiments(parameters).values():
         epochs = sum(phase.epochs for phase in phases_to_run(row))
         values = row.published or ("", "")
-        add_row(table, row.name, row.label, row.figure, *values, f"{epochs:,}")
+        add_row(table, row.name, row.text, row.figure, *values, f"{epochs:,}")
     print_table(table)
     typer.echo(
         "Paper: performance, rewarded / (rewarded + punished) particles, in the tests after the last phase; mean ± sd over trials; "
@@ -232,22 +238,26 @@ def show_parameters(
 @with_run_options()
 def run(
     context: typer.Context,
-    name: ExperimentArgument,
     out: Annotated[Path, _out_option("DIR", "Folder for the files, one per trial.")],
     options: RunOptions,
+    which: ExperimentArguments = None,
+    protocol_file: ProtocolFileOption = None,
+    tests: TestsOption = None,
+    name: NameOption = "",
 ) -> None:
-    """Run trials of an experiment; one HDF5 file per trial.
+    """Run trials of experiments, by name or by protocol; one HDF5 file per experiment and trial.
 
     An epoch is one move of the agent, an aeon 100 of them; lengths of phases are in aeons, and "shortened" says which are less than
     the paper's. Ctrl-C, SIGTERM and --max-hours save what was done and stop; --resume goes on, also after a crash.
     """
     request, parameters = options.stop_request(), options.parameters()
-    chosen = experiment(name, parameters)
-    plan = Plan((chosen,), parameters, out, command_line=_command(context), **options.plan_options(parameters))
+    chosen = chosen_protocols(which or (), protocol_file, tests, name, parameters)
+    plan = Plan(chosen, parameters, out, command_line=_command(context), **options.plan_options(parameters))
     planned = plan.trials()
     workers, to_do = _prepared(context, planned, out, options)
     size = f"{options.trials} x {plan.epochs:,} epochs"
-    _say(f"{name}: {chosen.label}; {size}", plan, options)
+    titles = [f"{row.name}: {row.label}" for row in chosen]
+    _say(f"{titles[0]}; {size}" if len(titles) == 1 else size, plan, options, titles[1:] and titles)
     failed = run_planned(planned, to_do, workers, out, request, _way_on(context))
     typer.echo()
     _print_results_of([Trial(path) for path in plan.all_paths if is_complete(path)])
@@ -359,7 +369,9 @@ def sweep(
     from foraging_snn.commands import sweep as sweeps
 
     request, parameters = options.stop_request(), options.parameters()
-    chosen = experiment(name, parameters)
+    chosen = protocol(name, parameters)
+    if not any(phase.is_test and not phase.dropout for phase in chosen.phases):
+        raise ExperimentError(f"{chosen.name}: {chosen.label} has no test, allowed in a sweep are protocols that name a task")
     points = sweeps.grid(parameters, sweeps.values_asked_for(over or (), grid_file))
     given = options.plan_options(points[0].parameters)
     base = Plan((chosen,), parameters, out, command_line=_command(context), ledger=out / FOLDER, **given)
@@ -369,7 +381,7 @@ def sweep(
     workers, to_do = _prepared(context, trials, out, options, [out / sweeps.HDF5_NAME])
     sweeps.check_results_can_be_written(out, may_replace=options.resume)  # again: now no other sweep can write them
     size = f"{len(points)} combinations x {options.trials}, {sum(trial.plan.epochs for trial in trials):,} epochs"
-    _say(f"{name}: {chosen.label}; {size}", base, options, [point.label for point in points])
+    _say(f"{chosen.name}: {chosen.label}; {size}", base, options, [point.label for point in points])
     failed = run_planned(trials, to_do, workers, out, request, _way_on(context))
     table = sweeps.table_of(points, planned)
     print_sweep(table)
@@ -617,8 +629,9 @@ def compare_engines(
     from foraging_snn.commands.comparison import compare_engines_and_print
 
     for name, value, least in (("--epochs", epochs, 1), ("--seeds", seeds, 0), ("--aeons", aeons, 10)):
-        if value < least or (name == "--seeds" and value == 1):
-            raise RunError(f"{name}: {value} given, allowed is at least {least}{', but not 1' if name == '--seeds' else ''}")
+        if not least <= value <= MAX_COMPARED or (name == "--seeds" and value == 1):
+            but = ", but not 1" if name == "--seeds" else ""
+            raise RunError(f"{name}: {value} given, allowed is {least} to {MAX_COMPARED:,}{but}")
     if engine == reference:
         raise RunError(f"--reference: {reference} given, allowed is another engine than --engine")
     compare_engines_and_print(engine, reference, epochs=epochs, seeds=seeds, aeons=aeons)

@@ -37,7 +37,7 @@ from foraging_snn.files.provenance import provenance
 from foraging_snn.files.reader import Trial
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import toml_text
-from foraging_snn.protocols import experiment
+from foraging_snn.protocols import protocol
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import Plan, is_complete
 from foraging_snn.running.starting import check_start
@@ -197,7 +197,7 @@ def plans(points: Sequence[SweepPoint], name: str, base: Plan) -> list[Plan]:
     return [
         replace(
             base,
-            experiments=(experiment(name, point.parameters),),
+            experiments=(protocol(name, point.parameters),),
             parameters=point.parameters,
             directory=base.directory / point.folder,
         )

@@ -132,10 +132,10 @@ def _print_caption(found: "Results") -> None:
 def print_sweep(table: "SweepTable") -> None:
     """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials; conditions."""
     typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
-    shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
+    shown = new_table(*(f">{name}" for name in table.names), ">trials", *(f">Task {task}" for task in table.tasks))
     for values in dict.fromkeys(row.values for row in table.rows):
         at = dict(zip(table.names, values, strict=True))
-        spreads = [table.spread(task, at) for task in (1, 2)]
+        spreads = [table.spread(task, at) for task in table.tasks]
         means = (f"{s.mean:.2f}" + (f" ± {s.sd:.2f}" if s.sd == s.sd else "") for s in spreads)
         add_row(shown, *map(plain, values), spreads[0].trials, *means)
     print_table(shown)
@@ -168,6 +168,7 @@ def show_trial(trial: Trial) -> None:
         {
             "file": trial.path,
             "experiment": f"{trial.experiment}: {trial.label}",
+            "protocol": trial.protocol if trial.protocol != trial.label else "",
             "complete": "yes" if trial.complete else "NO: the trial did not reach its end",
             "time": f"started {trial.started}, {end} (UTC)",
             "seed": f"{trial.seed} (trial {trial.trial} of its run)",
@@ -183,6 +184,8 @@ def show_trial(trial: Trial) -> None:
         done = "yes" if phase.complete else "NO"
         add_row(table, phase.name, activities, f"{phase.first_epoch:,}", f"{phase.epochs:,}", f"{phase.epochs_done:,}", done)
     print_table(table)
+    if trial.states:
+        typer.echo(f"\nstates for --start-from {printable(str(trial.path))}@...: {', '.join(map(printable, trial.states))}\n")
     table = new_table("after", "test", ">rewarded", ">punished", ">performance", "complete")
     for test in trial.test_results():
         cells = (test.after or AT_THE_START, f"Task {test.task}", test.rewarded, test.punished, f"{test.performance:.3f}")

@@ -235,6 +235,15 @@ def _strange_data(name: str, item: h5py.HLObject) -> str | None:
     return None
 
 
+def free_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
+
+
 def _check_format(file: h5py.File, path: Path, name: str, version: int, error: type[Exception]) -> None:
     found = read_text(file.attrs, FORMAT) if FORMAT in file.attrs else None
     if found != name:

@@ -131,19 +131,21 @@ def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, 
     return image.getvalue()
 
 
-def write_state(group: h5py.Group, state: NetworkState) -> None:
-    """Write a state into a group, bit for bit."""
+def write_state(group: h5py.Group, state: NetworkState, axes: bool = True) -> None:
+    """Write a state into a group, bit for bit; `axes`: with their names."""
     for name, value in state.items():
+        if FIELDS[name].is_left_out(value):
+            continue
         if isinstance(value, np.ndarray):
-            _write_array(group, name, value)
+            _write_array(group, name, value, axes)
         else:
             group.attrs[name] = np.int64(value)
 
 
-def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+def _write_array(group: h5py.Group, name: str, array: np.ndarray, axes: bool) -> None:
     what = FIELDS[name]
     array = array.astype(what.stored)
-    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what)
+    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what, axes)
 
 
 def _digest(state: NetworkState, toml: str, note: str) -> str:
@@ -155,6 +157,8 @@ def _digest(state: NetworkState, toml: str, note: str) -> str:
 def update_digest(digest: "hashlib._Hash", state: NetworkState) -> None:
     """Let every bit of a state enter a digest."""
     for name, value in state.items():
+        if FIELDS[name].is_left_out(value):
+            continue
         array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else np.int64(value))
         array = array.astype(array.dtype.newbyteorder("<"))
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
@@ -181,6 +185,11 @@ def load_state(path: str | Path) -> SavedState:
     return SavedState(state, parameters, origin, note, digest)
 
 
+def saved_state(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> SavedState:
+    """A state as if it had been saved and loaded: with its digest."""
+    return SavedState(state, parameters, origin, note, _digest(state, parameters.to_toml(), note))
+
+
 def packaged_states() -> dict[str, Callable[[], SavedState]]:
     """The start states that come with the package, by name; each is read when it is called."""
     folder = resources.files("foraging_snn") / "data"
@@ -203,9 +212,13 @@ def _read_parameters(path: Path, toml: str) -> Parameters:
 def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
     """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked."""
     values, sizes = {}, axis_sizes(parameters)
+    found = dict(sizes)  # lengths of axes in this state
     for name, what in FIELDS.items():
-        if what.is_array:
+        if what.optional and name not in group and name not in group.attrs:
+            values[name] = what.nothing(found)
+        elif what.is_array:
             values[name] = _read_array(group, name, what, sizes)
+            found |= dict(zip(what.axes, values[name].shape, strict=True))
         else:
             values[name] = what.kind(read_number(group.attrs, name, 0, 1 if what.kind is bool else MAX_SEED))
     unknown = (set(group) | set(group.attrs)) - set(values)

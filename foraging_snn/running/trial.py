@@ -291,7 +291,7 @@ class _TrialFile:
             contents, versions = [], []
             for steps, (chain, started_at) in self.phases.items():
                 present = self.ledger.present(steps, chain)
-                contents.append(stack.enter_context(contents_of(steps, present, started_at, self.ledger.origin.key(steps))))
+                contents.append(stack.enter_context(contents_of(self.ledger.origin, steps, present, started_at)))
                 versions += [version for segment in present for version in segment.versions.split(", ")]
             if rows is not None and contents:
                 last = contents[-1]
