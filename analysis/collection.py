@@ -20,6 +20,8 @@ OTHER_KINDS = {
     "foraging_snn state": "a saved state",
     "foraging_snn sweep": "the table of a sweep",
     "foraging_snn segment": "a piece of a trial",
+    "foraging_snn landscape": "a landscape",
+    "foraging_snn paths": "paths",
 }
 START_OPTION = "--start-from"
 
@@ -278,7 +280,8 @@ def conditions_of(trials: Sequence[Trial]) -> tuple[str, ...]:
         return ()
     first = trials[0]
     shortened = _unique(line for trial in trials for line in trial.shortened)
-    parts = [*condition_lines(first.parameters, shortened, first.started_from)]
+    in_phases = _unique(line for trial in trials for line in trial.changed_in_phases)
+    parts = [*condition_lines(first.parameters, shortened, in_phases, first.started_from)]
     parts.append(f"engine {', '.join(_unique(trial.engine for trial in trials))}")
     if commits := _unique(_short(trial.provenance.get("git_commit", "")) for trial in trials):
         parts.append(f"commit {', '.join(commits)}")

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     HIDDEN_OUTPUT_INHIBITORY = 9
     SLEEP_PULSE = 10
     DROPOUT_ORDER = 11
+    SLEEP_PATTERN = 12
 
 
 @cached_njit(inline="always")

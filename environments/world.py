@@ -10,12 +10,13 @@ check once with :func:`check_world` where they enter.
 import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
 
-from .draws import integer, uniform
+from .draws import Stream, integer, stream_key, uniform
 from .jit import cached_njit
 from .particles import PAPER_PARTICLES, PARTICLES, Particle, particle_shapes
 
@@ -26,8 +27,13 @@ MAX_ATTEMPTS = 100_000
 # Largest fraction of the squares that random placement covers safely, after rounding up to whole particles of each
 # type. Particles need empty neighbours, so the grid jams: at 0.20 between 5 and 25 % of the worlds cannot be completed,
 # at 0.16 to 0.18 up to 0.5 % of the small ones, at 0.15 none but 2 of 20 000 of 9 x 9. Measured with all four types and
-# with the two of each task, sides of 5 to 200 squares, from 300 worlds each (large) to 20 000 (up to 25 x 25).
+# with the two of each task of the paper, sides of 5 to 200 squares, from 300 worlds each (large) to 20 000 (up to 25 x 25).
 MAX_DENSITY = 0.15
+# The same for the other types of the package, whose squares take more room as they lie apart: at 0.13 all of 60 (large) to 300 worlds
+# of each of their tasks were completed, on 12 to 50 squares a side; at 0.14 up to 8 % of the small ones were not. What other types
+# need is tried.
+SAFE_DENSITY_OF_PACKAGE = 0.13
+TRIED_WORLDS = 20
 
 N_MOVES = 9
 STAY = 4
@@ -398,3 +404,23 @@ def check_world(size, field, density, particles: Sequence[Particle] = PAPER_PART
             f"density {density!r} means {per_type} particles of each of {len(particles)} types, which cover {covered:.3f} of "
             f"{size} x {size} squares; at most {MAX_DENSITY} can be covered: choose a larger size or a smaller density."
         )
+    safe = MAX_DENSITY if set(particles) <= set(PAPER_PARTICLES) else SAFE_DENSITY_OF_PACKAGE
+    if covered <= safe and set(particles) <= set(PARTICLES.values()):
+        return
+    if failed := _failed_worlds(int(size), per_type, tuple(particles)):
+        raise ValueError(
+            f"density {density!r} means {per_type} particles of each of the types {', '.join(each.name for each in particles)}; in "
+            f"{failed} of up to {TRIED_WORLDS} worlds of {size} x {size} squares there was no room for all: choose a smaller density "
+            "or particles that take less room."
+        )
+
+
+@lru_cache(maxsize=64)
+def _failed_worlds(size: int, per_type: int, particles: tuple[Particle, ...]) -> int:
+    """How many of some worlds cannot be completed; not all are tried if several cannot."""
+    world, present, failed = empty_world(size, particles), np.arange(len(particles) + 1) > 0, 0
+    for epoch in range(TRIED_WORLDS):
+        failed += not draw_world(world, present, per_type, stream_key(0, Stream.WORLD, epoch))
+        if failed == 3:  # each takes all the attempts there are
+            break
+    return failed

@@ -5,10 +5,12 @@ Settings
     preset, PRESETS     parameters by name: full (as published), enough, quick, tiny
 
 What a network does
-    Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
+    Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper, and four more
+    Particle, PARTICLES which squares a particle covers; those of the paper, and eight more
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
+    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters)
 
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
@@ -39,7 +41,7 @@ from typing import TYPE_CHECKING
 from foraging_snn.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
-    from foraging_snn.environments import TASKS, Task
+    from foraging_snn.environments import PARTICLES, TASKS, Particle, Task
     from foraging_snn.files.layout import RecordingError
     from foraging_snn.files.reader import Trial
     from foraging_snn.files.states import load_state, save_state
@@ -56,13 +58,13 @@ if TYPE_CHECKING:
         performance,
         preset,
     )
-    from foraging_snn.protocols import experiment, experiments
+    from foraging_snn.protocols import experiment, experiments, protocol
     from foraging_snn.running.trial import run_trial
 
     __version__: str
 
 _PLACES = {
-    "environments": ("TASKS", "Task"),
+    "environments": ("PARTICLES", "TASKS", "Particle", "Task"),
     "files.layout": ("RecordingError",),
     "files.reader": ("Trial",),
     "files.states": ("load_state", "save_state"),
@@ -79,19 +81,21 @@ _PLACES = {
         "performance",
         "preset",
     ),
-    "protocols": ("experiment", "experiments"),
+    "protocols": ("experiment", "experiments", "protocol"),
     "running.trial": ("run_trial",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "ENGINES",
+    "PARTICLES",
     "PRESETS",
     "TASKS",
     "Activity",
     "Block",
     "NetworkState",
     "Parameters",
+    "Particle",
     "Phase",
     "RecordingError",
     "Task",
@@ -104,6 +108,7 @@ __all__ = [
     "load_state",
     "performance",
     "preset",
+    "protocol",
     "run_trial",
     "save_state",
 ]

@@ -62,7 +62,7 @@ class Boundary:
         self.order = removal_order(state.seed, n_hidden)
         self.epoch = state.epoch
         self.rows = rows_of(phase, parameters)
-        self.block = self._turn()[0]
+        self.block, self.begins = self._turn()
         self.world = GridWorld(state.grid, state.grid_part, self.rows.offsets, self.rows.squares)
 
     def _turn(self) -> tuple[int, bool]:
@@ -77,18 +77,28 @@ class Boundary:
         """Phase events of the next epoch: world, dropout, sleep pulses."""
         state, phase = self.state, self.phase
         self.epoch = state.epoch
-        self.block, begins = self._turn()
+        self.block, self.begins = self._turn()
         rows, counted = self.rows, self.rows.counted[self.block]
         state.epoch += 1
-        if begins:
+        if self.begins:
             self._draw_world()
         if phase.dropout:
             state.removed[self.order[: state.phase_epoch * len(self.order) // phase.epochs]] = True
         if counted >= 0:
             state.task_epochs[counted] += 1
         if rows.asleep[self.block]:
-            probability = sleep_probabilities(state, rows.rate_weights[self.block], rows.uniform[self.block])
-            rule.sleep_pulses(state.x[self.hidden], probability, self.parameters.sleep.pulse, self._key(Stream.SLEEP_PULSE))
+            self._activate_hidden_cells()
+
+    def _activate_hidden_cells(self) -> None:
+        state, x, pulse = self.state, self.state.x[self.hidden], self.parameters.sleep.pulse
+        weights, latest = self.rows.rate_weights[self.block], self.rows.shown[self.block]
+        if latest > 0:
+            place, slot = rule.draw_pattern(state.patterns, state.patterns_kept, weights, latest, self._key(Stream.SLEEP_PATTERN))
+            if slot >= 0:
+                rule.show_pattern(x, state.patterns[place, slot], pulse)
+        else:
+            probability = sleep_probabilities(state, weights, self.rows.uniform[self.block])
+            rule.sleep_pulses(x, probability, pulse, self._key(Stream.SLEEP_PULSE))
 
     def _draw_world(self) -> None:
         present, per_type = self.rows.present[self.block], self.rows.per_type[self.block]
@@ -118,6 +128,7 @@ class Boundary:
         movement, S = (
             self._forage(spikes[-N_OUTPUT:]) if awake else (Movement(STAY, 0, Outcome.NOTHING), self.parameters.reward.asleep)
         )
+        self._keep_pattern(spikes[self.hidden], movement.outcome)
         if plastic:
             self._change_strengths(T, S)
         if awake:
@@ -130,6 +141,12 @@ class Boundary:
                 rule.regulate(state.hidden_input_target, state.hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
         state.phase_epoch += 1
         return movement
+
+    def _keep_pattern(self, spikes: np.ndarray, outcome: int) -> None:
+        """Of the epoch that this boundary judges, if it belongs to the same block."""
+        slot, selective = self.rows.kept[self.block], self.rows.selective[self.block]
+        if slot >= 0 and not self.begins and (not selective or outcome == Outcome.REWARDED):
+            rule.keep_pattern(self.state.patterns, self.state.patterns_kept, slot, spikes)
 
     def _update_traces(self, fresh: int, T: int) -> None:
         state = self.state

@@ -1,17 +1,24 @@
 """What every engine is: something that takes a state through a phase. Engines know no files, no figures, no command line."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from foraging_snn.environments import PARTICLES, Outcome
+from foraging_snn.models.between import Rule, call, give_memory, rule_of
+from foraging_snn.models.elastic import Elastic
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import Field, array, number, record
-from foraging_snn.models.state import NetworkState, begin_phase, fitted, misfit
+from foraging_snn.models.state import NetworkState, begin_phase, check_state, fitted, misfit, missing_patterns
 
 RESULTS_VERSION = 2  # raised when the same parameters, seed and engine give other results than before, if only in one bit
+
+
+PACKAGED_RULES: dict[str, type[Rule]] = {Elastic.name: Elastic}  # between epochs, by name
 
 
 class EngineError(RuntimeError):
@@ -196,6 +203,7 @@ class Engine(ABC):
 
     def __init__(self, parameters: Parameters):
         self.parameters = parameters
+        self._changed: dict[tuple[tuple[str, Any], ...], Engine] = {}  # those that run phases with changes of parameters
 
     @abstractmethod
     def _load(self, state: NetworkState, phase: Phase) -> None:
@@ -215,6 +223,28 @@ class Engine(ABC):
 
     def close(self) -> None:
         """Free processes and files."""
+        for engine in self._changed.values():
+            engine.close()
+        self._changed.clear()
+
+    def with_parameters(self, parameters: Parameters) -> "Engine":
+        """Another engine like this one."""
+        return type(self)(parameters)
+
+    def engine_of(self, phase: Phase) -> "Engine":
+        """The engine that runs a phase: this one, or, if parameters are changed in the phase, one like it with these; it lives as
+        long as this one.
+
+        Raises
+        ------
+        ParameterError
+            There are no such parameters.
+        """
+        if not phase.changes:
+            return self
+        if phase.changes not in self._changed:
+            self._changed[phase.changes] = self.with_parameters(self.parameters.with_changes(dict(phase.changes)))
+        return self._changed[phase.changes]
 
     def __enter__(self) -> "Engine":
         return self
@@ -226,6 +256,22 @@ class Engine(ABC):
         wanted = {"spikes": any(recorder.spike_windows(phase)), "unsupervised": phase.is_unsupervised}
         for ability in sorted(self.cannot & {name for name, is_wanted in wanted.items() if is_wanted}):
             raise EngineError(f"{self.name} engine: it cannot {ABILITIES[ability]} (phase {phase.name}); use another engine")
+
+    def _rules_of(self, phase: Phase) -> list[Rule]:
+        try:
+            return [rule_of(applied, PACKAGED_RULES) for applied in phase.rules]
+        except ValueError as error:
+            raise EngineError(f"phase {phase.name}: {error}") from None
+
+    def _call(self, rules: Sequence[Rule], moment: str, state: NetworkState, phase: Phase) -> None:
+        """Call a method of rules, one after the other, on a state, which they change."""
+        for rule in rules:
+            give_memory(state, rule)
+            try:
+                call(rule, moment, state, phase, self.parameters)
+                check_state(state, self.parameters)
+            except ValueError as error:
+                raise EngineError(f"phase {phase.name}: rule {rule.applied.name} left a state that cannot be: {error}") from error
 
     def run(
         self,
@@ -259,12 +305,15 @@ class Engine(ABC):
         Raises
         ------
         EngineError
-            The state is of a network with other parameters, or further into a phase than this one is long; the engine fails.
+            The state is of a network with other parameters, or further into a phase than this one is long, or lacks the patterns
+            that its sleep is to show; a rule of the phase is not to be found or leaves no state; the engine fails.
         ParameterError
             The phase has a task or a type of particle that is not in the tables of the parameters.
         ValueError
             The phase does not have so many epochs left.
         """
+        if (engine := self.engine_of(phase)) is not self:
+            return engine.run(state, replace(phase, changes=()), epochs=epochs, recorder=recorder, progress=progress)
         recorder = recorder or Recorder()
         if reason := misfit(state, self.parameters):
             raise EngineError(f"state: of another network: {reason}")
@@ -272,7 +321,12 @@ class Engine(ABC):
             raise EngineError(
                 f"phase {phase.name}: the state is {state.phase_epoch} epochs into a phase, this one has {phase.epochs}"
             )
-        state = begin_phase(state, phase, self.parameters) if state.phase_epoch == 0 else fitted(state, self.parameters)
+        state, rules = fitted(state, self.parameters), self._rules_of(phase)
+        if state.phase_epoch == 0:
+            state = begin_phase(state, phase, self.parameters)
+            if reason := missing_patterns(state, phase):
+                raise EngineError(f"phase {phase.name}: {reason}")
+            self._call(rules, "begin", state, phase)
         start = state.phase_epoch
         epochs = phase.epochs - start if epochs is None else epochs
         if not 1 <= epochs <= phase.epochs - start:
@@ -282,7 +336,8 @@ class Engine(ABC):
         snapshots = {e for e in recorder.snapshot_epochs(phase) if start < e <= end or e == start == 0}
         windows = recorder.spike_windows(phase)
         edges = (edge for window in windows for edge in (window.start, window.stop))
-        stops = sorted({e for e in (*snapshots, *edges, end) if start < e <= end})
+        due = {e for rule in rules for e in range(start - start % rule.every, end + 1, rule.every) if start < e}
+        stops = sorted({e for e in (*snapshots, *edges, *due, end) if start < e <= end})
         counter = AeonCounter(start, epochs, self.parameters.timing.epochs_per_aeon, len(self.parameters.particles))
 
         if 0 in snapshots:
@@ -299,11 +354,38 @@ class Engine(ABC):
                 recorder.epochs(records)
                 if progress:
                     progress(records)
+            if stop in due:
+                state = self._state()
+                self._call([rule for rule in rules if stop % rule.every == 0], "apply", state, phase)
+                self._load(state, phase)
             if stop in snapshots and stop < end:
                 recorder.snapshot(self._state())
         state = self._state()
+        if rules and end == phase.epochs:
+            self._call(rules, "end", state, phase)
         if end in snapshots:
             recorder.snapshot(state.copy())  # what is returned may be changed
         if end == phase.epochs:
             state.phase_epoch = 0
         return state, counter.record
+
+    def run_many(
+        self, states: Iterable[NetworkState], phase: Phase, *, progress: Progress | None = None
+    ) -> Iterator[tuple[NetworkState, PhaseRecord]]:
+        """Run a phase on each of many networks of the same parameters; here one after the other.
+
+        Parameters
+        ----------
+        states : iterable of NetworkState
+            Taken as they are needed.
+        phase : Phase
+        progress : optional
+            Called with pieces of each, see :meth:`run`.
+
+        Yields
+        ------
+        state, record
+            Of each network in the order of `states`, the same bit for bit as :meth:`run` gives alone.
+        """
+        for state in states:
+            yield self.run(state, phase, progress=progress)

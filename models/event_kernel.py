@@ -31,7 +31,7 @@ from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
 from foraging_snn.models.response import MAX_SPIKES, ResponseTable, step_cell
 from foraging_snn.models.rows import Rows
-from foraging_snn.models.rules import average_rate, regulate
+from foraging_snn.models.rules import average_rate, draw_pattern, keep_pattern, regulate, show_pattern
 from foraging_snn.models.schema import schema_of
 from foraging_snn.models.state import NetworkState
 
@@ -39,10 +39,10 @@ _REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
 _WORLD, _NEW_PARTICLE, _TIE, _EXPLORATION = (
     int(stream) for stream in (Stream.WORLD, Stream.NEW_PARTICLE, Stream.DIRECTION_TIE, Stream.EXPLORATION)
 )
-_INPUT_HIDDEN, _EXCITATORY, _INHIBITORY, _SLEEP = (
-    int(stream)
-    for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY, Stream.SLEEP_PULSE)
+_INPUT_HIDDEN, _EXCITATORY, _INHIBITORY = (
+    int(stream) for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY)
 )
+_SLEEP, _SLEEP_PATTERN = int(Stream.SLEEP_PULSE), int(Stream.SLEEP_PATTERN)
 CELLS_AT_A_TIME = 112
 assert N_OUTPUT == LANES  # the eight output cells are one vector
 # How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
@@ -68,6 +68,7 @@ Arrays = namedtuple(
         "hidden_output",  # (8, H): by output cell
         "trace_average",  # (8, H)
         "frozen",  # (8, H)
+        "patterns",  # (N, K, H)
         "removal_order",
         "agent",  # (4,): x, y, last move, hunger
     ),
@@ -265,6 +266,10 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         if not asleep:
             reward = _forage(a, world, rows.outcome[block], output_counts, seed, epoch, numbers, records, row)
         records.x[row], records.y[row] = a.agent[0], a.agent[1]
+        if rows.kept[block] >= 0 and not begins[row] and (records.outcome[row] == _REWARDED or not rows.selective[block]):
+            _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, hidden_counts)
+            keep_pattern(a.patterns, a.patterns_kept, rows.kept[block], hidden_counts)
+            hidden_counts[:] = 0
         if plastic:
             s_k = _room(s_k, 0, n_ho - first_ho)
             _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, s_k, rules, course.any_frozen)
@@ -307,9 +312,15 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         n_events = _respond(a, 0, n_input, s.food, input_layer, c, s, n_events)
         s.pulse[:] = 0.0
         if asleep:
-            key = stream_key(seed, _SLEEP, epoch)
-            for h in range(n_hidden):
-                s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
+            if rows.shown[block] > 0:
+                key = stream_key(seed, _SLEEP_PATTERN, epoch)
+                place, slot = draw_pattern(a.patterns, a.patterns_kept, rows.rate_weights[block], rows.shown[block], key)
+                if slot >= 0:
+                    show_pattern(s.pulse, a.patterns[place, slot], numbers.sleep_pulse)
+            else:
+                key = stream_key(seed, _SLEEP, epoch)
+                for h in range(n_hidden):
+                    s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
             n_events = _respond(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
             stepped = False
         elif _all_at(s.event_step, n_events, hidden_layer.arrival):
@@ -780,9 +791,7 @@ def _homeostasis(
     hidden_rate, output_rate, resistance, target, recent_cell, fresh, n_recent, output_counts, hidden_counts, frozen, rules
 ):
     first_output = rules.n_input + rules.n_hidden
-    for k in range(fresh, n_recent):
-        if rules.n_input <= recent_cell[k] < first_output:
-            hidden_counts[recent_cell[k] - rules.n_input] += 1
+    _count_hidden(recent_cell, fresh, n_recent, rules.n_input, first_output, hidden_counts)
     average_rate(hidden_rate, hidden_counts, rules)
     average_rate(output_rate, output_counts, rules)
     for k in range(fresh, n_recent):
@@ -791,6 +800,14 @@ def _homeostasis(
     regulate(resistance, output_rate, rules.output_target_rate, rules.output_step)
     if not frozen:
         regulate(target, hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
+
+
+@cached_njit
+def _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, counts):
+    """Add the spikes of hidden cells since the last boundary to counts (H,), which are zero before and after."""
+    for k in range(fresh, n_recent):
+        if n_input <= recent_cell[k] < first_output:
+            counts[recent_cell[k] - n_input] += 1
 
 
 @cached_njit

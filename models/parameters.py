@@ -36,7 +36,9 @@ UNREADABLE = (ValueError, RecursionError)
 MAX_AEONS = 10**9  # of a phase; more would not end in a lifetime
 MAX_FILE_BYTES = 1_000_000  # of a file of parameters; a device has no end
 NAMES_OF_TYPES = "a list of names of types of particle"
+PAPER_TASKS = ("T1", "T2")
 NOT_THERE = "not there"  # what is said of the value of a parameter that one of two has
+EACH_ITS_OWN = -1  # network.seed: that of the trial
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
 
@@ -86,6 +88,14 @@ class Network(_Group):
     )
     hidden_output_strength: float = _parameter(
         0.02, "initial hidden-to-output strength, excitatory and (negative) inhibitory", "1", "paper", gt=0.0, le=1.0
+    )
+    seed: int = _parameter(
+        EACH_ITS_OWN,
+        "seed of the wiring and the initial strengths, the same in all trials; -1: the seed of each trial",
+        "1",
+        "ours",
+        ge=EACH_ITS_OWN,
+        le=10**9,
     )
 
 
@@ -180,6 +190,15 @@ class Sleep(_Group):
     block_epochs: int = _parameter(100, "length of a sleep block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
 
 
+class Elastic(_Group):
+    """Elastic consolidation, in the phases of a protocol that train a task; no part of the published model."""
+
+    strength: float = _parameter(
+        0.0, "pull of a synapse of mean importance towards its consolidated strength; 0: none", "1/interval", "ours", ge=0.0, le=1e6
+    )
+    interval_epochs: int = _parameter(100, "epochs between two pulls", "epochs", "ours", ge=1, le=1_000_000)
+
+
 class Phases(_Group):
     """Lengths of the phases."""
 
@@ -194,6 +213,7 @@ class Phases(_Group):
     interleaved_aeons: int = _parameter(
         50_000, "interleaved phase, both activities together", "aeons", "program", ge=1, le=MAX_AEONS
     )
+    sleep_aeons: int = _parameter(50_000, "phase of sleep alone", "aeons", "ours", ge=1, le=MAX_AEONS)
     test_aeons: int = _parameter(10_000, "test phase", "aeons", "program", ge=1, le=MAX_AEONS)
     dropout_aeons: int = _parameter(
         39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1, le=MAX_AEONS
@@ -230,6 +250,7 @@ class Recording(_Group):
     position_window_epochs: int = _parameter(
         0, "length of the windows in which the agent's positions are kept; 0: none", "epochs", "ours", ge=0, le=10_000
     )
+    states: bool = _parameter(True, "keep the whole state at the end of every phase, from which other trials can start", "", "ours")
     positions: bool = _parameter(False, "keep the agent's position after every move, windows or not", "", "ours")
 
 
@@ -345,6 +366,7 @@ class Parameters(_Group):
     reward: Reward = Reward()
     homeostasis: Homeostasis = Homeostasis()
     sleep: Sleep = Sleep()
+    elastic: Elastic = Elastic()
     phases: Phases = Phases()
     recording: Recording = Recording()
     particles: Annotated[Mapping[str, Particle], PlainValidator(_particle_table), _own("particles")] = Table(PARTICLES)
@@ -367,7 +389,9 @@ class Parameters(_Group):
                 type_numbers(task.particles, self.particles.values())
             except ValueError as error:
                 raise ValueError(f"tasks.{task.name}: {error}") from None
-        for types in (*(task.particles for task in self.tasks.values()), PAPER_PARTICLES, chosen):
+        # of the package's own tasks those of a protocol are looked at, where it is made: see phases.unsupervised_particles
+        tasks = (task for name, task in self.tasks.items() if name in PAPER_TASKS or task != TASKS.get(name))
+        for types in (*(task.particles for task in tasks), PAPER_PARTICLES, chosen):
             if types:
                 self.check_world_of(types)
         return self
@@ -432,6 +456,10 @@ class Parameters(_Group):
     def n_cells(self) -> int:
         """Number of simulated cells: input, hidden, output."""
         return self.n_input + self.n_hidden + N_OUTPUT
+
+    def network_seed(self, seed: int) -> int:
+        """Seed from which the wiring and the initial strengths of the trial `seed` are drawn."""
+        return seed if self.network.seed == EACH_ITS_OWN else self.network.seed
 
     @property
     def hidden_output_initial(self) -> float:
@@ -557,7 +585,7 @@ class Parameters(_Group):
             meaning, allowed = f"squares of type {number}, from the first one", f"1 to {MAX_SQUARES} pairs of whole numbers"
             yield ParameterRow(f"particles.{name}.offsets", particle.offsets, "squares", meaning, source, allowed)
         for number, (name, task) in enumerate(self.tasks.items(), start=1):
-            source = _source_of(task, tuple(TASKS.values())[:2])
+            source = _source_of(task, [TASKS[name] for name in PAPER_TASKS])
             for role, types in _columns_of(task).items():
                 yield ParameterRow(f"tasks.{name}.{role}", types, "", f"types {role} in task {number}", source, NAMES_OF_TYPES)
 
@@ -604,6 +632,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 5_000,
             "phases.retraining_aeons": 10_000,
             "phases.interleaved_aeons": 20_000,
+            "phases.sleep_aeons": 10_000,
             "phases.test_aeons": 2_000,
             "phases.dropout_aeons": 3_920,
         },
@@ -617,6 +646,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 2_000,
             "phases.retraining_aeons": 2_000,
             "phases.interleaved_aeons": 2_000,
+            "phases.sleep_aeons": 1_000,
             "phases.test_aeons": 500,
             "phases.dropout_aeons": 784,
         },
@@ -630,6 +660,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
             "phases.training_aeons": 2,
             "phases.retraining_aeons": 2,
             "phases.interleaved_aeons": 4,
+            "phases.sleep_aeons": 2,
             "phases.test_aeons": 1,
             "phases.dropout_aeons": 2,
             "recording.snapshots_per_phase": 5,

@@ -27,6 +27,12 @@ class Rows(NamedTuple):
     """(B, K) float64: weight of the rates of each slot in the probabilities of sleep; 0 awake."""
     uniform: np.ndarray
     """(B,) bool: all hidden cells with the mean of the probabilities."""
+    shown: np.ndarray
+    """(B,) int64: asleep, one of the last so many patterns kept of a task is shown, drawn by its weight; 0: probabilities hold."""
+    kept: np.ndarray
+    """(B,) int64: slot in which hidden patterns are kept, -1: none."""
+    selective: np.ndarray
+    """(B,) bool: of these, only patterns that led to a reward."""
     counted: np.ndarray
     """(B,) int64: slot in which epochs and hidden spikes are counted, -1: none."""
     outcome: np.ndarray
@@ -56,6 +62,9 @@ def rows_of(phase: Phase, parameters: Parameters) -> Rows:
         asleep=np.zeros(n_blocks, np.bool_),
         rate_weights=np.zeros((n_blocks, n_slots)),
         uniform=np.zeros(n_blocks, np.bool_),
+        shown=np.zeros(n_blocks, np.int64),
+        kept=np.full(n_blocks, -1, np.int64),
+        selective=np.zeros(n_blocks, np.bool_),
         counted=np.full(n_blocks, -1, np.int64),
         outcome=np.zeros((n_blocks, n_types + 1), np.int8),
         present=np.zeros((n_blocks, n_types + 1), np.bool_),
@@ -65,6 +74,8 @@ def rows_of(phase: Phase, parameters: Parameters) -> Rows:
     )
     for row, activity in enumerate(phase.activities):
         _fill(rows, row, activity, parameters)
+    if phase.keep_patterns:
+        rows.kept[:], rows.selective[:] = rows.counted, phase.selective
     return rows
 
 
@@ -72,7 +83,10 @@ def _fill(rows: Rows, row: int, activity: Activity, parameters: Parameters) -> N
     rows.plastic[row] = not activity.is_test
     rows.asleep[row], rows.uniform[row] = activity.is_sleep, activity.uniform
     if activity.is_sleep:
-        rows.rate_weights[row] = 1.0
+        rows.rate_weights[row] = 0.0 if activity.cue else 1.0
+        for cued, weight in activity.cue:
+            rows.rate_weights[row, parameters.task_number(cued) - 1] = weight
+        rows.shown[row] = activity.patterns
     task, types, n_types = activity.task, activity.particle_types, len(parameters.particles)
     if activity.trained_task:
         rows.counted[row] = parameters.task_number(activity.trained_task) - 1

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foraging_snn.environments import uniform
+from foraging_snn.environments import integer, uniform
 from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 
@@ -238,6 +238,58 @@ def sleep_pulses(x, probability, pulse, key):
     """Add a pulse to x of every hidden cell whose draw is below its probability; `x` (H,) is changed."""
     for h in range(len(x)):
         if uniform(key, h) < probability[h]:
+            x[h] += pulse
+
+
+@cached_njit
+def keep_pattern(patterns, kept, slot, spikes):
+    """Which hidden cells fired, `spikes` (H,) > 0, become the latest pattern of a task; patterns (N, K, H), kept (K,) change."""
+    place = kept[slot] % len(patterns)
+    for h in range(len(spikes)):
+        patterns[place, slot, h] = spikes[h] > 0
+    kept[slot] += 1
+
+
+@cached_njit
+def draw_pattern(patterns, kept, weights, latest, key):
+    """Draw a task by its weight, among those of which patterns are kept, and one of its latest patterns.
+
+    Parameters
+    ----------
+    patterns : (N, K, H) bool
+    kept : (K,) int
+        How many were kept of each task so far.
+    weights : (K,) float64
+    latest : int
+        Of so many, or as many as there are.
+
+    Returns
+    -------
+    place, slot : int
+        patterns[place, slot] is it; -1, -1 if there is none.
+    """
+    total = 0.0
+    for slot in range(len(weights)):
+        if kept[slot] > 0:
+            total += weights[slot]
+    chosen, left = -1, uniform(key, 0) * total
+    for slot in range(len(weights)):
+        if kept[slot] > 0 and weights[slot] > 0.0:
+            chosen = slot
+            if left < weights[slot]:
+                break
+            left -= weights[slot]
+    if chosen < 0:
+        return -1, -1
+    back = integer(key, 1, min(kept[chosen], len(patterns), latest))  # 0: the latest
+    return (kept[chosen] - 1 - back) % len(patterns), chosen
+
+
+@cached_njit
+def show_pattern(x, pattern, pulse):
+    """Add a pulse to x (H,), which is changed, of the hidden cells of a pattern."""
+    for h in range(len(x)):
+        if pattern[h]:
             x[h] += pulse
 
 

@@ -44,6 +44,8 @@ AXES: dict[str, Axis] = {
     "type": Axis("types of particle, in the order of their table", lambda p: len(p.particles), grows=True),
     "grid_y": Axis("rows of the world, upwards", lambda p: p.world.size),
     "grid_x": Axis("columns of the world", lambda p: p.world.size),
+    "pattern": Axis("hidden patterns kept of a task; the n-th of them, from 0, is at n modulo their number"),
+    "memory_row": Axis("what rules between epochs remember"),
     "recent_spike": Axis("spikes since the last boundary and within the pair window before it, by step, then cell"),
     "hidden_output_trace": Axis("live traces hidden to output, in the order they were made"),
     "input_hidden_trace": Axis("live traces input to hidden, in the order they were made"),
@@ -79,6 +81,9 @@ class Field:
         It holds numbers of what lies along this axis.
     ascending : bool
         No value is smaller than the one before it.
+    optional : bool
+        Not in files, and not in digests, where it holds nothing: an empty array, or zero in all of an array whose shape is given.
+        What was made before there was such a field goes on.
     note : str
         What else is to be said, in documentation only; `meaning` is also in files.
     """
@@ -92,6 +97,7 @@ class Field:
     high: int | str | None = None
     index_of: str | None = None
     ascending: bool = False
+    optional: bool = False
     note: str = ""
 
     @property
@@ -140,6 +146,14 @@ class Field:
         return len(shape) == len(self.axes) and all(
             n == sizes.get(axis, n) or (AXES[axis].grows and 0 < n < sizes[axis]) for axis, n in zip(self.axes, shape, strict=True)
         )
+
+    def is_left_out(self, value: Any) -> bool:
+        """Whether files and digests go without this value."""
+        return self.optional and (not np.size(value) or (not self.is_free and not np.any(value)))
+
+    def nothing(self, sizes: Mapping[str, int]) -> Any:
+        """The value that was left out, or zero."""
+        return np.zeros(self.shape(sizes), self.kind) if self.is_array else self.kind()
 
     def shape_problem(self, name: str, shape: tuple[int, ...], sizes: Mapping[str, int]) -> str:
         """One line if an array cannot have this shape, "" if it can."""
@@ -261,7 +275,7 @@ def _along(cls: type, axis: str, leader: str) -> Iterable[str]:
 
 def zeros(cls: type, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Zero for every field of a record; empty arrays where the sizes do not say how long."""
-    return {name: np.zeros(what.shape(sizes), what.kind) if what.is_array else what.kind() for name, what in schema_of(cls).items()}
+    return {name: what.nothing(sizes) for name, what in schema_of(cls).items()}
 
 
 def brief(value: object) -> str:

@@ -154,6 +154,34 @@ class NetworkState:
     task_epochs: np.ndarray = array(
         np.int64, "task", unit="epochs", meaning="epochs of that training", note="0: never trained", low=0
     )
+    patterns: np.ndarray = array(
+        np.bool_,
+        "pattern",
+        "task",
+        "hidden",
+        meaning="hidden cells that fired between two boundaries, kept of training for sleep",
+        note="empty if no phase keeps any (`Phase.keep_patterns`)",
+        optional=True,
+    )
+    patterns_kept: np.ndarray = array(
+        np.int64,
+        "task",
+        meaning="patterns kept of the most recent training on each task, those overwritten included",
+        low=0,
+        optional=True,
+    )
+    patterns_selective: bool = number(bool, meaning="only patterns that led to a reward are kept", optional=True)
+    memory: np.ndarray = array(
+        np.float64, "memory_row", "hidden", "output", meaning="what rules between epochs remember of each synapse", optional=True
+    )
+    memory_label: np.ndarray = array(
+        np.int64,
+        "memory_row",
+        meaning="which: the first 63 bits of the SHA-256 of RULE/NAME",
+        note="see `Rule.rows`",
+        low=0,
+        optional=True,
+    )
     grid: np.ndarray = array(
         np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high="type"
     )
@@ -200,7 +228,7 @@ def _identical(a: Any, b: Any) -> bool:
 
 
 def initial_state(parameters: Parameters, seed: int) -> NetworkState:
-    """State of a trial before its first epoch: everything at rest, wiring drawn from the seed, no world yet.
+    """State of a trial before its first epoch: everything at rest, wiring drawn from `network.seed` or else `seed`, no world yet.
 
     What is not said here is zero.
 
@@ -218,7 +246,7 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed: {seed!r} given, allowed is a whole number from 0 to {MAX_SEED}")
-    wiring = draw_wiring(parameters, seed)
+    wiring = draw_wiring(parameters, parameters.network_seed(seed))
     strength = parameters.network.hidden_output_strength
     state = NetworkState(**zeros(NetworkState, axis_sizes(parameters)))
     state.seed = int(seed)
@@ -243,8 +271,14 @@ def fitted(state: NetworkState, parameters: Parameters) -> NetworkState:
     missing = len(parameters.tasks) - len(state.task_epochs)
     if missing <= 0:
         return state
-    spikes, epochs = np.pad(state.task_spikes, ((0, missing), (0, 0))), np.pad(state.task_epochs, (0, missing))
-    return replace(state, task_spikes=spikes, task_epochs=epochs)
+    later, of_cells = (0, missing), (0, 0)
+    return replace(
+        state,
+        task_spikes=np.pad(state.task_spikes, (later, of_cells)),
+        task_epochs=np.pad(state.task_epochs, later),
+        patterns=np.pad(state.patterns, ((0, 0), later, of_cells)),
+        patterns_kept=np.pad(state.patterns_kept, later),
+    )
 
 
 def part_of_old_grid(grid: np.ndarray, parameters: Parameters) -> np.ndarray:
@@ -301,14 +335,43 @@ def begin_phase(state: NetworkState, phase: Phase, parameters: Parameters) -> Ne
         for name in ("synapse", "value", "step"):
             field = f"input_hidden_trace_{name}"
             setattr(state, field, getattr(state, field)[:0])
+    if phase.keep_patterns:
+        _make_room_for_patterns(state, phase)
     for task in (activity.trained_task for activity in phase.activities):
         if task:
             slot = parameters.task_number(task) - 1
-            state.task_spikes[slot] = 0
-            state.task_epochs[slot] = 0
+            state.task_spikes[slot] = state.task_epochs[slot] = state.patterns_kept[slot] = 0
+            state.patterns[:, slot] = False
     if phase.freeze_fraction > 0.0:
         _freeze_strongest(state, phase.freeze_fraction)
     return state
+
+
+def _make_room_for_patterns(state: NetworkState, phase: Phase) -> None:
+    """Room for as many patterns of each task as the phase keeps; those of other tasks stay, the latest of them if there is less."""
+    old, kept, n = state.patterns, state.patterns_kept, phase.keep_patterns
+    if state.patterns_selective != phase.selective:
+        kept = np.zeros_like(kept)
+    if len(old) != n or not kept.any():
+        state.patterns = np.zeros((n, *old.shape[1:]), np.bool_)
+        state.patterns_kept = np.minimum(kept, min(n, len(old)))
+        for slot, there in enumerate(state.patterns_kept):
+            state.patterns[:there, slot] = old[(kept[slot] - there + np.arange(there)) % max(len(old), 1), slot]
+    state.patterns_selective = phase.selective
+
+
+def missing_patterns(state: NetworkState, phase: Phase) -> str:
+    """Why sleep in a phase that begins with this state cannot show the patterns it is to show, "" if it can.
+
+    As long as no task was trained there is nothing to show, and no cell is activated.
+    """
+    for activity in phase.activities:
+        if activity.patterns and state.task_epochs.any() and not len(state.patterns):
+            return f"{activity.name} shows patterns of training, but no training before it kept any (Phase.keep_patterns)"
+        if activity.patterns and state.patterns_kept.any() and activity.selective != state.patterns_selective:
+            kept = "only those that led to a reward" if state.patterns_selective else "those of all epochs"
+            return f"{activity.name} shows other patterns than were kept, which are {kept} (Phase.selective)"
+    return ""
 
 
 def _freeze_strongest(state: NetworkState, fraction: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -30,7 +30,7 @@ PUBLISHED = "0.55"
 CHANCE_LINE = "0.6"
 TASK_COLOURS = {1: TASK_1, 2: TASK_2}  # of the paper
 # Of further tasks: of Okabe & Ito and of Paul Tol ("muted"), which colour-blind readers can tell apart; then from the first again.
-FURTHER_TASK_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#000000")
+OTHER_TASKS = ("#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#44AA99", "#F0E442")
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
@@ -69,8 +69,8 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """The style, for drawing and saving; matplotlib's settings are as before afterwards."""
-    with matplotlib.rc_context(RC):
+    """The style, for drawing and saving, whatever a user's own settings are; they are as before afterwards."""
+    with matplotlib.style.context(["default", RC]):
         yield
 
 
@@ -128,18 +128,16 @@ def lines_of(text: str, characters: int) -> list[str]:
     return textwrap.wrap(_shown(text), characters, max_lines=MOST_LINES, placeholder=" …")
 
 
-def task_colour(number: int) -> str:
-    """The colour of a task, by its number from 1."""
-    return TASK_COLOURS.get(number) or FURTHER_TASK_COLOURS[(number - len(TASK_COLOURS) - 1) % len(FURTHER_TASK_COLOURS)]
-
-
 def phase_colour(name: str) -> str:
-    """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2"."""
+    """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2", "T1#2"."""
+    name = name.partition("#")[0]
     if name == "unsupervised":
         return UNSUPERVISED
+    if re.search(r"\bS\b", name):
+        return SLEEP
     if name.startswith("I("):
-        return SLEEP if re.search(r"\bS\b", name) else INTERLEAVED
-    return TASK_1 if name.endswith("T1") else TASK_2
+        return INTERLEAVED
+    return task_colour(name.rpartition(" ")[2])
 
 
 def written(name: str, longest: int = LONGEST_LABEL) -> str:
@@ -159,6 +157,13 @@ def written(name: str, longest: int = LONGEST_LABEL) -> str:
 def _shown(text: str) -> str:
     """A text from a file on one line, without control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def task_colour(task: int | str) -> str:
+    """The colour of a task, by its number from 1 or by its name; "T3" is 3."""
+    if isinstance(task, str):
+        task = int(task[1:]) if re.fullmatch("T[0-9]{1,9}", task) else sum(map(ord, task))
+    return TASK_COLOURS.get(task) or OTHER_TASKS[(task - len(TASK_COLOURS) - 1) % len(OTHER_TASKS)]
 
 
 def chance_line(axes: Axes) -> None:

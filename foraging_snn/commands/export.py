@@ -43,6 +43,7 @@ def experiments_for_programs(parameters: Parameters) -> dict[str, Any]:
             {
                 "name": row.name,
                 "label": row.label,
+                "protocol": row.text,
                 "figure": row.figure,
                 "paper": {"task_1": paper[0], "task_2": paper[1]},
                 "epochs": sum(phase.epochs for phase in phases_to_run(row, started=False)),
@@ -66,6 +67,7 @@ def trial_for_programs(trial: Trial) -> dict[str, Any]:
         "file": str(trial.path),
         "experiment": trial.experiment,
         "label": trial.label,
+        "protocol": trial.protocol or None,
         "complete": trial.complete,
         "started": trial.started,
         "ended": trial.ended or None,
@@ -83,9 +85,11 @@ def trial_for_programs(trial: Trial) -> dict[str, Any]:
                 "epochs": phase.epochs,
                 "epochs_done": phase.epochs_done,
                 "complete": phase.complete,
+                "changes": dict(phase.changes),
             }
             for phase in trial.phases
         ],
+        "states": trial.states,
         "tests": [
             {
                 "after": test.after or None,

@@ -1,7 +1,7 @@
 """The options that the commands which run trials have in common: RunOptions, and how a command comes by them."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -12,6 +12,7 @@ import typer
 from foraging_snn.commands.completion import complete_engine, complete_experiment, complete_preset
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, engine_class, preset
+from foraging_snn.protocols import Experiment, ExperimentError, protocol, protocols_of_file
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import other_ledgers, trial_seeds
 from foraging_snn.running.scheduling import LocalWorkers, Workers
@@ -52,8 +53,25 @@ EngineOption = Annotated[
     str,
     typer.Option("--engine", metavar="NAME", help=f"What computes: {', '.join(ENGINES)}.", autocompletion=complete_engine),
 ]
-ExperimentArgument = Annotated[
-    str, typer.Argument(metavar="EXPERIMENT", help="A name from `foraging-snn list`.", autocompletion=complete_experiment)
+WHICH = "EXPERIMENT|PROTOCOL"
+WHICH_HELP = "A name from `foraging-snn list`, or a protocol, as 'T1 -> I(S,T2) -> T1'; docs/protocols.md has the language."
+ExperimentArgument = Annotated[str, typer.Argument(metavar=WHICH, help=WHICH_HELP, autocompletion=complete_experiment)]
+ExperimentArguments = Annotated[
+    list[str] | None, typer.Argument(metavar=f"{WHICH}...", help=WHICH_HELP, autocompletion=complete_experiment)
+]
+ProtocolFileOption = Annotated[
+    Path | None, typer.Option("--protocol", metavar="FILE.toml", help="Protocols from a file, in the place of or beside others.")
+]
+TestsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tests",
+        metavar="A,B,C",
+        help="Tasks that are tested after every training and sleep. Default: those that the protocol names; both in the paper's.",
+    ),
+]
+NameOption = Annotated[
+    str, typer.Option("--name", metavar="NAME", help="Of the files, of a single protocol. Default: made of its text.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="As JSON, for programs; its keys are in docs/file_format.md.")]
 SeedOption = Annotated[int, typer.Option("--seed", metavar="K", help="Seed of the first trial; the next have K + 1, K + 2, ...")]
@@ -87,8 +105,9 @@ class RunOptions:
         str | None,
         typer.Option(
             "--start-from",
-            metavar="FILE",
-            help="Start from a saved state (a file, or a name in the package), without the unsupervised phase.",
+            metavar="FILE|FILE@PHASE",
+            help="Start from a saved state (a file, or a name in the package), or from that at the end of a phase of a trial, as "
+            "FILE@T1, FILE@T1#2 (the second of this name) or FILE@1200 (the epoch); without the unsupervised phase.",
         ),
     ] = None
     snapshots: Annotated[
@@ -202,6 +221,30 @@ def with_run_options(*left_out: str, **defaults: Any) -> Callable[[Callable[...,
         return run
 
     return decorated
+
+
+def chosen_protocols(
+    which: Sequence[str], file: Path | None, tests: str | None, name: str, parameters: Parameters
+) -> tuple[Experiment, ...]:
+    """The experiments that names and texts ask for, and those of a file.
+
+    Raises
+    ------
+    ExperimentError
+        None or the same twice; `name` given for several; what :func:`foraging_snn.protocols.protocol` raises.
+    """
+    tested = None if tests is None else [task.strip() for task in tests.split(",") if task.strip()]
+    if file and tested is not None:
+        raise ExperimentError(f"--tests: given together with {file}; write tests = {tested} into the file instead")
+    if name and (file or len(which) > 1):
+        raise ExperimentError("--name: given for several protocols, allowed is one for one; a file can give a name to each")
+    found = [protocol(text, parameters, tests=tested, name=name) for text in which]
+    found += protocols_of_file(file, parameters) if file else []
+    if not found:
+        raise ExperimentError("no experiment given, allowed are names from `foraging-snn list`, protocols, --protocol FILE.toml")
+    if twice := [row.name for n, row in enumerate(found) if row.name in {other.name for other in found[:n]}]:
+        raise ExperimentError(f"{twice[0]}: given twice, allowed is each experiment once")
+    return tuple(found)
 
 
 def chosen_parameters(

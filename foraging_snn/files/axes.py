@@ -15,10 +15,10 @@ CHUNK = 1024
 COMPRESSION = {"compression": "gzip", "shuffle": True}
 
 
-def describe(dataset: h5py.Dataset, what: Field) -> None:
-    """Write beside a dataset what it is: unit and meaning, and its axes by name."""
+def describe(dataset: h5py.Dataset, what: Field, axes: bool = True) -> None:
+    """Write beside a dataset what it is: unit and meaning, and its axes by name if they are wanted, which takes longer."""
     write_texts(dataset.attrs, {"unit": what.unit, "meaning": what.meaning})
-    for k, axis in enumerate(what.axes):
+    for k, axis in enumerate(what.axes if axes else ()):
         dataset.dims[k].attach_scale(_scale(dataset.file, axis, dataset.shape[k]))
 
 

@@ -6,65 +6,98 @@ Said beside every result, on the screen, in tables and in figures.
 import shlex
 from collections.abc import Iterable, Sequence
 
-from foraging_snn.models import Parameters, Phase, preset
+from foraging_snn.models import EACH_ITS_OWN, Parameters, Phase, preset
 from foraging_snn.models.parameters import in_words
 
 FREE_GROUP = "recording."  # what is kept of a trial does not change it
+NETWORK_SEED = "network.seed"
 
 
-def run_conditions(parameters: Parameters, phases: Iterable[Phase], started_from: str | None) -> tuple[str, ...]:
+def run_conditions(parameters: Parameters, phases: Sequence[Phase], started_from: str | None) -> tuple[str, ...]:
     """What a reader of a result has to know: preset, what is shorter than in the paper, what else differs, start state.
 
     Parameters
     ----------
     parameters : Parameters
-    phases : iterable of Phase
+    phases : sequence of Phase
         Those that are run.
     started_from : str or None
         What stood in for the unsupervised phase.
     """
-    return condition_lines(parameters, shortened_lengths(parameters, phases), started_from)
+    return condition_lines(parameters, shortened_lengths(parameters, phases), changes_in_phases(parameters, phases), started_from)
 
 
-def condition_lines(parameters: Parameters, shorter: Sequence[str], started_from: str | None) -> tuple[str, ...]:
-    """The same where it is known what is shorter, e.g. in one of several trials; see :func:`shortened_lengths`."""
+def condition_lines(
+    parameters: Parameters, shorter: Sequence[str], in_phases: Sequence[str], started_from: str | None
+) -> tuple[str, ...]:
+    """The same where it is known what is shorter and what is changed in phases, e.g. in one of several trials; see
+    :func:`shortened_lengths`, :func:`changes_in_phases`."""
     lines = [f"preset {parameters.preset}"]
     if shorter:
         lines.append(f"shortened: {', '.join(shorter)} aeons")
     if changed := changed_rules(parameters):
         lines.append(f"changed: {', '.join(changed)}")
+    lines += in_phases
     if started_from:
         lines.append(f"no unsupervised phase; all trials start with one network: {started_from}")
+    else:
+        lines.append(network_line(parameters))
     return tuple(lines)
+
+
+def network_line(parameters: Parameters) -> str:
+    """Whether trials share a wiring, as the paper's do: its program gives all of them one file of connections."""
+    seed = parameters.network.seed
+    if seed == EACH_ITS_OWN:
+        return f"every trial has a network of its own ({NETWORK_SEED} {seed}); the paper's trials share one"
+    return f"one network for all trials, as in the paper ({NETWORK_SEED} {seed})"
 
 
 def shortened_lengths(parameters: Parameters, phases: Iterable[Phase]) -> list[str]:
     """Kinds of phases that are run and are shorter than at full length: "training 2000 of 50000"."""
-    full = preset("full")
-    pairs = [(length, parameters.aeons(length), full.aeons(length)) for length in _lengths_in_use(phases)]
-    return [f"{length} {here} of {there}" for length, here, there in pairs if here < there]
+    full, epochs_per_aeon = preset("full"), parameters.timing.epochs_per_aeon
+    shorter = []
+    for length, epochs in _lengths_in_use(phases).items():
+        there = full.aeons(length)
+        if here := [f"{aeons:g}" for aeons in (n / epochs_per_aeon for n in epochs) if aeons < there]:
+            shorter.append(f"{length} {' and '.join(here)} of {there}")
+    return shorter
 
 
-def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, None]:
-    """Which lengths of parameters.Phases these phases have, in their order."""
-    lengths: dict[str, None] = {}
+def changes_in_phases(parameters: Parameters, phases: Iterable[Phase]) -> list[str]:
+    """Parameters that are other in a phase than in the rest of the trial: "in T2: reward.punished -0.5 instead of -0.001"."""
+    usual = parameters.values()
+    lines = {
+        f"in {phase.name}: {', '.join(f'{name} {value} instead of {usual.get(name)}' for name, value in phase.changes)}": None
+        for phase in phases
+        if phase.changes
+    }
+    return list(lines)
+
+
+def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:
+    """Which lengths of parameters.Phases these phases have, in their order, and how many epochs these are."""
+    lengths: dict[str, list[int]] = {}
     for phase in phases:
         if phase.is_unsupervised:
             length = "unsupervised"
         elif phase.is_test:
             length = "dropout" if phase.dropout else "test"
-        elif len(phase.activities) > 1:
+        elif len(phase.blocks) > 1:
             length = "interleaved"
+        elif all(activity.is_sleep for activity in phase.activities):
+            length = "sleep"
         else:
             length = "retraining" if "training" in lengths else "training"
-        lengths[length] = None
+        if phase.epochs not in (epochs := lengths.setdefault(length, [])):
+            epochs.append(phase.epochs)
     return lengths
 
 
 def changed_rules(parameters: Parameters) -> list[str]:
     """Parameters other than lengths and recording that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
-    full = preset("full").values()
-    rules = {name: value for name, value in parameters.values().items() if not name.startswith(FREE_GROUP) and not _is_length(name)}
+    full, left_out = preset("full").values(), (FREE_GROUP, NETWORK_SEED)
+    rules = {name: value for name, value in parameters.values().items() if not name.startswith(left_out) and not _is_length(name)}
     before = {name: f" instead of {in_words(full[name])}" if name in full else "" for name in rules}
     return [f"{name} {in_words(value)}{before[name]}" for name, value in rules.items() if value != full.get(name)]
 

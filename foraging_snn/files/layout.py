@@ -16,6 +16,8 @@ FORMAT_NAME = "foraging_snn trial"
 FORMAT_VERSION = 1
 
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
+STATE = "state"  # of a phase: the whole state at its end, as in the file of a state
+CHANGES = "changes"  # attribute of a phase; only if parameters are changed in it
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
 ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
@@ -100,6 +102,11 @@ def recorded_tables(parameters: Parameters) -> Iterable[str]:
     left_out = set() if keeps_positions(parameters) else {POSITIONS}
     left_out |= set() if parameters.recording.spike_window_epochs else {SPIKES}
     return [name for name in TABLES if name not in left_out]
+
+
+def keeps_state(parameters: Parameters, phase: Phase, is_last: bool) -> bool:
+    """Whether the state at the end of a phase is kept: not that of a test, which learns nothing, unless it ends the trial."""
+    return parameters.recording.states and (is_last or not phase.is_test)
 
 
 def keeps_positions(parameters: Parameters) -> bool:

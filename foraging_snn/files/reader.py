@@ -1,19 +1,24 @@
 """The file of a trial, read as labelled arrays. What lies where in it says layout.py."""
 
+import json
+import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
-from foraging_snn.files.conditions import changed_rules, different_rules, shortened_lengths
-from foraging_snn.files.hdf5 import damage_reported, group_in, open_for_reading, read_name, read_number, read_text
+from foraging_snn.files.conditions import changed_rules, changes_in_phases, different_rules, shortened_lengths
+from foraging_snn.files.hdf5 import damage_reported, free_memory, group_in, open_for_reading, read_name, read_number, read_text
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
+    CHANGES,
     FIXED,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -25,6 +30,7 @@ from foraging_snn.files.layout import (
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
+    STATE,
     TABLES,
     WIRING,
     RecordingError,
@@ -34,6 +40,7 @@ from foraging_snn.files.layout import (
     spike_windows,
 )
 from foraging_snn.files.provenance import version_and_commit
+from foraging_snn.files.states import SavedState, read_state, saved_state
 from foraging_snn.models import (
     AEON_COUNTS,
     MAX_SEED,
@@ -44,6 +51,7 @@ from foraging_snn.models import (
     Phase,
     PhaseRecord,
     activity_named,
+    check_state,
     performance,
 )
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
@@ -74,6 +82,10 @@ class RecordedPhase:
     freeze_fraction : float
     dropout : bool
     complete : bool
+    changes : tuple of (str, value)
+        Parameters that were other in this phase than in the rest of the trial.
+    has_state : bool
+        The whole state at its end is in the file, see :meth:`Trial.state_at`.
     """
 
     index: int
@@ -85,6 +97,8 @@ class RecordedPhase:
     freeze_fraction: float
     dropout: bool
     complete: bool
+    changes: tuple[tuple[str, Any], ...] = ()
+    has_state: bool = False
 
     @property
     def activities(self) -> tuple[Activity, ...]:
@@ -94,7 +108,7 @@ class RecordedPhase:
     @property
     def phase(self) -> Phase:
         """What the engine was given."""
-        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout)
+        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout, self.changes)
 
 
 @dataclass(frozen=True)
@@ -246,7 +260,9 @@ class Trial:
         are any, see :attr:`versions`.
     parameters : Parameters
     experiment, label : str
-        Name in the catalogue, and as in the paper.
+        Name, in the catalogue or of its own, and as in the paper.
+    protocol : str
+        In the language of docs/protocols.md; "" if the phases were put together by hand, or by an earlier version.
     seed, trial : int
     engine : str
     complete : bool
@@ -292,6 +308,7 @@ class Trial:
             raise RecordingError(f"{self.path}: not readable by this version of foraging_snn: {error}") from None
         self.experiment = read_name(attributes, "experiment")
         self.label = read_name(attributes, "label")
+        self.protocol = read_text(attributes, "protocol") if "protocol" in attributes else ""
         self.seed = read_number(attributes, "seed", 0, MAX_SEED)
         self.trial = read_number(attributes, "trial", 0, MAX_SEED)
         self.engine = read_name(file[PROVENANCE].attrs, "engine")
@@ -339,6 +356,11 @@ class Trial:
     def shortened(self) -> tuple[str, ...]:
         """Kinds of phases that are shorter than in the paper: "training 2000 of 50000" (aeons)."""
         return tuple(shortened_lengths(self.parameters, (recorded.phase for recorded in self.phases)))
+
+    @property
+    def changed_in_phases(self) -> tuple[str, ...]:
+        """Parameters that were other in a phase than in the rest: "in T2: reward.punished -0.5 instead of -0.001"."""
+        return tuple(changes_in_phases(self.parameters, (recorded.phase for recorded in self.phases)))
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -504,6 +526,63 @@ class Trial:
             raise IndexError(f"phase {which}: {self.path} has phases 0 to {len(self.phases) - 1}")
         return self.phases[which]
 
+    @property
+    def states(self) -> dict[str, int]:
+        """The whole states that it holds: where, as :meth:`state_at` takes it, and the epoch."""
+        named = Counter(phase.name for phase in self.phases)
+        found: dict[str, int] = {}
+        nth: Counter[str] = Counter()
+        for phase in self.phases:
+            nth[phase.name] += 1
+            if phase.has_state:
+                where = phase.name if named[phase.name] == 1 else f"{phase.name}#{nth[phase.name]}"
+                found[where] = phase.first_epoch + phase.epochs
+        return found
+
+    def state_at(self, where: int | str) -> SavedState:
+        """The whole state of the network at the end of a phase, from which other trials can start.
+
+        Parameters
+        ----------
+        where : str or int
+            The name of a phase as it is shown, e.g. "T1"; of several of this name "T1#2" is the second. Or a number: of epochs
+            completed since the trial began, at which there is such a state.
+
+        Raises
+        ------
+        RecordingError
+            There is none; the message names those that there are.
+        """
+        recorded = self._phase_at(where)
+        note = f"state after {recorded.name}, epoch {recorded.first_epoch + recorded.epochs}, of {self.label}"
+        note += f", preset {self.parameters.preset}, engine {self.engine}, seed {self.seed}"
+        with self._opened() as file:
+            state = read_state(group_in(file, f"{phase_path(recorded.index)}/{STATE}"), self.parameters)
+            check_state(state, self.parameters)
+        return saved_state(state, self.parameters, self.provenance, note)
+
+    def _phase_at(self, where: int | str) -> RecordedPhase:
+        """The phase at the end of which a state is asked for."""
+        if isinstance(where, str):
+            name, _, number = where.partition("#")
+            what, named = f"the end of {where}", [phase for phase in self.phases if phase.name == name]
+            if not named:
+                self.phase(name)  # says which there are
+            if (len(named) > 1 and not number) or (number and number not in map(str, range(1, len(named) + 1))):
+                choices = ", ".join(f"{name}#{k}" for k in range(1, len(named) + 1))
+                raise RecordingError(f"{self.path}: {where}: there are {len(named)} phases {name}, allowed are {choices}")
+            found = named[int(number or 1) - 1]
+        else:
+            ends = [phase for phase in self.phases if phase.has_state and phase.first_epoch + phase.epochs == where]
+            found = ends[0] if ends else None
+            in_snapshots = where in self._table(SNAPSHOTS, columns=("epoch",))["epoch"]
+            what = f"epoch {where}{', of which there are strengths only' if in_snapshots else ''}"
+        if found is None or not found.has_state:
+            there = ", ".join(f"{name} (epoch {epoch})" for name, epoch in self.states.items())
+            why = "none, recording.states is false" if not self.parameters.recording.states else "none"
+            raise RecordingError(f"{self.path}: no whole state at {what}; states in it: {there or why}")
+        return found
+
     def _fixed(self, group: str, columns: dict[str, Field]) -> dict[str, np.ndarray]:
         with self._opened() as file:
             return {name: _checked(file, f"{group}/{name}", what, self._sizes)[...] for name, what in columns.items()}
@@ -512,7 +591,12 @@ class Trial:
         """Columns of a table, of one phase or of all."""
         with self._opened() as file:
             datasets, part = self._rows(file, name, phase_index)
-            return {column: datasets[column][part] for column in columns or datasets}
+            wanted = {column: datasets[column] for column in columns or datasets}
+            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in wanted.values())
+            needed, free = row_bytes * (part.stop - part.start), free_memory()
+            if free is not None and needed > free:
+                raise RecordingError(f"{self.path}: its {name} take {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free")
+            return {column: dataset[part] for column, dataset in wanted.items()}
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""
@@ -573,9 +657,20 @@ def read_phase(phases: h5py.Group, index: int, parameters: Parameters) -> Record
         _float(attributes, "freeze_fraction"),
         bool(read_number(attributes, "dropout", 0, 1)),
         bool(read_number(attributes, "complete", 0, 1)),
+        _changes(attributes),
+        STATE in group_in(phases, f"{index:03d}"),
     )
     _ = phase.phase  # checks what it is made of
     return phase
+
+
+def _changes(attributes: h5py.AttributeManager) -> tuple[tuple[str, Any], ...]:
+    if CHANGES not in attributes:
+        return ()
+    changes = json.loads(read_text(attributes, CHANGES))
+    if not isinstance(changes, dict):
+        raise ValueError(f"attribute {CHANGES} is not a table of parameters")
+    return tuple(changes.items())
 
 
 def _float(attributes: h5py.AttributeManager, name: str) -> float:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,7 +27,7 @@ from foraging_snn.files.hdf5 import (
     write_whole_file,
 )
 from foraging_snn.files.provenance import provenance
-from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, check_state
+from foraging_snn.models import EACH_ITS_OWN, MAX_SEED, NetworkState, ParameterError, Parameters, check_state
 from foraging_snn.models.schema import Field, axis_sizes, schema_of
 from foraging_snn.models.state import fitted, part_of_old_grid
 
@@ -135,30 +135,38 @@ def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, 
     return image.getvalue()
 
 
-def write_state(group: h5py.Group, state: NetworkState) -> None:
-    """Write a state into a group, bit for bit."""
+def write_state(group: h5py.Group, state: NetworkState, axes: bool = True) -> None:
+    """Write a state into a group, bit for bit; `axes`: with their names."""
     for name, value in state.items():
+        if FIELDS[name].is_left_out(value):
+            continue
         if isinstance(value, np.ndarray):
-            _write_array(group, name, value)
+            _write_array(group, name, value, axes)
         else:
             group.attrs[name] = np.int64(value)
 
 
-def _write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+def _write_array(group: h5py.Group, name: str, array: np.ndarray, axes: bool) -> None:
     what = FIELDS[name]
     array = array.astype(what.stored)
-    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what)
+    describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what, axes)
 
 
 def _digest(values: Mapping[str, Any], toml: str, note: str) -> str:
     digest = hashlib.sha256(f"{FORMAT_NAME} {FORMAT_VERSION}\n{toml}\n{note}".encode("utf-8", "replace"))
-    update_digest(digest, values)
+    _update_digest(digest, values.items())
     return digest.hexdigest()
 
 
-def update_digest(digest: "hashlib._Hash", values: Mapping[str, Any]) -> None:
-    """Let every bit of the fields of a state enter a digest."""
-    for name, value in values.items():
+def update_digest(digest: "hashlib._Hash", state: NetworkState) -> None:
+    """Let every bit of a state enter a digest."""
+    _update_digest(digest, state.items())
+
+
+def _update_digest(digest: "hashlib._Hash", fields: Iterable[tuple[str, Any]]) -> None:
+    for name, value in fields:
+        if FIELDS[name].is_left_out(value):
+            continue
         array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else np.int64(value))
         array = array.astype(array.dtype.newbyteorder("<"))
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
@@ -184,6 +192,11 @@ def load_state(path: str | Path) -> SavedState:
         state = _completed(values, parameters)
         check_state(state, parameters)
     return SavedState(state, parameters, origin, note, digest)
+
+
+def saved_state(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> SavedState:
+    """A state as if it had been saved and loaded: with its digest."""
+    return SavedState(state, parameters, origin, note, _digest(dict(state.items()), parameters.to_toml(), note))
 
 
 def packaged_states() -> dict[str, Callable[[], SavedState]]:
@@ -223,11 +236,15 @@ def _completed(values: Mapping[str, Any], parameters: Parameters) -> NetworkStat
 def _read_values(group: h5py.Group, parameters: Parameters) -> dict[str, Any]:
     """The fields of a state that are there; one that earlier versions did not have may be missing."""
     values, sizes = {}, axis_sizes(parameters)
+    found = dict(sizes)  # lengths of axes in this state
     for name, what in FIELDS.items():
         if name == PART and name not in group:
             continue
-        if what.is_array:
+        if what.optional and name not in group and name not in group.attrs:
+            values[name] = what.nothing(found)
+        elif what.is_array:
             values[name] = _read_array(group, name, what, sizes)
+            found |= dict(zip(what.axes, values[name].shape, strict=True))
         else:
             values[name] = what.kind(read_number(group.attrs, name, 0, 1 if what.kind is bool else MAX_SEED))
     unknown = (set(group) | set(group.attrs)) - set(values)
@@ -253,9 +270,11 @@ def _read_array(group: h5py.Group, name: str, what: Field, sizes: Mapping[str, i
 def compatible(saved_parameters: Parameters, parameters: Parameters) -> list[str]:
     """What keeps a state from being continued with other parameters: one line per difference, none if it can be.
 
-    Layers, world, cell and timing must be the same; lengths, plasticity, homeostasis and the rest may differ. Types of particle and
-    tasks may have come to those there were, which keep their numbers.
+    Layers, world, cell and timing must be the same, and the seed of the network if one is asked for; lengths, plasticity,
+    homeostasis and the rest may differ. Types of particle and tasks may have come to those there were, which keep their numbers.
     """
+    if parameters.network.seed == EACH_ITS_OWN:  # that of the state
+        parameters = parameters.with_changes({"network.seed": saved_parameters.network.seed})
     lines = [line for line in saved_parameters.differences(parameters) if line.partition(".")[0] in GROUPS_OF_A_STATE]
     for table in ("particles", "tasks"):
         saved, wanted = (list(getattr(p, table).items()) for p in (saved_parameters, parameters))

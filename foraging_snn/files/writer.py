@@ -3,8 +3,9 @@
 What lies where in it says layout.py; how collected rows are kept on the way, running/ledger.py.
 """
 
+import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from foraging_snn.files.hdf5 import reason, whole_file, write_format, write_text
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
+    CHANGES,
     FIXED,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -29,10 +31,12 @@ from foraging_snn.files.layout import (
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
+    STATE,
     TABLES,
     WIRING,
     RecordingError,
     activity_legend,
+    keeps_state,
     numbered_activities,
     phase_path,
     position_windows,
@@ -42,7 +46,7 @@ from foraging_snn.files.layout import (
 )
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
-from foraging_snn.files.states import SavedState
+from foraging_snn.files.states import SavedState, write_state
 from foraging_snn.models import AEON_COUNTS, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, Recorder
 from foraging_snn.models.engine import AeonCounter
 from foraging_snn.models.schema import Field, axis_sizes
@@ -182,6 +186,8 @@ class TrialHeader:
         The fields of the state with which the recording began that are kept; none if it is empty.
     started : str
         Time of day.
+    protocol : str
+        In the language of docs/protocols.md; "" if the phases were put together by hand.
     """
 
     parameters: Parameters
@@ -194,6 +200,7 @@ class TrialHeader:
     started_from_provenance: Mapping[str, str] = field(default_factory=dict)
     wiring: Mapping[str, np.ndarray] = field(default_factory=dict)
     started: str = field(default_factory=now)
+    protocol: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,6 +219,8 @@ class PhaseContents:
         Arrays of the state at its end that are kept; None if it has not come to its end.
     key : str
         That of the ledger; "" if the phase is in none.
+    state : callable, optional
+        Gives the whole state at its end.
     """
 
     phase: Phase
@@ -220,6 +229,7 @@ class PhaseContents:
     parts: Sequence[TableRows]
     at_end: Mapping[str, np.ndarray] | None = None
     key: str = ""
+    state: Callable[[], NetworkState] | None = None
 
 
 def wiring_of(state: NetworkState) -> dict[str, np.ndarray]:
@@ -260,14 +270,22 @@ def write_trial(
     """
     tables = recorded_tables(header.parameters)
     parts = [(index, part) for index, contents in enumerate(phases) for part in contents.parts]
-    n_bytes = HEADER_BYTES + rows_bytes(part for _, part in parts)
+    states = {
+        index: contents.state()
+        for index, contents in enumerate(phases)
+        if contents.state and keeps_state(header.parameters, contents.phase, index == len(phases) - 1)
+    }
+    n_bytes = HEADER_BYTES + rows_bytes(part for _, part in parts) + sum(map(state_bytes, states.values()))
     try:
         with whole_file(path, n_bytes, overwrite=overwrite) as file:
             names = numbered_activities(contents.phase for contents in phases)
             _write_header(file, header, versions, ended, complete)
             write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend(contents.phase for contents in phases))
             for index, contents in enumerate(phases):
-                _write_phase(file.create_group(phase_path(index)), contents, names)
+                group = file.create_group(phase_path(index))
+                _write_phase(group, contents, names)
+                if index in states:
+                    write_state(group.create_group(STATE), states[index], axes=False)
             for name in tables:
                 write_table(file, name, header.parameters, [(index, part[name]) for index, part in parts if has_rows(part, name)])
     except FileExistsError:
@@ -278,7 +296,7 @@ def write_trial(
 
 def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str], ended: str, complete: bool) -> None:
     write_format(file, FORMAT_NAME, FORMAT_VERSION)
-    texts = {name: getattr(header, name) for name in ("experiment", "label", "started", "started_from")}
+    texts = {name: getattr(header, name) for name in ("experiment", "label", "protocol", "started", "started_from")}
     write_texts(file.attrs, texts | {"ended": ended, "parameters": header.parameters.to_toml()})
     file.attrs.update({"seed": np.int64(header.seed), "trial": np.int64(header.trial), "complete": np.uint8(complete)})
     others = [version for version in dict.fromkeys(versions) if version != version_and_commit(header.provenance)]
@@ -299,6 +317,8 @@ def _write_phase(group: h5py.Group, contents: PhaseContents, names: Sequence[str
     numbers = {"first_epoch": contents.first_epoch, "epochs": phase.epochs, "epochs_done": contents.epochs_done}
     group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
     group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
+    if phase.changes:
+        write_text(group.attrs, CHANGES, json.dumps(dict(phase.changes)))
     group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(contents.at_end is not None)})
     if contents.at_end is not None:
         _write_fixed(group, contents.at_end, FIXED[PHASES])
@@ -312,6 +332,11 @@ def _write_fixed(group: h5py.Group, arrays: Mapping[str, np.ndarray], columns: M
 def rows_bytes(parts: Iterable[TableRows]) -> int:
     """Size of rows before they are compressed."""
     return sum(column.nbytes for part in parts for table in part.values() for column in table.values())
+
+
+def state_bytes(state: NetworkState) -> int:
+    """Size of a state before it is compressed."""
+    return sum(np.asarray(value).nbytes for _, value in state.items())
 
 
 def has_rows(part: TableRows, name: str) -> bool:
@@ -478,7 +503,7 @@ class TrialWriter:
         self._take()
         if not _is_end_of(record, self._phases[-1].parts):
             raise ValueError(f"phase {phase.name}: the record of the engine is not what the recorder heard")
-        self._phases[-1] = replace(self._phases[-1], at_end=at_end_of_phase(state))
+        self._phases[-1] = replace(self._phases[-1], at_end=at_end_of_phase(state), state=state.copy)
         self._recorder = None
         self.flush()
 
@@ -530,12 +555,14 @@ def new_header(
         "" if started_from is None else str(started_from),
         started_from.provenance if isinstance(started_from, SavedState) else {},
         wiring or {},
+        protocol=experiment.text,
     )
 
 
 def header_of(trial: Trial) -> TrialHeader:
     """The header that the file of a trial has."""
-    named = {name: getattr(trial, name) for name in ("parameters", "experiment", "label", "seed", "trial", "provenance", "started")}
+    names = ("parameters", "experiment", "label", "protocol", "seed", "trial", "provenance", "started")
+    named = {name: getattr(trial, name) for name in names}
     return TrialHeader(
         **named,
         started_from=trial.started_from or "",

@@ -18,6 +18,7 @@ from foraging_snn.files.layout import (
     SPIKES,
     TABLES,
     WIRING,
+    keeps_state,
     position_windows,
     snapshot_epochs,
     spike_windows,
@@ -95,16 +96,20 @@ def trial_bytes(parameters: Parameters, phases: Iterable[Phase]) -> int:
     sizes = axis_sizes(parameters)
     fixed = _row_bytes(FIXED[WIRING], sizes) + len(phases) * _row_bytes(FIXED[PHASES], sizes)
     datasets = sum(map(len, TABLES.values())) + len(FIXED[WIRING]) + len(phases) * len(FIXED[PHASES])
-    contents = fixed + sum(table_bytes(parameters, phases).values())
+    states = sum(keeps_state(parameters, phase, k == len(phases) - 1) for k, phase in enumerate(phases))
+    contents = fixed + sum(table_bytes(parameters, phases).values()) + states * _state_bytes(parameters)
     return math.ceil(contents * (1 + INDEX_SHARE) + datasets * HEADER_BYTES)
 
 
 def segment_bytes(parameters: Parameters, phases: Iterable[Phase]) -> dict[str, float]:
     """Bytes that the segments of phases take in the ledger at most, by table and for the states."""
     phases = list(phases)
+    return table_bytes(parameters, phases) | {STATES: _state_bytes(parameters) * len(phases)}
+
+
+def _state_bytes(parameters: Parameters) -> float:
     sizes = {**axis_sizes(parameters), "other": 1}
-    state = sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
-    return table_bytes(parameters, phases) | {STATES: state * len(phases)}
+    return sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
 
 
 def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1) -> None:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import h5py
@@ -32,7 +32,7 @@ from foraging_snn.files.hdf5 import (
 from foraging_snn.files.layout import FIXED, PHASES, TABLES
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
-from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, write_table
+from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, state_bytes, write_table
 from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters, Phase
 from foraging_snn.protocols import ImportRates, Step
 from foraging_snn.running.errors import LedgerError
@@ -41,9 +41,9 @@ FORMAT_NAME, FORMAT_VERSION = "foraging_snn segment", 1
 STATE, ROWS, DIGEST = "state", "rows", "sha256"
 KEY_DIGITS = 20  # of a key, in the name of a file; all of it is in the file
 LIGHT = {"compression_opts": 1}  # written more often than it is read
-# What a phase says itself: lengths and blocks, not those for which its protocol was made.
 TABLES_OF_PARAMETERS = ("particles.", "tasks.")  # of them only what is not in the package is named; phases say what they use
-PARAMETERS_OF_PROTOCOLS = ("preset", "phases", "sleep.block_epochs")
+# What a phase says itself (lengths, blocks, rules), not what its protocol was made for; and what only files of trials have.
+NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "elastic", "recording.states")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Origin:
         values = {name: value for name, value in self.parameters.values().items() if packaged.get(name) != value}
         return "\n".join(
             [
-                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(PARAMETERS_OF_PROTOCOLS)),
+                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(NOT_IN_KEYS)),
                 f"seed {self.seed}, engine {self.engine}, results {RESULTS_VERSION}",
                 f"begins with {f'the state {self.start.sha256}' if self.start else 'a new network'}",
             ]
@@ -287,12 +287,11 @@ class Ledger:
         path = self.place / f"{key[:KEY_DIGITS]}-{start}-{end}.h5"
         texts = {"key": key, "description": self.origin.description(steps), "versions": versions}
         numbers = {"start": start, "end": end, "first_epoch": first_epoch}
-        state_bytes = sum(np.asarray(value).nbytes for _, value in state.items())
         self.check()
         try:
             self.place.mkdir(parents=True, exist_ok=True)
             scratch = self.place / scratch_name(self.names[0])
-            with whole_file(path, HEADER_BYTES + state_bytes + rows_bytes(parts), scratch) as file:
+            with whole_file(path, HEADER_BYTES + state_bytes(state) + rows_bytes(parts), scratch) as file:
                 write_format(file, FORMAT_NAME, FORMAT_VERSION)
                 write_texts(file.attrs, texts)
                 file.attrs.update({name: np.int64(value) for name, value in numbers.items()})
@@ -315,14 +314,17 @@ def phase_of(steps: Sequence[Step]) -> Phase:
 
 
 @contextmanager
-def contents_of(steps: Sequence[Step], chain: Sequence[Segment], started_at: int, key: str) -> Iterator[PhaseContents]:
+def contents_of(origin: Origin, steps: Sequence[Step], chain: Sequence[Segment], started_at: int) -> Iterator[PhaseContents]:
     """What the file of a trial holds of the phase at the end of `steps`, which began at epoch `started_at` of the trial."""
     phase = phase_of(steps)
     with ExitStack() as stack:
         files = [stack.enter_context(segment.opened()) for segment in chain]
         done = chain[-1].end if chain else 0
-        at_end = {name: dataset_in(files[-1], f"{STATE}/{name}")[...] for name in FIXED[PHASES]} if done == phase.epochs else None
-        yield PhaseContents(phase, started_at, done, [_rows_in(file) for file in files], at_end, key)
+        at_end, state = None, None
+        if done == phase.epochs:
+            at_end = {name: dataset_in(files[-1], f"{STATE}/{name}")[...] for name in FIXED[PHASES]}
+            state = partial(read_state, group_in(files[-1], STATE), origin.parameters)
+        yield PhaseContents(phase, started_at, done, [_rows_in(file) for file in files], at_end, origin.key(steps), state)
 
 
 def _rows_in(file: h5py.File) -> TableRows:
@@ -348,5 +350,5 @@ def _digest(texts: Mapping[str, str], numbers: Mapping[str, int], rows: TableRow
             digest.update(f"\n{table}/{name} {column.dtype.str} {column.shape}\n".encode())
             for piece in column.iter_chunks() if len(column) else ():
                 digest.update(np.ascontiguousarray(column[piece]).data)
-    update_digest(digest, dict(state.items()))
+    update_digest(digest, state)
     return digest.hexdigest()

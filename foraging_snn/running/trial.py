@@ -61,6 +61,9 @@ class Listener:
     def found(self, epochs: int) -> None:
         """So many more epochs of the trial were computed before."""
 
+    def done(self, parts: int) -> None:
+        """So many of the parts of a job that is no trial are done."""
+
     def note(self, line: str) -> None:
         """Something is not as it should be, but the run goes on."""
         warnings.warn(line, stacklevel=2)
@@ -288,7 +291,7 @@ class _TrialFile:
             contents, versions = [], []
             for steps, (chain, started_at) in self.phases.items():
                 present = self.ledger.present(steps, chain)
-                contents.append(stack.enter_context(contents_of(steps, present, started_at, self.ledger.origin.key(steps))))
+                contents.append(stack.enter_context(contents_of(self.ledger.origin, steps, present, started_at)))
                 versions += [version for segment in present for version in segment.versions.split(", ")]
             if rows is not None and contents:
                 last = contents[-1]

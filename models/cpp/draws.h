@@ -11,6 +11,7 @@ enum Stream : uint64_t {
     DIRECTION_TIE = 5,
     EXPLORATION = 6,
     SLEEP_PULSE = 10,
+    SLEEP_PATTERN = 12,
 };
 
 constexpr uint64_t GOLDEN = 0x9E3779B97F4A7C15ULL;

@@ -58,15 +58,18 @@ class Reader {
 struct Phase {  // a phase in numbers: what holds in its blocks, one row each, as models/rows.py explains
     int64_t epochs = 0;
     bool dropout = false;
-    std::vector<int8_t> plastic, asleep, uniform, outcome, present;
+    std::vector<int8_t> plastic, asleep, uniform, selective, outcome, present;
     std::vector<double> rate_weights;
-    std::vector<int64_t> counted, per_type, offsets, squares;
+    std::vector<int64_t> shown, kept, counted, per_type, offsets, squares;
 
     void read(Reader& file) {
         file.vector("plastic", plastic);
         file.vector("asleep", asleep);
         file.vector("rate_weights", rate_weights);
         file.vector("uniform", uniform);
+        file.vector("shown", shown);
+        file.vector("kept", kept);
+        file.vector("selective", selective);
         file.vector("counted", counted);
         file.vector("outcome", outcome);
         file.vector("present", present);
@@ -161,7 +164,11 @@ struct Loop : State {
             show_removed();
         }
         if (phase.counted[b] >= 0) task_epochs[phase.counted[b]] += 1;
-        if (phase.asleep[b]) activate_hidden_cells(phase.row(phase.rate_weights, b), phase.uniform[b]);
+        if (!phase.asleep[b]) return;
+        if (phase.shown[b] > 0)
+            show_pattern(phase.row(phase.rate_weights, b), phase.shown[b]);
+        else
+            activate_hidden_cells(phase.row(phase.rate_weights, b), phase.uniform[b]);
     }
 
     int64_t block_in(int64_t epoch) const { return block[static_cast<size_t>(epoch - first_epoch)]; }
@@ -187,6 +194,37 @@ struct Loop : State {
             if (uniform(k, h) < scratch[h]) arrays::x()[N_INPUT + h] += sleep_pulse;
     }
 
+    // Asleep: one of the latest patterns kept of a task, which is drawn by its weight.
+    void show_pattern(const double* weights, int64_t latest) {
+        const int64_t n_slots = static_cast<int64_t>(patterns_kept.size());
+        const int64_t n_patterns = static_cast<int64_t>(patterns.size()) / (n_slots * N_HIDDEN);
+        const uint64_t k = key(SLEEP_PATTERN);
+        double total = 0.0;
+        for (int64_t slot = 0; slot < n_slots; ++slot)
+            if (patterns_kept[slot] > 0) total += weights[slot];
+        double left = uniform(k, 0) * total;
+        int64_t chosen = -1;
+        for (int64_t slot = 0; slot < n_slots; ++slot) {
+            if (patterns_kept[slot] == 0 || !(weights[slot] > 0.0)) continue;
+            chosen = slot;
+            if (left < weights[slot]) break;
+            left -= weights[slot];
+        }
+        if (chosen < 0) return;
+        const int64_t kept = patterns_kept[chosen], back = integer(k, 1, std::min({kept, n_patterns, latest}));
+        const char* pattern = patterns.data() + ((kept - 1 - back) % n_patterns * n_slots + chosen) * N_HIDDEN;
+        for (int h = 0; h < N_HIDDEN; ++h)
+            if (pattern[h]) arrays::x()[N_INPUT + h] += sleep_pulse;
+    }
+
+    void keep_pattern(int64_t slot) {  // of the spikes since the last boundary
+        const int64_t n_slots = static_cast<int64_t>(patterns_kept.size());
+        const int64_t n_patterns = static_cast<int64_t>(patterns.size()) / (n_slots * N_HIDDEN);
+        char* pattern = patterns.data() + (patterns_kept[slot] % n_patterns * n_slots + slot) * N_HIDDEN;
+        for (int h = 0; h < N_HIDDEN; ++h) pattern[h] = hidden_counts[h] > 0;
+        patterns_kept[slot] += 1;
+    }
+
     void epoch_boundary() {
         const int64_t T = *arrays::epoch() * STEPS_PER_EPOCH;
         const int64_t b = block_in(*arrays::epoch());
@@ -209,6 +247,9 @@ struct Loop : State {
         forget_spikes_before(T - pair_window_steps);
 
         const double S = awake ? forage(phase.row(phase.outcome, b), output_spikes.data()) : rest();
+        if (phase.kept[b] >= 0 && !begins[static_cast<size_t>(*arrays::epoch() - first_epoch)] &&
+            (!phase.selective[b] || records.outcome.back() == REWARDED))
+            keep_pattern(phase.kept[b]);
         if (plastic) change_strengths(T, S);
         if (awake) flash();
         if (plastic) {

@@ -801,10 +801,22 @@ class TestCheckWorld:
             world.check_world(50, 7, 0.1, types)
             world.check_world(np.int64(50), 7, np.float64(0.1), types)
 
+    def test_worlds_of_types_that_take_much_room_are_tried(self):
+        far = Particle("far", ((0, 0), (3, 0), (-3, 0), (0, 3), (0, -3)))
+        bar = Particle("bar", ((0, 0), (1, 0), (2, 0), (3, 0), (4, 0)))
+        world.check_world(50, 7, 0.1, [bar])
+        world.check_world(50, 7, 0.05, [far])
+        for task in TASKS.values():
+            world.check_world(20, 7, 0.12, task.particles)
+        with pytest.raises(
+            ValueError, match="^density 0.1 means 50 particles of each of the types far; in 3 of up to 20 worlds of 50 x "
+        ):
+            world.check_world(50, 7, 0.1, [far])
+
     def test_a_particle_fits_into_the_field_of_view(self):
         wide, high = Particle("wide", ((0, 0), (-4, 0), (3, 0))), Particle("high", ((0, 0), (1, 6)))
-        world.check_world(50, 9, 0.1, [wide])
-        world.check_world(50, 7, 0.1, [high])
+        world.check_world(50, 9, 0.05, [wide])
+        world.check_world(50, 7, 0.05, [high])
         with pytest.raises(
             ValueError, match="^field 7 is smaller than a particle 'wide', which takes 8 x 1 squares: choose a larger "
         ):
