@@ -19,6 +19,8 @@ OTHER_KINDS = {
     "foraging_snn state": "a saved state",
     "foraging_snn sweep": "the table of a sweep",
     "foraging_snn segment": "a piece of a trial",
+    "foraging_snn landscape": "a landscape",
+    "foraging_snn paths": "paths",
 }
 START_OPTION = "--start-from"
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from foraging_snn.analysis.catalogue import place_in_catalogue, published
 from foraging_snn.analysis.collection import by_experiment, conditions_of
 from foraging_snn.analysis.comparisons import Comparison, comparisons
+from foraging_snn.analysis.continual import Measure, PerformanceMatrix, measures, performance_matrix
 from foraging_snn.analysis.statistics import PermutationTest, Summary, compare_with, summarise
 from foraging_snn.files.reader import Trial
 from foraging_snn.protocols import PublishedValue
@@ -73,12 +74,18 @@ class ExperimentResults:
         Of the trials.
     rows : tuple of TestRow
         In the order of the tests.
+    matrix : PerformanceMatrix or None
+        The same by phase and task.
+    measures : tuple of Measure
+        Of continual learning, see :mod:`foraging_snn.analysis.continual`.
     """
 
     experiment: str
     label: str
     seeds: tuple[int, ...]
     rows: tuple[TestRow, ...]
+    matrix: PerformanceMatrix | None = None
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,14 @@ class Results:
         See :func:`foraging_snn.analysis.comparisons.comparisons`.
     conditions : tuple of str
         Under what conditions: preset, what is shortened or changed, start state, engine, commit, version.
+    above_chance : bool
+        Chance is taken off the performance in the measures of continual learning.
     """
 
     experiments: tuple[ExperimentResults, ...]
     comparisons: tuple[Comparison, ...]
     conditions: tuple[str, ...]
+    above_chance: bool = False
 
     @property
     def rows(self) -> tuple[TestRow, ...]:
@@ -105,13 +115,15 @@ class Results:
         return tuple(row for experiment in self.experiments for row in experiment.rows)
 
 
-def results(trials: Sequence[Trial]) -> Results:
-    """Performance in all tests of these trials, and its comparisons.
+def results(trials: Sequence[Trial], above_chance: bool = False) -> Results:
+    """Performance in all tests of these trials, its comparisons, and measures of continual learning.
 
     Parameters
     ----------
     trials : sequence of Trial
         Complete ones.
+    above_chance : bool
+        Take chance off the performance in the measures of continual learning.
 
     Raises
     ------
@@ -120,10 +132,11 @@ def results(trials: Sequence[Trial]) -> Results:
     """
     groups = by_experiment(trials)
     ordered = sorted(groups.values(), key=lambda group: place_in_catalogue(group[0]))
-    return Results(tuple(_of_experiment(group) for group in ordered), comparisons(groups), conditions_of(trials))
+    found = tuple(_of_experiment(group, above_chance) for group in ordered)
+    return Results(found, comparisons(groups), conditions_of(trials), above_chance)
 
 
-def _of_experiment(trials: Sequence[Trial]) -> ExperimentResults:
+def _of_experiment(trials: Sequence[Trial], above_chance: bool) -> ExperimentResults:
     first = trials[0]
     paper = published(first)
     tests = [trial.test_results() for trial in trials]
@@ -133,8 +146,10 @@ def _of_experiment(trials: Sequence[Trial]) -> ExperimentResults:
             test[0].after,
             test[0].task,
             tuple(result.performance for result in test),
-            paper[test[0].task - 1] if paper and test[0].after == last else None,
+            paper[test[0].task - 1] if paper and test[0].after == last and test[0].task <= len(paper) else None,
         )
         for test in zip(*tests, strict=True)
     )
-    return ExperimentResults(first.experiment, first.label, tuple(trial.seed for trial in trials), rows)
+    matrix = performance_matrix(trials)
+    seeds = tuple(trial.seed for trial in trials)
+    return ExperimentResults(first.experiment, first.label, seeds, rows, matrix, measures(matrix, above_chance))

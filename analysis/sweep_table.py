@@ -14,6 +14,7 @@ from foraging_snn.files.reader import Trial
 
 from .collection import conditions_of
 from .performance import Spread, over_trials
+from .tables import csv_cell
 
 Value = float | int | bool
 FIXED_COLUMNS = ("experiment", "seed", "after", "task", "rewarded", "punished", "performance")
@@ -32,7 +33,7 @@ class SweepRow:
     after : str
         The phase before the test, e.g. "I(S,T2)".
     task : int
-        1 or 2.
+        Its number, from 1.
     rewarded, punished : int
         Particles eaten.
     performance : float
@@ -75,6 +76,11 @@ class SweepTable:
         """The phase before the last tests of a trial."""
         return self.rows[-1].after
 
+    @property
+    def tasks(self) -> tuple[int, ...]:
+        """Numbers of the tasks in these tests, ascending."""
+        return tuple(sorted({row.task for row in self.rows if row.after == self.last_tests}))
+
     def axis(self, name: str) -> list[Value]:
         """The values of a parameter, ascending."""
         k = self.names.index(name)
@@ -96,14 +102,12 @@ class SweepTable:
             NaN where nothing was eaten.
         """
         wanted = [(self.names.index(name), value) for name, value in at.items()]
-        return np.array(
-            [
-                row.performance
-                for row in self.rows
-                if row.task == task and row.after == self.last_tests and all(row.values[k] == value for k, value in wanted)
-            ],
-            float,
-        )
+        last = {  # of several tests after phases of the same name
+            (row.values, row.seed): row.performance
+            for row in self.rows
+            if row.task == task and row.after == self.last_tests and all(row.values[k] == value for k, value in wanted)
+        }
+        return np.array(list(last.values()), float)
 
     def spread(self, task: int, at: Mapping[str, Value]) -> Spread:
         """Mean and standard deviation of :meth:`performances`; NaN where there are too few."""
@@ -147,6 +151,6 @@ def csv_text(table: SweepTable) -> str:
     writer.writerow((*FIXED_COLUMNS, *table.names))
     for row in table.rows:
         performance = "" if row.performance != row.performance else repr(row.performance)
-        counted = (table.experiment, row.seed, row.after, row.task, row.rewarded, row.punished, performance)
+        counted = (csv_cell(table.experiment), row.seed, csv_cell(row.after), row.task, row.rewarded, row.punished, performance)
         writer.writerow((*counted, *(str(value).lower() if isinstance(value, bool) else repr(value) for value in row.values)))
     return text.getvalue()

@@ -4,6 +4,7 @@ What the results are is in results.py. A file is replaced only if it was written
 """
 
 import csv
+import html
 import io
 import json
 import os
@@ -12,8 +13,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from foraging_snn.analysis.comparisons import Comparison
-from foraging_snn.analysis.results import Results, TestRow, results
+from foraging_snn.analysis.continual import Measure
+from foraging_snn.analysis.results import ExperimentResults, Results, TestRow, results
 from foraging_snn.analysis.statistics import (
     BOOTSTRAP_RESAMPLES,
     CHANCE,
@@ -22,13 +26,17 @@ from foraging_snn.analysis.statistics import (
     Difference,
     Interval,
     PermutationTest,
+    Summary,
+    summarise,
 )
 from foraging_snn.files.reader import AnalysisError, Trial
 
 AT_THE_START = "(start)"
 MARKS = {"above": "↑", "within": "", "below": "↓", None: ""}  # of where our mean lies beside the paper's
+FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
 DRAWN_MARK = "~"  # before a p-value of random arrangements
 TEST_COLUMNS = ("after", "test", "mean ± sd", "95 % interval", "paper", "p", "trials")
+MEASURE_COLUMNS = ("experiment", "measure", "mean ± sd", "95 % interval", "p", "trials")
 COMPARISON_COLUMNS = ("what", "test", "of", "minus", "mean ± sd", "95 % interval", "p", "trials")
 
 
@@ -52,6 +60,44 @@ def cells_of_test(row: TestRow) -> tuple[str, ...]:
     )
 
 
+def with_measures(found: Results) -> list[ExperimentResults]:
+    """The experiments with tests after several phases: only these can forget."""
+    return [each for each in found.experiments if each.measures and each.matrix and len(each.matrix.after) > 1]
+
+
+def matrices(found: Results) -> dict[str, tuple[tuple[str, ...], list[tuple[str, ...]]]]:
+    """Columns and lines of the matrix of performance, mean ± sd by phase and task, of experiments with more than two tasks."""
+    tables = {}
+    for each in with_measures(found):
+        if each.matrix and len(each.matrix.tasks) > 2:
+            lines = [
+                (after, *(_cell_of_matrix(each.matrix.values[:, stage, j]) for j in range(len(each.matrix.tasks))))
+                for stage, after in enumerate(each.matrix.after)
+            ]
+            tables[each.experiment] = (("after", *(f"Task {task}" for task in each.matrix.tasks)), lines)
+    return tables
+
+
+def _cell_of_matrix(values: np.ndarray) -> str:
+    summary = summarise(values)
+    return mean_and_sd(summary.mean, summary.sd) if summary.n else ""
+
+
+def cells_of_measures(each: ExperimentResults) -> list[tuple[str, ...]]:
+    """The cells of the measures of continual learning of an experiment, under `MEASURE_COLUMNS`."""
+    return [
+        (
+            each.experiment if measure is each.measures[0] else "",
+            measure.name,
+            mean_and_sd(measure.summary.mean, measure.summary.sd, sign="+" if measure.nothing == 0.0 else ""),
+            _interval(measure.summary.interval, sign="+" if measure.nothing == 0.0 else ""),
+            _p_value(measure.against_nothing),
+            str(measure.summary.n),
+        )
+        for measure in each.measures
+    ]
+
+
 def cells_of_comparison(comparison: Comparison) -> tuple[str, ...]:
     """The cells of a comparison, under `COMPARISON_COLUMNS`."""
     difference = comparison.difference
@@ -65,6 +111,11 @@ def cells_of_comparison(comparison: Comparison) -> tuple[str, ...]:
         _p_value(difference.test),
         _trials(difference),
     )
+
+
+def cells_of_values(values: Summary | Difference, test: PermutationTest | None, sign: str = "") -> tuple[str, str, str]:
+    """Mean ± sd, interval and p-value of what was measured over trials, as in the tables."""
+    return mean_and_sd(values.mean, values.sd, sign), _interval(values.interval, sign), _p_value(test)
 
 
 def _trials(difference: Difference) -> str:
@@ -97,6 +148,8 @@ def caption(found: Results) -> tuple[str, ...]:
         return ()
     counts = [row.summary.n for row in found.rows]
     lines = [f"Performance = rewarded / (rewarded + punished) particles eaten in the test; chance {CHANCE}."]
+    if with_measures(found):
+        lines += _about_measures(found.above_chance)
     if any(row.published for row in found.rows):
         lines.append("Paper: mean ± sd of Golden et al. 2022; ↑ ↓: our mean lies above or below the paper's mean ± 1 sd.")
     if max(counts) < 2:
@@ -111,11 +164,24 @@ def caption(found: Results) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def _about_measures(above_chance: bool) -> list[str]:
+    off = f", minus chance, {CHANCE}" if above_chance else ""
+    return [
+        f"Average performance: mean over the tasks trained, after the last phase{off} (Lopez-Paz & Ranzato 2017).",
+        "Backward transfer: of tasks trained before the last phase, performance after it minus after their first training (ibid.).",
+        "Forgetting: of the same tasks, best performance after an earlier phase minus that after the last (Chaudhry et al. 2018).",
+        "Forward transfer: of tasks not trained in the first phase, performance after the phase before their first training, minus "
+        f"chance, {CHANCE} (after Lopez-Paz & Ranzato 2017, who take a network at random instead of chance).",
+    ]
+
+
 def _about_p_values(found: Results) -> str:
     tests = [row.against_chance for row in found.rows] + [comparison.difference.test for comparison in found.comparisons]
+    tests += [measure.against_nothing for each in with_measures(found) for measure in each.measures]
     given = [test for test in tests if test]
     how = "exact" if all(test.exact for test in given) else f"exact, or ({DRAWN_MARK}) of {PERMUTATIONS} random arrangements"
-    what = "performance against chance" + (", a difference against none" if found.comparisons else "")
+    of_differences = ", a difference against none" if found.comparisons or with_measures(found) else ""
+    what = "performance against chance" + of_differences
     return f"p: of {what}; two-sided permutation tests across trials, {how}; not corrected for their number, {len(given)}."
 
 
@@ -155,8 +221,14 @@ def markdown(found: Results) -> str:
     if found.comparisons:
         rows = [cells_of_comparison(comparison) for comparison in found.comparisons]
         parts += ["# Comparisons\n", "Differences of performance.\n", _markdown_table(COMPARISON_COLUMNS, rows)]
+    if measured := with_measures(found):
+        parts += ["# Continual learning\n"]
+        for name, (columns, lines) in matrices(found).items():
+            parts += [f"{_cell(name)}: performance.\n", _markdown_table(columns, lines)]
+        rows = [cells for each in measured for cells in cells_of_measures(each)]
+        parts += ["Measures, defined below.\n", _markdown_table(MEASURE_COLUMNS, rows)]
     parts += [f"{line}  " for line in caption(found)] + [""]
-    parts += [f"- {condition}" for condition in found.conditions]
+    parts += [f"- {html.escape(condition, quote=False)}" for condition in found.conditions]
     return "\n".join(parts) + "\n"
 
 
@@ -170,25 +242,43 @@ def _test_lines(found: Results) -> list[tuple[str, ...]]:
 
 def _markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
-    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """A text from a file as it is in a cell of Markdown: on one line, neither the end of the cell nor HTML."""
+    return " ".join(html.escape(text, quote=False).replace("|", "&#124;").split())
+
+
+def csv_cell(text: str) -> str:
+    """A text from a file as it is in a cell of CSV: a spreadsheet must not take it for a formula (it gets an apostrophe then)."""
+    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
 
 
 def csv_text(found: Results) -> str:
     """Tests and comparisons, one row each, under `CSV_COLUMNS`; a field without a value is empty.
 
     A row of kind "test" has the performance in a test, and the p-value of its difference from chance; one of kind "comparison"
-    the difference of performance between two tests.
+    the difference of performance between two tests; one of kind "measure" a measure of continual learning, and the p-value of its
+    difference from chance (average performance) or from 0.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, CSV_COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for experiment in found.experiments:
-        names = {"kind": "test", "experiment": experiment.experiment, "label": experiment.label, "against_experiment": "chance"}
+        names = {"kind": "test", **_names(experiment), "against_experiment": "chance"}
         writer.writerows(names | _test_fields(row) for row in experiment.rows)
-    labels = {experiment.experiment: experiment.label for experiment in found.experiments}
+    for each in with_measures(found):
+        names = {"kind": "measure", **_names(each)}
+        writer.writerows(names | _measure_fields(measure) for measure in each.measures)
+    labels = {experiment.experiment: csv_cell(experiment.label) for experiment in found.experiments}
     for comparison in found.comparisons:
         writer.writerow({"label": labels[comparison.first.experiment]} | _comparison_fields(comparison))
     return text.getvalue()
+
+
+def _names(experiment: ExperimentResults) -> dict[str, str]:
+    return {"experiment": csv_cell(experiment.experiment), "label": csv_cell(experiment.label)}
 
 
 def _test_fields(row: TestRow) -> dict[str, str]:
@@ -198,6 +288,12 @@ def _test_fields(row: TestRow) -> dict[str, str]:
     if paper:
         fields |= {"paper_mean": paper.mean, "paper_sd": paper.sd}
     return _written(fields | _statistics_fields(summary.interval, row.against_chance))
+
+
+def _measure_fields(measure: Measure) -> dict[str, str]:
+    summary = measure.summary
+    fields = {"what": measure.name, "n": summary.n, "mean": summary.mean, "sd": summary.sd}
+    return _written(fields | _statistics_fields(summary.interval, measure.against_nothing))
 
 
 def _comparison_fields(comparison: Comparison) -> dict[str, str]:
@@ -225,6 +321,8 @@ def _as_text(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str):
+        return csv_cell(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -236,9 +334,7 @@ def json_text(found: Results) -> str:
             "label": experiment.label,
             "after": row.after,
             "task": row.task,
-            "performance": {
-                str(seed): None if value != value else value for seed, value in zip(experiment.seeds, row.performances, strict=True)
-            },
+            "performance": _by_seed(experiment.seeds, row.performances),
             **asdict(row.summary),
             "against_chance": row.against_chance and asdict(row.against_chance),
             "paper": row.published and asdict(row.published),
@@ -247,14 +343,41 @@ def json_text(found: Results) -> str:
         for experiment in found.experiments
         for row in experiment.rows
     ]
+    continual = [
+        {
+            "experiment": each.experiment,
+            "label": each.label,
+            "after": each.matrix.after,
+            "tasks": each.matrix.tasks,
+            "performance": [[None if value != value else value for value in row] for row in each.matrix.mean.tolist()],
+            "above_chance": found.above_chance,
+            "measures": [
+                {
+                    "measure": measure.name,
+                    "values": _by_seed(each.seeds, measure.values),
+                    **asdict(measure.summary),
+                    "nothing": measure.nothing,
+                    "against_nothing": measure.against_nothing and asdict(measure.against_nothing),
+                }
+                for measure in each.measures
+            ],
+        }
+        for each in with_measures(found)
+        if each.matrix
+    ]
     content = {
         "written_by": "foraging-snn table",
         "conditions": found.conditions,
         "caption": caption(found),
         "tests": tests,
         "comparisons": [asdict(comparison) for comparison in found.comparisons],
+        "continual_learning": continual,
     }
     return json.dumps(content, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _by_seed(seeds: Sequence[int], values: Sequence[float]) -> dict[str, float | None]:
+    return {str(seed): None if value != value else value for seed, value in zip(seeds, values, strict=True)}
 
 
 # ------------------------------------------------------------------------------------------------------------------ files

@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, wraps
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,10 +21,13 @@ from platform import python_version
 from typing import Any
 
 import numba
+import numpy as np
 import platformdirs
 from numba.core import config
 from numba.core.caching import FunctionCache
 
+_settings: Any = config  # what is in it, Numba reads from the environment
+JIT_DISABLED = bool(_settings.DISABLE_JIT)
 PREFIX = "foraging_snn-"  # of the folder of a cache
 KEPT = 4  # caches of other sources or versions that stay, the ones used last
 KEPT_BYTES = 500 * 1024**2  # of these together
@@ -123,12 +126,22 @@ class _Cache(FunctionCache):
 
 @contextmanager
 def _numba_caches_in(folder: Path) -> Iterator[None]:
-    settings: Any = config  # what is in it, Numba reads from the environment
-    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
+    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(folder)
     try:
         yield
     finally:
-        settings.CACHE_DIR = before
+        _settings.CACHE_DIR = before
+
+
+def _plain(function: Callable) -> Callable:
+    """The function itself, where NUMBA_DISABLE_JIT is set: 64-bit numbers wrap in silence, as they do in machine code."""
+
+    @wraps(function)
+    def called(*arguments: Any) -> Any:
+        with np.errstate(over="ignore"):
+            return function(*arguments)
+
+    return called
 
 
 def cached_njit(*function: Callable, **options: Any) -> Any:
@@ -136,8 +149,9 @@ def cached_njit(*function: Callable, **options: Any) -> Any:
 
     def decorated(function: Callable) -> Any:
         jitted: Any = numba.njit(**options)(function)
-        folder = jit_directory()
-        if folder and hasattr(jitted, "_cache"):  # with NUMBA_DISABLE_JIT it is a plain function
+        if JIT_DISABLED:
+            return _plain(function)
+        if folder := jit_directory():
             with _numba_caches_in(folder):
                 jitted._cache = _Cache(function)
         return jitted

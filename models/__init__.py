@@ -15,7 +15,7 @@ from .engine import (
     performance,
 )
 from .engines import ENGINES, engine_class
-from .parameters import N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
+from .parameters import EACH_ITS_OWN, N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
 from .phases import Activity, Block, Phase, all_activities, keeping_patterns
 from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
@@ -24,6 +24,7 @@ from .wiring import WiringError
 __all__ = [
     "ABILITIES",
     "AEON_COUNTS",
+    "EACH_ITS_OWN",
     "ENGINES",
     "MAX_SEED",
     "N_OUTPUT",

@@ -6,7 +6,10 @@ standalone device changes Brian2 for the whole process. models/brian2_compiled.p
 
 import math
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 
 import brian2
@@ -203,6 +206,7 @@ def build(parameters: Parameters, directory: Path, flags: str) -> None:
     """Write and compile the program in `directory` (binary: `main`)."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "constants.h").write_text(constants_header(parameters))
+    brian2.prefs.reset_to_defaults()  # whatever preference files say
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = FLAGS[flags]
     brian2.prefs.devices.cpp_standalone.extra_make_args_unix = [f"-j{os.cpu_count() or 1}"]  # without a number: all at once
     brian2.prefs.codegen.loop_invariant_optimisations = False
@@ -232,5 +236,13 @@ def _attach(cells: brian2.NeuronGroup, function: str, clock: brian2.Clock, when:
     cells.run_regularly(f"epoch_done = {function}(epoch)", clock=clock, when=when, name=function)
 
 
+def _end_with(parent: int) -> None:
+    """End this process and its compilers when the process that wants the program is gone."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.killpg(0, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     build(Parameters.from_file(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

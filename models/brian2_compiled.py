@@ -6,11 +6,14 @@ handed states and phases. The rules it runs at epoch boundaries are in models/cp
 
 import contextlib
 import hashlib
+import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +34,10 @@ SOURCES = (
     *(f"cpp/{name}.h" for name in ("cell", "draws", "plasticity", "world", "worker")),
     "cpp/worker.cpp",
 )
+BUILDING = "building_"  # begins the name of a folder in which a program is built
+ABANDONED_SECONDS = 3600.0  # no compilation takes so long
+# What the compiler and make would take from the surroundings, and what is compiled would depend on.
+OF_COMPILERS = ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS")
 RECORD_TYPES = {name: what.kind for name, what in schema_of(EpochRecords).items() if what.is_array and name != "awake"}
 SINGLE = {int: np.int64, bool: np.int8}  # how single numbers of a state are exchanged
 
@@ -182,9 +189,10 @@ def compiled_program(parameters: Parameters, flags: str = "strict") -> Path:
     if (directory / "main").exists():
         return directory
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix="building_") as scratch:
+    _remove_abandoned(directory.parent)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=BUILDING) as scratch:
         built = Path(scratch) / "program"
-        _build(parameters, built, flags)
+        _build(parameters, built, flags, directory.with_suffix(".log"))
         try:
             built.rename(directory)
         except OSError:  # another process was faster
@@ -193,15 +201,31 @@ def compiled_program(parameters: Parameters, flags: str = "strict") -> Path:
     return directory
 
 
-def _build(parameters: Parameters, directory: Path, flags: str) -> None:
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed have left half built."""
+    for path in folder.glob(f"{BUILDING}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _build(parameters: Parameters, directory: Path, flags: str, log: Path) -> None:
     toml = directory.parent / "parameters.toml"
     toml.write_text(parameters.to_toml())
     command = [sys.executable, "-m", "foraging_snn.models.brian2_build", str(toml), str(directory), flags]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode != 0:
-        log = Path(tempfile.gettempdir()) / "foraging_snn_compilation.log"
-        log.write_text(result.stdout + result.stderr)
+    surroundings = {name: value for name, value in os.environ.items() if name not in OF_COMPILERS}
+    with subprocess.Popen(
+        command, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as build:
+        try:
+            said, _ = build.communicate()
+        except BaseException:
+            os.killpg(build.pid, signal.SIGKILL)  # the compilers, too
+            raise
+    if build.returncode != 0:
+        log.write_text(said)
         raise EngineError(f"brian2 engine: the compilation failed, see {log}")
+    log.unlink(missing_ok=True)  # of an earlier failure
     for leftover in directory.rglob("*.o"):
         leftover.unlink()
 

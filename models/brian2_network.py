@@ -5,8 +5,11 @@ plasticity, homeostasis) is attached by the target: models/brian2_runtime.py as 
 models/brian2_compiled.py as C++ called from the generated program.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import brian2
 import numpy as np
@@ -40,6 +43,20 @@ EVENT = (
     "x_post += intact_post * ({strength} / resistance_post"
     " * event_size(seed_pre, {stream}, epoch_pre, t_in_timesteps % {steps}, i, j, N_pre, N_post))"
 )
+
+
+@contextmanager
+def own_preferences(**changes: Any) -> Iterator[None]:
+    """Brian2's preferences as they are without preference files (in the working folder, in the home of the user), but for these
+    changes ("codegen_target" for codegen.target); what a user has set holds again afterwards. Some of them change results.
+    """
+    before = dict(brian2.prefs)
+    brian2.prefs.reset_to_defaults()
+    brian2.prefs.update({name.replace("_", ".", 1): value for name, value in changes.items()})
+    try:
+        yield
+    finally:
+        brian2.prefs.update(before)
 
 
 @dataclass

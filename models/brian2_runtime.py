@@ -14,7 +14,7 @@ import numpy as np
 from brian2 import BrianObject, Network
 
 from foraging_snn.models.boundary import Boundary
-from foraging_snn.models.brian2_network import Brian2Network, build_network
+from foraging_snn.models.brian2_network import Brian2Network, build_network, own_preferences
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
@@ -78,9 +78,9 @@ class Brian2Runtime(Engine):
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._own_state = state = state.copy()
         brian2.set_device("runtime")
-        brian2.prefs.codegen.target = self.codegen
         if self._wiring != (state.input_index.tobytes(), state.hidden_index.tobytes()):
-            self._build(state)
+            with own_preferences(codegen_target=self.codegen):
+                self._build(state)
         self.boundary = Boundary(self.parameters, state, phase)
         self._step_offset = state.epoch * self.parameters.timing.steps_per_epoch - int(self.network.t / self._dt + 0.5)
         self._seen = len(self.brian2.spikes.i)
@@ -147,7 +147,8 @@ class Brian2Runtime(Engine):
         self._rows: list[tuple] = []
         self._spikes: list[tuple[np.ndarray, np.ndarray]] = []
         first = state.epoch
-        self.network.run(epochs * p.timing.steps_per_epoch * self._dt, namespace={})
+        with own_preferences(codegen_target=self.codegen):
+            self.network.run(epochs * p.timing.steps_per_epoch * self._dt, namespace={})
         self._collect_spikes()
         for name in CELL_VARIABLES:
             setattr(state, name, np.array(self.brian2.cells.variables[name].get_value()))

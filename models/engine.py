@@ -1,7 +1,7 @@
 """What every engine is: something that takes a state through a phase. Engines know no files, no figures, no command line."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -367,3 +367,24 @@ class Engine(ABC):
         if end == phase.epochs:
             state.phase_epoch = 0
         return state, counter.record
+
+    def run_many(
+        self, states: Iterable[NetworkState], phase: Phase, *, progress: Progress | None = None
+    ) -> Iterator[tuple[NetworkState, PhaseRecord]]:
+        """Run a phase on each of many networks of the same parameters; here one after the other.
+
+        Parameters
+        ----------
+        states : iterable of NetworkState
+            Taken as they are needed.
+        phase : Phase
+        progress : optional
+            Called with pieces of each, see :meth:`run`.
+
+        Yields
+        ------
+        state, record
+            Of each network in the order of `states`, the same bit for bit as :meth:`run` gives alone.
+        """
+        for state in states:
+            yield self.run(state, phase, progress=progress)

@@ -29,6 +29,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from foraging_snn.environments.jit import JIT_DISABLED
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
@@ -62,6 +63,8 @@ class Event(Engine):
 
     def __init__(self, parameters: Parameters):
         super().__init__(parameters)
+        if JIT_DISABLED:
+            raise EngineError("event engine: NUMBA_DISABLE_JIT is set, it must be compiled; unset it, or use the engine brian2")
         p = self.parameters
         self._rules = Rules.of(p)
         self._cell = CellConstants.of(p.cell)

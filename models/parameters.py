@@ -19,6 +19,7 @@ UNREADABLE = (ValueError, RecursionError)
 
 MAX_AEONS = 10**9  # of a phase; more would not end in a lifetime
 MAX_FILE_BYTES = 1_000_000  # of a file of parameters; a device has no end
+EACH_ITS_OWN = -1  # network.seed: that of the trial
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
 
@@ -68,6 +69,14 @@ class Network(_Group):
     )
     hidden_output_strength: float = _parameter(
         0.02, "initial hidden-to-output strength, excitatory and (negative) inhibitory", "1", "paper", gt=0.0, le=1.0
+    )
+    seed: int = _parameter(
+        EACH_ITS_OWN,
+        "seed of the wiring and the initial strengths, the same in all trials; -1: the seed of each trial",
+        "1",
+        "ours",
+        ge=EACH_ITS_OWN,
+        le=10**9,
     )
 
 
@@ -273,6 +282,10 @@ class Parameters(_Group):
     def n_cells(self) -> int:
         """Number of simulated cells: input, hidden, output."""
         return self.n_input + self.n_hidden + N_OUTPUT
+
+    def network_seed(self, seed: int) -> int:
+        """Seed from which the wiring and the initial strengths of the trial `seed` are drawn."""
+        return seed if self.network.seed == EACH_ITS_OWN else self.network.seed
 
     @property
     def hidden_output_initial(self) -> float:

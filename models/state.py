@@ -211,7 +211,7 @@ def _identical(a: Any, b: Any) -> bool:
 
 
 def initial_state(parameters: Parameters, seed: int) -> NetworkState:
-    """State of a trial before its first epoch: everything at rest, wiring drawn from the seed, no world yet.
+    """State of a trial before its first epoch: everything at rest, wiring drawn from `network.seed` or else `seed`, no world yet.
 
     What is not said here is zero.
 
@@ -229,7 +229,7 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     """
     if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
         raise ValueError(f"seed: {seed!r} given, allowed is a whole number from 0 to {MAX_SEED}")
-    wiring = draw_wiring(parameters, seed)
+    wiring = draw_wiring(parameters, parameters.network_seed(seed))
     strength = parameters.network.hidden_output_strength
     state = NetworkState(**zeros(NetworkState, axis_sizes(parameters)))
     state.seed = int(seed)

@@ -1,4 +1,7 @@
-"""Who is connected to whom, and how strongly at first. Drawn from the trial's seed, see docs/conventions.md."""
+"""Who is connected to whom, and how strongly at first.
+
+Drawn from the seed of the trial, or that of the network if there is one, see docs/conventions.md.
+"""
 
 from dataclasses import dataclass
 
@@ -32,7 +35,7 @@ class Wiring:
 
 
 def draw_wiring(parameters: Parameters, seed: int) -> Wiring:
-    """Draw the input-to-hidden synapses and their initial strengths for one trial.
+    """Draw the input-to-hidden synapses and their initial strengths from a seed.
 
     Raises
     ------

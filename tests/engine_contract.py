@@ -468,6 +468,18 @@ def it_refuses_in_one_line_what_it_says_it_cannot_do(case):
             assert str(error.value) == wanted
 
 
+def many_networks_are_run_as_each_alone(case):
+    phase, pieces = case.phase("test", 3), []
+    states = [case.trained, initial_state(case.engine.parameters, 5)]
+    alone = [case.engine.run(state, phase) for state in states]
+    together = list(case.engine.run_many(iter(states), phase, progress=pieces.append))
+    assert len(together) == 2
+    for (ours, record), (expected, of_one) in zip(together, alone, strict=True):
+        assert ours.differences(expected) == []
+        assert_counts_add_up(of_one, [record])
+    assert sum(map(len, pieces)) == 6
+
+
 def it_can_be_closed_twice_and_another_one_made(case):
     with case.make(case.engine.parameters) as engine:
         first, _ = engine.run(case.trained, case.phase("test", 2))
@@ -501,6 +513,7 @@ CHECKS = (
     it_refuses_states_further_into_a_phase_than_the_phase_is_long,
     it_refuses_a_number_of_epochs_that_the_phase_does_not_have,
     it_refuses_in_one_line_what_it_says_it_cannot_do,
+    many_networks_are_run_as_each_alone,
     it_can_be_closed_twice_and_another_one_made,
 )
 

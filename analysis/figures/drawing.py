@@ -1,9 +1,13 @@
 """Drawing figures into files: which can be drawn from a folder, and what is missing for the others."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from foraging_snn.files.hdf5 import write_whole_file
 from foraging_snn.files.layout import RecordingError
 
 from ..collection import Collection, CollectionError
@@ -94,3 +98,27 @@ def draw_figures(
             for path in files:
                 figure.savefig(path, dpi=DPI)
         yield Drawn(name, files)
+
+
+def save_figure(draw: Callable[[], Figure], paths: Sequence[Path]) -> Sequence[Path]:
+    """Draw a figure into files, which are replaced; what kind each is, its ending says.
+
+    Parameters
+    ----------
+    draw : callable
+        Gives the figure; the style is applied meanwhile.
+    paths : sequence of Path
+        Whole or not there, whenever the drawing stops.
+
+    Returns
+    -------
+    sequence of Path
+        The files.
+    """
+    with style.applied():
+        figure = draw()
+        for path in paths:
+            image = io.BytesIO()
+            figure.savefig(image, dpi=DPI, format=path.suffix[1:])
+            write_whole_file(path, image.getvalue())
+    return paths

@@ -128,7 +128,7 @@ def _note(alone: bool, alike: bool) -> str:
     )
     if alone:
         return f"{text}. One trial, so that no other could be judged."
-    network = "All trials start with one network" if alike else STRANGERS
+    network = "All trials have one wiring" if alike else STRANGERS
     return (
         f"{text}; all of its trial (mean ± sd over trials). {network}. Receptive fields of the output cells O (mean of the hidden "
         "ones, weighted by strength) can be compared between all networks; they are relative to the centre of a trial's T1 and T2."

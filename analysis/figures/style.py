@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import matplotlib
+import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -29,6 +29,7 @@ PUNISHED = "#CC3311"
 PUBLISHED = "0.55"
 CHANCE_LINE = "0.6"
 TASK_COLOURS = {1: TASK_1, 2: TASK_2}
+OTHER_TASKS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
@@ -67,8 +68,8 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def applied() -> Iterator[None]:
-    """The style, for drawing and saving; matplotlib's settings are as before afterwards."""
-    with matplotlib.rc_context(RC):
+    """The style, for drawing and saving, whatever a user's own settings are; they are as before afterwards."""
+    with matplotlib.style.context(["default", RC]):
         yield
 
 
@@ -152,6 +153,12 @@ def written(name: str, longest: int = LONGEST_LABEL) -> str:
 def _shown(text: str) -> str:
     """A text from a file on one line, without control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
+
+
+def task_colour(name: str) -> str:
+    """The colour of a task by its name, e.g. "T1"."""
+    further = OTHER_TASKS[sum(map(ord, name)) % len(OTHER_TASKS)]
+    return {"T1": TASK_1, "T2": TASK_2}.get(name, further)
 
 
 def chance_line(axes: Axes) -> None:

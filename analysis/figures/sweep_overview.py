@@ -10,7 +10,6 @@ from . import style
 PANEL_HEIGHT_MM = 62.0
 LOGARITHMIC_FROM = 8.0  # largest value / smallest value
 CELLS_WITH_SD = 6  # of a map, in a row or column: in more there is no room for it
-TASKS = (1, 2)
 
 
 def draw(table: SweepTable) -> Figure:
@@ -24,7 +23,7 @@ def draw(table: SweepTable) -> Figure:
     -------
     Figure
         With two parameters, a map of mean performance for each task, with sd where there is room; otherwise a panel per
-        parameter, performance on both tasks, mean ± sd over the trials, all values of the other parameters together.
+        parameter, performance on all tasks, mean ± sd over the trials, all values of the other parameters together.
     """
     rows = 1 if len(table.names) == 2 else -(-len(table.names) // 2)
     width = style.FULL_WIDTH_MM if len(table.names) > 1 else 1.3 * style.COLUMN_WIDTH_MM
@@ -50,8 +49,8 @@ def draw(table: SweepTable) -> Figure:
 def _draw_curves(axes: Axes, table: SweepTable, name: str) -> None:
     values = table.axis(name)
     places = _places(values)
-    for task in TASKS:
-        colour = style.TASK_COLOURS[task]
+    for task in table.tasks:
+        colour = style.task_colour(f"T{task}")
         spreads = [table.spread(task, {name: value}) for value in values]
         means, sds = (np.array([float(getattr(s, kind)) for s in spreads]) for kind in ("mean", "sd"))
         axes.errorbar(places, means, np.nan_to_num(sds), color=colour, marker="o", ms=3, capsize=2, label=f"Task {task}")
@@ -71,13 +70,13 @@ def _draw_curves(axes: Axes, table: SweepTable, name: str) -> None:
 def _draw_maps(figure: Figure, table: SweepTable) -> None:
     across, up = table.names
     xs, ys = table.axis(across), table.axis(up)
-    panels = figure.subplots(1, 2)
-    spreads = {task: [[table.spread(task, {across: x, up: y}) for x in xs] for y in ys] for task in TASKS}
-    means = {task: np.array([[float(s.mean) for s in row] for row in spreads[task]]) for task in TASKS}
+    panels = figure.subplots(1, len(table.tasks), squeeze=False)
+    spreads = {task: [[table.spread(task, {across: x, up: y}) for x in xs] for y in ys] for task in table.tasks}
+    means = {task: np.array([[float(s.mean) for s in row] for row in spreads[task]]) for task in table.tasks}
     known = np.concatenate([mean[~np.isnan(mean)] for mean in means.values()])
     low, high = (known.min(), known.max()) if known.size else (0.0, 1.0)
     images = []
-    for axes, task in zip(panels, TASKS, strict=True):
+    for axes, task in zip(panels.flat, table.tasks, strict=True):
         images.append(axes.imshow(means[task], origin="lower", aspect="auto", vmin=low, vmax=high))
         for (row, column), mean in np.ndenumerate(means[task]):
             colour = "black" if mean > (low + high) / 2 else "white"

@@ -3,7 +3,6 @@
 What it does is in running.py, analysis/ and demo.py; how results look, in terminal.py.
 """
 
-import io
 import os
 import shlex
 import sys
@@ -59,19 +58,29 @@ from foraging_snn.commands.terminal import (
     show_state,
     show_trial,
 )
-from foraging_snn.files.conditions import run_conditions
+from foraging_snn.files.conditions import NETWORK_SEED, run_conditions
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
-from foraging_snn.models import PRESETS, ParameterError, preset
-from foraging_snn.protocols import experiments, protocol
+from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
+from foraging_snn.protocols import ExperimentError, experiments, protocol
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
 from foraging_snn.running.locks import FOLDER
-from foraging_snn.running.plan import Plan, PlannedTrial, chosen_experiments, is_complete, planned_state, with_recording
+from foraging_snn.running.plan import (
+    ONE_NETWORK,
+    RECORDING,
+    Plan,
+    PlannedTrial,
+    chosen_experiments,
+    is_complete,
+    planned_state,
+    unless_set,
+)
 from foraging_snn.running.scheduling import Workers
 
 PROGRAM = "foraging-snn"
+MAX_COMPARED = 1_000_000  # epochs, seeds, aeons; all of a comparison is kept in memory
 NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
@@ -113,23 +122,20 @@ def main(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or the reader of the output has closed
-        it; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
+        Exit code: 0 done; 1 the demo did not show learning, one of many trials failed, or what was to be shown could not be
+        written; 2 bad input or a failure that can be foreseen (one line on standard error says which). A run that was stopped, and
         says how to go on: 3 --max-hours is over; 129 SIGHUP; 130 Ctrl-C; 143 SIGTERM.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # whatever its encoding lacks is shown as \xNN
-            stream.reconfigure(errors="backslashreplace")
+        if reconfigure := getattr(stream, "reconfigure", None):  # whatever its encoding lacks is shown as \xNN
+            reconfigure(errors="backslashreplace")
     if any("\0" in argument for argument in arguments):
         return _fail("an argument holds a null byte, allowed is text")
     try:
         result = app(arguments, prog_name=PROGRAM, standalone_mode=False, obj=f"{PROGRAM} {shlex.join(arguments)}".strip())
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
-    except BrokenPipeError:  # the reader of our output, e.g. `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return NOT_ALL_WELL
     except Interrupted as interruption:
         return _fail(str(interruption), interruption.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -311,16 +317,24 @@ def reproduce(
             autocompletion=complete_experiments,
         ),
     ] = None,
+    own_networks: Annotated[
+        bool, typer.Option("--own-networks", help="Give each trial a network of its own. Default: one for all, as in the paper.")
+    ] = False,
 ) -> None:
     """Run all experiments of the paper, for many trials.
 
-    What experiments have in common is computed once per trial; still each file is the one that `run` writes. Also keeps spikes
-    and positions in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and
-    --max-hours save what was done and stop; --resume goes on, also after a crash.
+    What experiments have in common is computed once per trial; still each file is the one that `run` writes with the same
+    parameters. All trials have the wiring and the initial strengths of one network (network.seed), and spikes and positions are
+    kept in windows of each phase (recording.*), unless --set or a parameter file says otherwise. Ctrl-C, SIGTERM and --max-hours
+    save what was done and stop; --resume goes on, also after a crash.
     """
     request = options.stop_request()
     set_by_user = {name_and_value(change)[0] for change in options.changes or ()}
-    parameters = with_recording(options.parameters(REPRODUCE_PRESET), set_by_user)
+    wanted = RECORDING if own_networks or options.start_from else RECORDING | ONE_NETWORK
+    parameters = unless_set(wanted, options.parameters(REPRODUCE_PRESET), set_by_user)
+    if own_networks and (options.start_from or parameters.network.seed != EACH_ITS_OWN):
+        other = "--start-from" if options.start_from else NETWORK_SEED
+        raise RunError(f"--own-networks: given together with {other}, allowed is one of them")
     chosen = chosen_experiments(names, parameters)
     plan = Plan(chosen, parameters, out, command_line=_command(context), **options.plan_options(parameters))
     planned = plan.trials()
@@ -356,6 +370,8 @@ def sweep(
 
     request, parameters = options.stop_request(), options.parameters()
     chosen = protocol(name, parameters)
+    if not any(phase.is_test and not phase.dropout for phase in chosen.phases):
+        raise ExperimentError(f"{chosen.name}: {chosen.label} has no test, allowed in a sweep are protocols that name a task")
     points = sweeps.grid(parameters, sweeps.values_asked_for(over or (), grid_file))
     given = options.plan_options(points[0].parameters)
     base = Plan((chosen,), parameters, out, command_line=_command(context), ledger=out / FOLDER, **given)
@@ -425,15 +441,18 @@ def show_table(
             "Tables written before are replaced.",
         ),
     ] = None,
+    above_chance: Annotated[
+        bool, typer.Option("--above-chance", help="Take chance off the performance in the measures of continual learning.")
+    ] = False,
 ) -> None:
     """Compare trials with the paper, and experiments with each other.
 
     Performance in every test, mean ± sd and 95 % interval over trials, beside the published value; differences between tests;
-    p-values.
+    measures of continual learning; p-values.
     """
     from foraging_snn.commands.tabling import show_or_write
 
-    show_or_write(sources, format_name, out)
+    show_or_write(sources, format_name, out, above_chance)
 
 
 @app.command("figures")
@@ -444,14 +463,15 @@ def draw_figures(
         _out_option("DIR2", "Folder for figures and tables, replacing old ones. Default DIR/figures."),
     ] = None,
     only: Annotated[
-        str | None, typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay. Default: all.")
+        str | None,
+        typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, landscape, paths. Default: all."),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
 ) -> None:
     """Draw the figures of the paper from the trials in a folder.
 
-    A figure whose experiments are missing is left out, and the command that makes them is named. The tables of `foraging-snn table`
-    are written beside the figures.
+    A figure whose experiments are missing is left out, and the command that makes them is named. Landscapes and paths in the folder
+    are drawn, too. The tables of `foraging-snn table` are written beside the figures.
     """
     from foraging_snn.commands.drawing import draw_and_print
 
@@ -486,6 +506,112 @@ def animate(
     animate_and_print(path, phases, out, epochs, frames_per_second)
 
 
+TRIAL_FILES = typer.Argument(metavar="FILES", help="Files of trials.")
+TASKS_OPTION = typer.Option("--tasks", metavar="A,B", help="Tasks that are tested. Default: those trained in the trials.")
+TEST_EPOCHS_OPTION = typer.Option("--epochs", metavar="N", help="Epochs of each test; four times as many halve its error.")
+TEST_SEED_OPTION = typer.Option("--seed", metavar="K", help="Seed of the draws of all tests.")
+TEST_JOBS_OPTION = typer.Option("--jobs", metavar="N", help="Processes. Default: one per processor; on a cluster: one per worker.")
+SCHEDULER_OPTION = typer.Option("--scheduler", metavar="ADDRESS", help="Test on the workers of this Dask scheduler.")
+MAX_HOURS_OPTION = typer.Option("--max-hours", metavar="X", help="Stop after this time, with exit code 3.")
+
+
+@app.command()
+def landscape(
+    context: typer.Context,
+    files: Annotated[list[Path], TRIAL_FILES],
+    states: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            metavar="NAME",
+            help="The state after a phase, by its name (naive: before the first), or FILE:NAME; three or more, the first three "
+            "span the plane. Default: T1, T2 and I(S,T2), or the first and the last ones.",
+        ),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--axes", metavar="NAME", help="states, or pca: principal axes of the trajectories.")
+    ] = "states",
+    grid: Annotated[int, typer.Option("--grid", metavar="N", help="Points along each axis.")] = 15,
+    margin: Annotated[float, typer.Option("--margin", metavar="X", help="Around states and trajectories, share of extent.")] = 0.15,
+    resistances: Annotated[
+        str | None,
+        typer.Option("--resistances", metavar="NAME", help="State whose resistances hold everywhere. Default: the last."),
+    ] = None,
+    tasks: Annotated[str | None, TASKS_OPTION] = None,
+    epochs: Annotated[int, TEST_EPOCHS_OPTION] = 20_000,
+    seed: Annotated[int, TEST_SEED_OPTION] = 1,
+    engine: EngineOption = DEFAULT_ENGINE,
+    jobs: Annotated[int | None, TEST_JOBS_OPTION] = None,
+    scheduler: Annotated[str | None, SCHEDULER_OPTION] = None,
+    max_hours: Annotated[float | None, MAX_HOURS_OPTION] = None,
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Of the figure: png, pdf or svg.")] = "png,pdf",
+    out: Annotated[Path | None, _out_option("FILE.h5", "The landscape; the figure goes beside it. Default: beside FILES.")] = None,
+) -> None:
+    """Map performance over a plane of the space of strengths.
+
+    Tests a network at every point of a grid on the plane through three states of a trial, on every task; leaves a file and a
+    figure: a map per task, where all tasks are solved, trajectories and their distance from the plane. Ctrl-C keeps the tests that
+    were done; the same command goes on.
+    """
+    from foraging_snn.commands.landscape import LandscapeRequest, landscape_and_print
+
+    shared = _test_options(context, files, out or files[0].parent / "landscape.h5", engine, jobs, scheduler, max_hours)
+    named = {"states": tuple(states or ()), "kind": kind, "grid": grid, "margin": margin, "reference": resistances}
+    landscape_and_print(LandscapeRequest(**shared, **named, tasks=tasks, epochs=epochs, seed=seed, formats=formats))
+
+
+@app.command()
+def paths(
+    context: typer.Context,
+    files: Annotated[list[Path], TRIAL_FILES],
+    points: Annotated[int, typer.Option("--points", metavar="N", help="Points of each line, both ends included.")] = 11,
+    snapshots: Annotated[
+        int, typer.Option("--snapshots", metavar="N", help="Tests along each phase of the trajectories; 0 leaves them out.")
+    ] = 5,
+    between: Annotated[
+        bool, typer.Option("--between/--no-between", help="Also lines from trial to trial, if they have one wiring.")
+    ] = True,
+    tasks: Annotated[str | None, TASKS_OPTION] = None,
+    epochs: Annotated[int, TEST_EPOCHS_OPTION] = 20_000,
+    seed: Annotated[int, TEST_SEED_OPTION] = 1,
+    engine: EngineOption = DEFAULT_ENGINE,
+    jobs: Annotated[int | None, TEST_JOBS_OPTION] = None,
+    scheduler: Annotated[str | None, SCHEDULER_OPTION] = None,
+    max_hours: Annotated[float | None, MAX_HOURS_OPTION] = None,
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Of the figure: png, pdf or svg.")] = "png,pdf",
+    out: Annotated[Path | None, _out_option("FILE.h5", "The paths; the figure goes beside it. Default: beside FILES.")] = None,
+) -> None:
+    """Measure performance along straight lines between states, and along trajectories.
+
+    Tests networks on the lines between the states after any two phases of a trial, and from trial to trial; leaves a file, a figure
+    and a table of barriers: how far performance falls below the line between its ends. Ctrl-C keeps the tests that were done; the
+    same command goes on.
+    """
+    from foraging_snn.commands.paths import PathsRequest, paths_and_print
+
+    shared = _test_options(context, files, out or files[0].parent / "paths.h5", engine, jobs, scheduler, max_hours)
+    own = {"points": points, "snapshots": snapshots, "between": between, "tasks": tasks, "formats": formats}
+    paths_and_print(PathsRequest(**shared, **own, epochs=epochs, seed=seed))
+
+
+def _test_options(
+    context: typer.Context,
+    files: Sequence[Path],
+    out: Path,
+    engine: str,
+    jobs: int | None,
+    scheduler: str | None,
+    max_hours: float | None,
+) -> dict[str, Any]:
+    """Fields of a :class:`foraging_snn.commands.evaluating.Request`."""
+    from joblib import cpu_count
+
+    jobs = jobs if jobs is not None or scheduler else cpu_count()
+    options = RunOptions(engine=engine, jobs=jobs, scheduler=scheduler, max_hours=max_hours)
+    names = {"files": tuple(files), "out": out, "engine": engine, "command_line": _command(context)}
+    return names | {"workers": options.workers(), "stop": options.stop_request()}
+
+
 @app.command("compare-engines")
 def compare_engines(
     epochs: Annotated[int, typer.Option("--epochs", metavar="N", help="Epochs of each kind of phase, compared one by one.")] = 2000,
@@ -503,8 +629,9 @@ def compare_engines(
     from foraging_snn.commands.comparison import compare_engines_and_print
 
     for name, value, least in (("--epochs", epochs, 1), ("--seeds", seeds, 0), ("--aeons", aeons, 10)):
-        if value < least or (name == "--seeds" and value == 1):
-            raise RunError(f"{name}: {value} given, allowed is at least {least}{', but not 1' if name == '--seeds' else ''}")
+        if not least <= value <= MAX_COMPARED or (name == "--seeds" and value == 1):
+            but = ", but not 1" if name == "--seeds" else ""
+            raise RunError(f"{name}: {value} given, allowed is {least} to {MAX_COMPARED:,}{but}")
     if engine == reference:
         raise RunError(f"--reference: {reference} given, allowed is another engine than --engine")
     compare_engines_and_print(engine, reference, epochs=epochs, seeds=seeds, aeons=aeons)

@@ -1,22 +1,26 @@
 """The command `foraging-snn figures`: which figures, into which files, the tables beside them, and what is said meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
-from foraging_snn.analysis.collection import Collection, MissingTrials
-from foraging_snn.analysis.figures import FIGURES
-from foraging_snn.analysis.figures.drawing import FORMATS, chosen, draw_figures
+from foraging_snn.analysis.collection import OTHER_KINDS, TRIAL_FORMAT, Collection, MissingTrials
+from foraging_snn.analysis.figures import FIGURES, figure_module
+from foraging_snn.analysis.figures.drawing import FORMATS, chosen, draw_figures, save_figure
 from foraging_snn.analysis.tables import write_tables
 from foraging_snn.commands.sweep import read_table, table_file, write_overview
+from foraging_snn.files.hdf5 import format_of
+from foraging_snn.files.landscapes import LANDSCAPE, PATHS, read_landscape, read_paths
 from foraging_snn.running.errors import RunError
 
 
 def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -> None:
     """Draw figures from the trials in a folder and write their tables; print a line per figure and per file left out.
 
-    Of a sweep, its overview is drawn.
+    Of a sweep, its overview is drawn; of each landscape and each file of paths, its own figure.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -
     RunError
         No figure could be drawn, or the folder cannot be written to.
     """
-    names, endings = chosen(only, FIGURES, "--only"), chosen(formats, FORMATS, "--format")
+    names, endings = chosen(only, (*FIGURES, *OF_FILES), "--only"), chosen(formats, FORMATS, "--format")
     if out.exists() and not out.is_dir():
         raise RunError(f"{out}: cannot be written to: it is not a folder")
     if table := table_file(directory):
@@ -41,11 +45,15 @@ def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -
             raise RunError(f"--only: {only!r} given, but {directory} holds a sweep, which has one figure")
         _draw_sweep(table, out, endings)
         return
-    collection = Collection(directory)
+    drawn = _draw_files(directory, out, names, endings)
+    of_trials = [name for name in names if name in FIGURES]
+    if drawn and not (of_trials and has_trials(directory)):
+        return
+    collection, reasons = Collection(directory), []
     for reason in collection.left_out:
-        typer.echo(f"left out: {reason}")
-    drawn, reasons = 0, []
-    for figure in draw_figures(collection, out, names, endings):
+        if not reason.endswith(tuple(OTHER_KINDS[kind.format_name] for kind in OF_FILES.values())):
+            typer.echo(f"left out: {reason}")
+    for figure in draw_figures(collection, out, of_trials, endings):
         drawn += bool(figure.files)
         reason = figure.reason
         if isinstance(reason, MissingTrials):
@@ -60,6 +68,49 @@ def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -
     typer.echo(f"from {collection.small_print}")
     if not drawn:
         raise RunError(f"{directory}: no figure could be drawn; what is missing is said above")
+
+
+@dataclass(frozen=True)
+class FigureOfFile:
+    """A figure that is made of one file.
+
+    Attributes
+    ----------
+    format_name : str
+        Of the files.
+    module : str
+        In analysis/figures/, with `draw` for what `read` gives.
+    read : callable
+    """
+
+    format_name: str
+    module: str
+    read: Callable[[Path], Any]
+
+
+OF_FILES = {"landscape": FigureOfFile(LANDSCAPE, "landscape", read_landscape), "paths": FigureOfFile(PATHS, "paths", read_paths)}
+
+
+def _draw_files(directory: Path, out: Path, names: Sequence[str], endings: Sequence[str]) -> int:
+    """Draw the landscapes and paths in a folder, each into files of its own name; how many there were."""
+    found = [(path, kind) for path in sorted(directory.glob("*.h5")) for kind in (kind_of(path),) if kind in names]
+    for path, kind in found:
+        content, draw = OF_FILES[kind].read(path), figure_module(OF_FILES[kind].module).draw
+        out.mkdir(parents=True, exist_ok=True)
+        made = save_figure(lambda draw=draw, content=content: draw(content), [out / f"{path.stem}.{ending}" for ending in endings])
+        typer.echo(f"{kind}: {', '.join(map(str, made))}")
+    return len(found)
+
+
+def kind_of(path: Path) -> str:
+    """Which of `OF_FILES` is made of a file; "" if none is."""
+    found = format_of(path)
+    return next((name for name, kind in OF_FILES.items() if kind.format_name == found), "")
+
+
+def has_trials(directory: Path) -> bool:
+    """Whether a folder holds files of trials."""
+    return any(format_of(path) == TRIAL_FORMAT for path in directory.glob("*.h5"))
 
 
 def _draw_sweep(table: Path, out: Path, endings: Sequence[str]) -> None:

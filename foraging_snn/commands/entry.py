@@ -1,10 +1,13 @@
-"""Where the process of `foraging-snn` begins: looks whether its memory is limited too far, before any library is loaded.
+"""Where the process of `foraging-snn` begins: sees to what it inherits from its surroundings, before any library is loaded.
 
 Imports nothing large itself. What the command line is, cli.py says.
 """
 
+import errno
 import os
 import sys
+
+from foraging_snn.commands.screen import open_screens
 
 PROGRAM = "foraging-snn"
 MEGABYTE = 10**6
@@ -12,12 +15,12 @@ MEGABYTE = 10**6
 # compile the event engine. LLVM ends the process at once where it gets no memory, and OpenBLAS tries for minutes, so that
 # neither can be left to an exception.
 NEEDED_TO_LOAD, NEEDED_FOR_STATISTICS, NEEDED_TO_COMPUTE = 400, 600, 900  # MB
-COMPUTING = ("run", "reproduce", "sweep", "unsupervised", "demo", "compare-engines", "figures", "animate")
+COMPUTING = ("run", "reproduce", "sweep", "unsupervised", "demo", "compare-engines", "figures", "animate", "landscape", "paths")
 NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE)
 MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 NOT_LOADED = (MemoryError, ImportError, OSError, SystemError)  # what libraries raise that get no memory while they are loaded
-BAD_INPUT = 2
+NOT_ALL_WELL, BAD_INPUT = 1, 2
 
 
 def main() -> int:
@@ -26,8 +29,21 @@ def main() -> int:
     Notes
     -----
     Under a limit of the address space (`ulimit -v`) that leaves no room for as many threads of BLAS as there are processors, it
-    gets one, unless the user says otherwise: OpenBLAS would try for minutes to start the others. Else nothing is changed.
+    gets one, unless the user says otherwise: OpenBLAS would try for minutes to start the others. Figures are drawn into files,
+    so Matplotlib gets the backend for that, whatever a notebook has told its children.
     """
+    os.environ["MPLBACKEND"] = "agg"
+    screen = open_screens()
+    code = _run()
+    screen.flush()
+    if screen.failure is None or _command(sys.argv[1:]) in COMPUTING:
+        return code
+    if screen.failure.errno != errno.EPIPE:  # else the reader has seen enough
+        print(f"{PROGRAM}: the output cannot be written: {screen.failure.strerror}", file=sys.stderr)
+    return code or NOT_ALL_WELL
+
+
+def _run() -> int:
     limit = address_space_limit()
     needed = _needed(sys.argv[1:])
     if limit is None or limit >= (needed + MB_OF_A_THREAD * (os.cpu_count() or 1)) * MEGABYTE:
@@ -54,8 +70,11 @@ def address_space_limit() -> int | None:
 
 def _needed(arguments: list[str]) -> int:
     """MB of address space that a command needs."""
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    return NEEDED_TO_LOAD if {"-h", "--help"} & set(arguments) else NEEDED.get(command, NEEDED_TO_LOAD)
+    return NEEDED_TO_LOAD if {"-h", "--help"} & set(arguments) else NEEDED.get(_command(arguments), NEEDED_TO_LOAD)
+
+
+def _command(arguments: list[str]) -> str:
+    return next((word for word in arguments if not word.startswith("-")), "")
 
 
 def _command_line() -> int:

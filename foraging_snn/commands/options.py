@@ -67,7 +67,7 @@ TestsOption = Annotated[
     typer.Option(
         "--tests",
         metavar="A,B,C",
-        help="Tasks that are tested after every training and sleep. Default: those that the protocol names; in those of the paper, both.",
+        help="Tasks that are tested after every training and sleep. Default: those that the protocol names; both in the paper's.",
     ),
 ]
 NameOption = Annotated[

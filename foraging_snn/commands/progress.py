@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from foraging_snn.commands.terminal import printable
-from foraging_snn.running.plan import PlannedTrial
-from foraging_snn.running.scheduling import TrialReport
+from foraging_snn.running.scheduling import Job, TrialReport
 
 SPEED_SECONDS = 20.0  # the speed shown is that of so many seconds
 SPEED_SECONDS_OF_MANY = 120.0  # the same for many trials
@@ -51,17 +50,17 @@ class ProgressDisplay:
 
     Parameters
     ----------
-    trials : sequence of PlannedTrial
+    trials : sequence of Job
     console : rich.console.Console, optional
         Bars if it is a terminal: one for all, if there are several, and one for each trial that runs.
     clock : callable, optional
         Seconds.
     """
 
-    def __init__(self, trials: Sequence[PlannedTrial], console: Console | None = None, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, trials: Sequence[Job], console: Console | None = None, clock: Callable[[], float] = time.monotonic):
         console = console or Console()
-        self._epochs = [trial.plan.epochs for trial in trials]
-        self._files = [len(trial.paths) for trial in trials]
+        self._epochs = [trial.epochs for trial in trials]
+        self._files = [trial.parts for trial in trials]
         self._speed = Speed(SPEED_SECONDS if len(trials) == 1 else SPEED_SECONDS_OF_MANY, clock)
         self._clock = clock
         self._line_at = clock()

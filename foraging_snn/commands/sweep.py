@@ -280,16 +280,10 @@ def write_results(table: "SweepTable", directory: Path, command_line: str) -> li
 
 def write_overview(table: "SweepTable", paths: Sequence[Path]) -> None:
     """Draw the overview of a sweep into files, which are replaced; what kind each is, its ending says."""
-    from foraging_snn.analysis.figures import style
-    from foraging_snn.analysis.figures.drawing import DPI
+    from foraging_snn.analysis.figures.drawing import save_figure
     from foraging_snn.analysis.figures.sweep_overview import draw
 
-    with style.applied():
-        figure = draw(table)
-        for path in paths:
-            image = io.BytesIO()
-            figure.savefig(image, dpi=DPI, format=path.suffix[1:])
-            write_whole_file(path, image.getvalue())
+    save_figure(lambda: draw(table), paths)
 
 
 def _hdf5_image(table: "SweepTable", command_line: str) -> bytes:

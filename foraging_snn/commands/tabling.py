@@ -24,7 +24,7 @@ SWEEP_FORMATS = {
 }
 
 
-def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | None) -> None:
+def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | None, above_chance: bool = False) -> None:
     """Print the tables of all complete trials in some folders and files, or of a sweep, or write them.
 
     Parameters
@@ -35,6 +35,8 @@ def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | 
         A key of `RESULT_FORMATS` or `SWEEP_FORMATS`; None: text on the screen, for files what :func:`files_asked_for` says.
     out : Path or None
         Folder or file; None: the screen.
+    above_chance : bool
+        See :func:`foraging_snn.analysis.results.results`; of no use for a sweep.
 
     Raises
     ------
@@ -49,11 +51,13 @@ def show_or_write(sources: Sequence[Path], format_name: str | None, out: Path | 
         raise RunError(f"--format: {format_name!r} given, allowed are {', '.join(formats)}")
     files = files_asked_for(out, format_name, formats, name) if out else {}
     if table:
+        if above_chance:
+            raise RunError(f"--above-chance: given, but {sources[0]} holds a sweep, whose table has no such measures")
         found = read_table(table)
         _write(found, files) if files else _show(found, format_name, formats, print_sweep)
         return
     sorted_files = _sorted(sources)
-    found = results(sorted_files.trials)
+    found = results(sorted_files.trials, above_chance)
     if sorted_files.trials:
         _write(found, files) if files else _show(found, format_name, formats, print_results)
     for reason in sorted_files.left_out:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from foraging_snn.files.hdf5 import harmless
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 AT_THE_START = "(start)"
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
+FILE_WIDTH = 1000  # more than any table has
 
 
 def new_table(*columns: str) -> Table:
@@ -38,14 +40,17 @@ def new_table(*columns: str) -> Table:
 
 
 def add_row(table: Table, *cells: object, style: str | None = None) -> None:
-    """Add a row; the cells are taken as they are, brackets included."""
-    table.add_row(*(Text(str(cell)) for cell in cells), style=style)
+    """Add a row; brackets in the cells are brackets."""
+    table.add_row(*(Text(harmless(str(cell))) for cell in cells), style=style)
 
 
 def print_table(table: Table) -> None:
-    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere."""
-    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
-    Console(width=width).print(table)
+    """Print a table in the width of the terminal, or unfolded if the output goes elsewhere, into a file or a pipe."""
+    if isinstance(sys.stdout, io.StringIO):  # what is in a file does not depend on terminals, notebooks and colours
+        console = Console(file=sys.stdout, width=FILE_WIDTH, color_system=None, force_terminal=False, force_jupyter=False)
+    else:
+        console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH)
+    console.print(table)
 
 
 def print_conditions(conditions: Iterable[str]) -> None:
@@ -58,6 +63,7 @@ def print_results(found: "Results") -> None:
     """Performance in the tests of all experiments, comparisons, what the reader has to know, conditions."""
     _print_tests(found)
     _print_comparisons(found)
+    _print_measures(found)
     _print_caption(found)
 
 
@@ -94,6 +100,27 @@ def _print_comparisons(found: "Results") -> None:
     typer.echo()
 
 
+def _print_measures(found: "Results") -> None:
+    from foraging_snn.analysis.tables import MEASURE_COLUMNS, cells_of_measures, matrices, with_measures
+
+    if not (measured := with_measures(found)):
+        return
+    for name, (columns, lines) in matrices(found).items():
+        typer.echo(f"{name}: performance")
+        table = new_table(*columns)
+        for line in lines:
+            add_row(table, *line)
+        print_table(table)
+        typer.echo()
+    typer.echo("Measures of continual learning")
+    table = new_table(*MEASURE_COLUMNS)
+    for each in measured:
+        for cells in cells_of_measures(each):
+            add_row(table, *cells)
+    print_table(table)
+    typer.echo()
+
+
 def _print_caption(found: "Results") -> None:
     from foraging_snn.analysis.tables import caption
 
@@ -105,10 +132,10 @@ def _print_caption(found: "Results") -> None:
 def print_sweep(table: "SweepTable") -> None:
     """Performance in the last tests of a sweep: a line per combination of values, mean ± sd over trials; conditions."""
     typer.echo(f"{table.experiment}: {table.label}; performance after {table.last_tests}")
-    shown = new_table(*(f">{name}" for name in table.names), ">trials", ">Task 1", ">Task 2")
+    shown = new_table(*(f">{name}" for name in table.names), ">trials", *(f">Task {task}" for task in table.tasks))
     for values in dict.fromkeys(row.values for row in table.rows):
         at = dict(zip(table.names, values, strict=True))
-        spreads = [table.spread(task, at) for task in (1, 2)]
+        spreads = [table.spread(task, at) for task in table.tasks]
         means = (f"{s.mean:.2f}" + (f" ± {s.sd:.2f}" if s.sd == s.sd else "") for s in spreads)
         add_row(shown, *map(plain, values), spreads[0].trials, *means)
     print_table(shown)
@@ -130,8 +157,8 @@ def plain(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """Text with what a terminal would obey rather than show, such as control characters from a file, written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Text on one line, with what a terminal would obey rather than show written as escapes."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def show_trial(trial: Trial) -> None:

@@ -5,9 +5,10 @@ Said beside every result, on the screen, in tables and in figures.
 
 from collections.abc import Iterable, Sequence
 
-from foraging_snn.models import Parameters, Phase, preset
+from foraging_snn.models import EACH_ITS_OWN, Parameters, Phase, preset
 
 FREE_GROUP = "recording."  # what is kept of a trial does not change it
+NETWORK_SEED = "network.seed"
 
 
 def run_conditions(parameters: Parameters, phases: Sequence[Phase], started_from: str | None) -> tuple[str, ...]:
@@ -37,7 +38,17 @@ def condition_lines(
     lines += in_phases
     if started_from:
         lines.append(f"no unsupervised phase; all trials start with one network: {started_from}")
+    else:
+        lines.append(network_line(parameters))
     return tuple(lines)
+
+
+def network_line(parameters: Parameters) -> str:
+    """Whether trials share a wiring, as the paper's do: its program gives all of them one file of connections."""
+    seed = parameters.network.seed
+    if seed == EACH_ITS_OWN:
+        return f"every trial has a network of its own ({NETWORK_SEED} {seed}); the paper's trials share one"
+    return f"one network for all trials, as in the paper ({NETWORK_SEED} {seed})"
 
 
 def shortened_lengths(parameters: Parameters, phases: Iterable[Phase]) -> list[str]:
@@ -70,9 +81,9 @@ def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:
             length = "unsupervised"
         elif phase.is_test:
             length = "dropout" if phase.dropout else "test"
-        elif len(phase.activities) > 1:
+        elif len(phase.blocks) > 1:
             length = "interleaved"
-        elif phase.activities[0].is_sleep:
+        elif all(activity.is_sleep for activity in phase.activities):
             length = "sleep"
         else:
             length = "retraining" if "training" in lengths else "training"
@@ -84,7 +95,7 @@ def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:
 def changed_rules(parameters: Parameters) -> list[str]:
     """Parameters other than lengths and recording that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
     full = {row.name: row.value for row in preset("full").rows()}
-    rows = [row for row in parameters.rows() if not row.name.startswith(FREE_GROUP) and not _is_length(row.name)]
+    rows = [row for row in parameters.rows() if not row.name.startswith((FREE_GROUP, NETWORK_SEED)) and not _is_length(row.name)]
     return [f"{row.name} {row.value} instead of {full[row.name]}" for row in rows if row.value != full[row.name]]
 
 

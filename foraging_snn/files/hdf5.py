@@ -21,7 +21,7 @@ FORMAT, FORMAT_VERSION = "format", "format_version"
 # What h5py raises on damaged files, and our own checks with it.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError, MemoryError)
 
-HARD_LINK = 0  # H5L_TYPE_HARD
+WITHIN_FILE = (0, 1)  # H5L_TYPE_HARD and H5L_TYPE_SOFT, whose way never leaves the file but through a link of another type
 PART = ".part"  # ending of what is being written
 LONGEST_NAME = 200  # characters
 SMALL_BYTES = 16 * 1024**2  # data that takes no room in a file does no harm up to here
@@ -41,9 +41,15 @@ def reason(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
+def harmless(text: str) -> str:
+    """Text with what a terminal would obey rather than show (control characters, marks that turn the direction of writing), written
+    as escapes; ends of lines and tabulators stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def write_text(attributes: h5py.AttributeManager, name: str, text: str) -> None:
     """Write a UTF-8 attribute of fixed length (text of variable length lies in a heap without checksums)."""
-    data = text.encode("utf-8", "replace")
+    data = harmless(text).encode("utf-8", "replace")
     attributes.create(name, np.array(data, h5py.string_dtype("utf-8", max(1, len(data)))))
 
 
@@ -54,14 +60,14 @@ def write_texts(attributes: h5py.AttributeManager, texts: Mapping[str, str]) -> 
 
 
 def read_text(attributes: h5py.AttributeManager, name: str) -> str:
-    """Read an attribute that must be text; ValueError if it is something else."""
+    """Read an attribute that must be text, made :func:`harmless`; ValueError if it is something else."""
     if name not in attributes:
         raise KeyError(f"attribute {name} is missing")
     value = attributes[name]
     if isinstance(value, bytes):
-        return value.decode("utf-8")
+        value = value.decode("utf-8")
     if isinstance(value, str):
-        return value
+        return harmless(value)
     raise ValueError(f"attribute {name} is not text")
 
 
@@ -210,7 +216,7 @@ def _check_contents_once(file: h5py.File) -> None:
 
 
 def _strange_link(name: bytes, link: Any) -> str | None:
-    return None if link.type == HARD_LINK else f"{name.decode(errors='replace')!r} is a link to somewhere else"
+    return None if link.type in WITHIN_FILE else f"{name.decode(errors='replace')!r} is a link to somewhere else"
 
 
 def _strange_data(name: str, item: h5py.HLObject) -> str | None:
@@ -227,6 +233,15 @@ def _strange_data(name: str, item: h5py.HLObject) -> str | None:
     if max(n_bytes, chunk_bytes) > MOST_COMPRESSED * item.id.get_storage_size() + SMALL_BYTES:
         return f"{name!r} claims {max(n_bytes, chunk_bytes):,} bytes, which are not in the file"
     return None
+
+
+def free_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return None
 
 
 def _check_format(file: h5py.File, path: Path, name: str, version: int, error: type[Exception]) -> None:

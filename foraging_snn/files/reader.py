@@ -1,6 +1,7 @@
 """The file of a trial, read as labelled arrays. What lies where in it says layout.py."""
 
 import json
+import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 
 from foraging_snn.files.conditions import changed_rules, changes_in_phases, different_rules, shortened_lengths
-from foraging_snn.files.hdf5 import damage_reported, group_in, open_for_reading, read_name, read_number, read_text
+from foraging_snn.files.hdf5 import damage_reported, free_memory, group_in, open_for_reading, read_name, read_number, read_text
 from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
@@ -607,7 +608,12 @@ class Trial:
         """Columns of a table, of one phase or of all."""
         with self._opened() as file:
             datasets, part = self._rows(file, name, phase_index)
-            return {column: datasets[column][part] for column in columns or datasets}
+            wanted = {column: datasets[column] for column in columns or datasets}
+            row_bytes = sum(math.prod(dataset.shape[1:]) * dataset.dtype.itemsize for dataset in wanted.values())
+            needed, free = row_bytes * (part.stop - part.start), free_memory()
+            if free is not None and needed > free:
+                raise RecordingError(f"{self.path}: its {name} take {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free")
+            return {column: dataset[part] for column, dataset in wanted.items()}
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""

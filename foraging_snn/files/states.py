@@ -25,7 +25,7 @@ from foraging_snn.files.hdf5 import (
     write_whole_file,
 )
 from foraging_snn.files.provenance import provenance
-from foraging_snn.models import MAX_SEED, NetworkState, ParameterError, Parameters, check_state
+from foraging_snn.models import EACH_ITS_OWN, MAX_SEED, NetworkState, ParameterError, Parameters, check_state
 from foraging_snn.models.schema import Field, axis_sizes, schema_of
 
 FORMAT_NAME = "foraging_snn state"
@@ -244,6 +244,9 @@ def _read_array(group: h5py.Group, name: str, what: Field, sizes: Mapping[str, i
 def compatible(saved_parameters: Parameters, parameters: Parameters) -> list[str]:
     """What keeps a state from being continued with other parameters: one line per difference, none if it can be.
 
-    Layers, world, cell and timing must be the same; lengths, plasticity, homeostasis and the rest may differ.
+    Layers, world, cell and timing must be the same, and the seed of the network if one is asked for; lengths, plasticity,
+    homeostasis and the rest may differ.
     """
+    if parameters.network.seed == EACH_ITS_OWN:  # that of the state
+        parameters = parameters.with_changes({"network.seed": saved_parameters.network.seed})
     return [line for line in saved_parameters.differences(parameters) if line.partition(".")[0] in GROUPS_OF_A_STATE]

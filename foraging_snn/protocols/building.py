@@ -1,24 +1,30 @@
-"""From what a protocol says to its phases: lengths, blocks, tests, and what is changed in a phase. The text is read in language.py."""
+"""From what a protocol says to its phases: lengths, blocks, tests, what is changed in a phase. The text is read in language.py."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from foraging_snn.environments import TASKS, Task
 from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns, with_elastic
-from foraging_snn.protocols.experiment import ExperimentError, ImportRates, Step
+from foraging_snn.protocols.definitions import ExperimentError, ImportRates, Step
 from foraging_snn.protocols.language import ParsedBlock, ParsedSleep, ParsedStep, ProtocolError, tasks_named
 
 MAX_NAME = 200  # characters of the name of a phase, in files
 MAX_PHASES = 1_000
 # What can be other in one phase than in the rest of a trial: whole groups of parameters, and single ones.
 CHANGEABLE = ("synapse", "policy", "plasticity", "reward", "homeostasis", "sleep.pulse", "elastic")
+RatesOf = Callable[[str], Step]
 LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "dropout": "dropout", "unsupervised": "unsupervised"}
 
 
 def tasks_of(parameters: Parameters) -> Mapping[str, Task]:
     """The tasks that a protocol can name, in their order."""
     return TASKS
+
+
+def unsupervised_activity(parameters: Parameters, names: Collection[str]) -> Activity:
+    """The activity with which a protocol begins that trains or tests the tasks of these names."""
+    return Activity.UNSUPERVISED
 
 
 def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -39,7 +45,9 @@ def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Se
     return tuple(name for name in known if name in wanted)
 
 
-def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str]) -> tuple[Step, ...]:
+def build(
+    text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str], rates_of: RatesOf | None = None
+) -> tuple[Step, ...]:
     """The steps of a protocol, from the start of the trial.
 
     Parameters
@@ -51,6 +59,8 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
         For the lengths that the text leaves open.
     tests : sequence of str
         Names of the tasks that are tested after every training and sleep.
+    rates_of : callable, optional
+        Gives the step that takes over the rates of a state in a file.
 
     Raises
     ------
@@ -59,8 +69,9 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
     ExperimentError
         There are too many phases.
     """
+    builder = _Builder(text, parameters, unsupervised_activity(parameters, {*tasks_named(parsed), *tests}), rates_of)
     try:
-        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters).steps(parsed, tests)), parameters))
+        steps = tuple(with_elastic(keeping_patterns(builder.steps(parsed, tests)), parameters))
     except ProtocolError:
         raise
     except ValueError as error:
@@ -74,6 +85,8 @@ def build(text: str, parsed: Sequence[ParsedStep], parameters: Parameters, tests
 class _Builder:
     text: str
     parameters: Parameters
+    unsupervised: Activity
+    rates_of: RatesOf | None = None
     learned: list[str] = field(default_factory=list)  # tasks trained so far, in their order
 
     def steps(self, parsed: Sequence[ParsedStep], tests: Sequence[str]) -> Iterator[Step]:
@@ -114,7 +127,7 @@ class _Builder:
         """In the order in which they take turns: as written, but sleep with which an interleaved phase begins comes last."""
         awake, asleep = self.parameters.phases.block_epochs, self.parameters.sleep.block_epochs
         if step.kind == "unsupervised":
-            yield Block(Activity.UNSUPERVISED, awake)
+            yield Block(self.unsupervised, awake)
         first = next((n for n, block in enumerate(blocks) if isinstance(block.what, str)), 0)
         for block in (*blocks[first:], *blocks[:first]):
             is_test = step.kind in ("test", "dropout")
@@ -135,14 +148,17 @@ class _Builder:
         except ValueError as error:
             raise ProtocolError(self.text, block.at, str(error)) from None
 
-    def _imports(self, step: ParsedStep) -> Iterator[ImportRates]:
-        """The rates that the sleep of a phase takes over, of all tasks that their branch trains."""
+    def _imports(self, step: ParsedStep) -> Iterator[Step]:
+        """The rates that the sleep of a phase takes over: of all tasks that a branch trains, or of a state in a file."""
         for rates in dict.fromkeys(block.what.rates for block in step.blocks if isinstance(block.what, ParsedSleep)):
             if rates is None:
                 continue
             if isinstance(rates, str):
-                raise ProtocolError(self.text, step.at, "rates of a state in a file are not known, allowed is rates=[...]")
-            branch = _Builder(self.text, self.parameters)
+                if self.rates_of is None:
+                    raise ProtocolError(self.text, step.at, "rates of a file given without `rates_of`, allowed is rates=[...]")
+                yield self.rates_of(rates)
+                continue
+            branch = _Builder(self.text, self.parameters, self.unsupervised)  # it begins as the trial itself
             steps = tuple(branch.steps(rates, ()))
             if not branch.learned:
                 raise ProtocolError(

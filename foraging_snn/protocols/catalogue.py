@@ -16,12 +16,12 @@ from typing import Any
 
 from foraging_snn.models import Parameters
 from foraging_snn.models.parameters import UNREADABLE, toml_text
-from foraging_snn.protocols.building import build, tasks_of, tested_tasks
-from foraging_snn.protocols.experiment import Experiment, ExperimentError, PublishedValue
+from foraging_snn.protocols.building import RatesOf, build, tasks_of, tested_tasks
+from foraging_snn.protocols.definitions import Experiment, ExperimentError, PublishedValue
 from foraging_snn.protocols.language import KEYWORDS, ParsedStep, as_text, parse
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
-WORD = re.compile(r"[A-Za-z0-9_-]+")
+WORD = re.compile(r"[A-Za-z0-9_-]{1,100}")
 LONGEST_LABEL = 200  # characters, in files
 SLUG = 60  # characters of a name made of a text
 TABLE = "experiments"
@@ -60,7 +60,14 @@ def experiment(name: str, parameters: Parameters) -> Experiment:
     return _made(row, parameters)
 
 
-def protocol(text: str, parameters: Parameters, *, tests: Sequence[str] | None = None, name: str = "") -> Experiment:
+def protocol(
+    text: str,
+    parameters: Parameters,
+    *,
+    tests: Sequence[str] | None = None,
+    name: str = "",
+    rates_of: RatesOf | None = None,
+) -> Experiment:
     """The experiment that a protocol describes, e.g. `protocol("T1 -> I(S,T2) -> T1", parameters)`.
 
     Parameters
@@ -73,16 +80,18 @@ def protocol(text: str, parameters: Parameters, *, tests: Sequence[str] | None =
         Names of the tasks that are tested after every training, interleaved and sleep phase; those that the text names if omitted.
     name : str, optional
         Of files; made of the text if omitted, another one for every protocol.
+    rates_of : callable, optional
+        Gives the step for rates="FILE@PHASE": :func:`foraging_snn.running.starting.rates_of`.
 
     Raises
     ------
     ExperimentError
         One line: what is wrong with the text, and where; an unknown task; a name that cannot be one of files or is the catalogue's.
     """
-    return _of_user(_Row(text, name, None if tests is None else tuple(tests)), parameters)
+    return _of_user(_Row(text, name, None if tests is None else tuple(tests)), parameters, rates_of)
 
 
-def _of_user(row: _Row, parameters: Parameters) -> Experiment:
+def _of_user(row: _Row, parameters: Parameters, rates_of: RatesOf | None) -> Experiment:
     if row.name and not NAME.fullmatch(row.name):
         allowed = "1 to 100 letters, digits and . _ + -, the first a letter or digit"
         raise ExperimentError(f"name: {row.name!r} given, allowed are {allowed}")
@@ -95,11 +104,12 @@ def _of_user(row: _Row, parameters: Parameters) -> Experiment:
             return _made(of_paper, parameters)
     if row.name in _names():
         raise ExperimentError(f"name: {row.name!r} given, which is an experiment of the paper and another protocol")
-    return _made(row, parameters)
+    return _made(row, parameters, rates_of)
 
 
-def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experiment, ...]:
-    """The experiments of a TOML file: one, or several in tables `[[experiments]]`, as docs/protocols.md describes it.
+def protocols_of_file(path: str | Path, parameters: Parameters, rates_of: RatesOf | None = None) -> tuple[Experiment, ...]:
+    """The experiments of a TOML file: one, or several in tables `[[experiments]]`, as docs/protocols.md describes it; `rates_of` as
+    for :func:`protocol`.
 
     Raises
     ------
@@ -107,25 +117,28 @@ def protocols_of_file(path: str | Path, parameters: Parameters) -> tuple[Experim
         It cannot be read, or is something else.
     """
     try:
-        return tuple(_of_user(row, parameters) for row in _rows(tomllib.loads(toml_text(path)), KEYS))
-    except ExperimentError as error:
-        raise ExperimentError(f"{path}: {error}") from None
+        tree = tomllib.loads(toml_text(path))
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
     except UNREADABLE as error:
         raise ExperimentError(f"{path}: not readable as TOML: {error}") from None
+    try:
+        return tuple(_of_user(row, parameters, rates_of) for row in _rows(tree, KEYS))
+    except ExperimentError as error:
+        raise ExperimentError(f"{path}: {error}") from None
 
 
 # ------------------------------------------------------------------------------------------------------- rows to experiments
 
 
-def _made(row: _Row, parameters: Parameters) -> Experiment:
+def _made(row: _Row, parameters: Parameters, rates_of: RatesOf | None = None) -> Experiment:
     parsed = _parsed(row.protocol, parameters)
     tests = tested_tasks(parsed, parameters, row.tests)
     text = as_text(parsed)
     label = row.label or (text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 3]}...")
     name = row.name or _name_of(parsed, text, tests, tests == tested_tasks(parsed, parameters))
-    return Experiment(name, label, row.figure, build(row.protocol, parsed, parameters, tests), row.paper, text)
+    steps = build(row.protocol, parsed, parameters, tests, rates_of)
+    return Experiment(name, label, row.figure, steps, row.paper, text)
 
 
 def _parsed(text: str, parameters: Parameters) -> tuple[ParsedStep, ...]:
@@ -134,9 +147,9 @@ def _parsed(text: str, parameters: Parameters) -> tuple[ParsedStep, ...]:
 
 def _name_of(parsed: Sequence[ParsedStep], text: str, tests: Sequence[str], usual_tests: bool) -> str:
     """A name for files: the text itself if it is tasks only, else what is readable of it and a digest."""
-    plain = text.replace(" -> ", "-").replace(",", "+").replace("(", ".").replace(")", "")
-    plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", plain)[:SLUG]
-    is_all = all(step.kind == "train" and not step.aeons and not step.changes for step in parsed) and len(plain) < SLUG
+    short = text.replace(" -> ", "-").replace(",", "+").replace("(", ".").replace(")", "")
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", short)[:SLUG]
+    is_all = plain == short and all(step.kind == "train" for step in parsed)
     if is_all and usual_tests and plain not in _names():
         return plain
     digest = hashlib.sha256("\n".join([text, *tests]).encode()).hexdigest()
@@ -157,10 +170,8 @@ def _row_of(text: str, parameters: Parameters) -> _Row | None:
 def _unknown(name: str, parameters: Parameters) -> ExperimentError:
     near = get_close_matches(name, _names(), n=1, cutoff=0.5)
     suggestion = f"; did you mean {near[0]}?" if near else ""
-    tasks = ", ".join(tasks_of(parameters))
-    return ExperimentError(
-        f"experiment: {name!r} given, allowed are {', '.join(_names())}, or a protocol of the tasks {tasks}, as 'T1 -> T2'{suggestion}"
-    )
+    protocols = f"a protocol of the tasks {', '.join(tasks_of(parameters))}, as 'T1 -> T2'"
+    return ExperimentError(f"experiment: {name!r} given, allowed are {', '.join(_names())}, or {protocols}{suggestion}")
 
 
 # ------------------------------------------------------------------------------------------------------------ files to rows
@@ -168,9 +179,8 @@ def _unknown(name: str, parameters: Parameters) -> ExperimentError:
 
 @cache
 def _catalogue() -> tuple[_Row, ...]:
-    return _rows(
-        tomllib.loads((resources.files("foraging_snn") / "data" / "catalogue.toml").read_text(encoding="utf-8")), KEYS_OF_CATALOGUE
-    )
+    text = (resources.files("foraging_snn") / "data" / "catalogue.toml").read_text(encoding="utf-8")
+    return _rows(tomllib.loads(text), KEYS_OF_CATALOGUE)
 
 
 @cache
@@ -196,6 +206,9 @@ def _row(table: Mapping[str, Any], keys: Mapping[str, Any]) -> _Row:
             raise ExperimentError(f"{key!r}: unknown, allowed are {', '.join(keys)}")
         if not isinstance(value, keys[key]) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             raise ExperimentError(f"{key}: {value!r} given, allowed is {'a list of names' if key == 'tests' else 'text'}")
+    label = table.get("label", "")
+    if not label.isprintable() or len(label) > LONGEST_LABEL:
+        raise ExperimentError(f"label: {label[:SLUG]!r} given, allowed is one line of at most {LONGEST_LABEL} characters")
     if "protocol" not in table:
         raise ExperimentError('protocol: missing, allowed is a text such as "T1 -> T2", or a list of its steps')
     text, tests, paper = table["protocol"], table.get("tests"), table.get("paper")
@@ -203,7 +216,7 @@ def _row(table: Mapping[str, Any], keys: Mapping[str, Any]) -> _Row:
         " -> ".join(text) if isinstance(text, list) else text,
         table.get("name", ""),
         None if tests is None else tuple(tests),
-        table.get("label", ""),
+        label,
         table.get("figure", ""),
         (PublishedValue(*paper["T1"]), PublishedValue(*paper["T2"])) if paper else None,
     )

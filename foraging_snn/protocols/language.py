@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from foraging_snn.models.parameters import MAX_AEONS
-from foraging_snn.protocols.experiment import ExperimentError
+from foraging_snn.protocols.definitions import ExperimentError
 
 MAX_CHARACTERS = 20_000
 MAX_STEPS = 100
@@ -232,9 +232,7 @@ class _Parser:
         steps = [self._step(is_first=True)]
         while self._taken("->"):
             if steps[-1].kind == "dropout":
-                raise self._problem(
-                    "a step after dropout given, which leaves no hidden cell; allowed is dropout at the end", self.at
-                )
+                raise self._problem("a step after dropout given, allowed is dropout at the end, as it leaves no hidden cell")
             steps.append(self._step(is_first=False, after=steps[-1]))
         if steps[-1].kind == "freeze":
             raise self._expected("'->' and a training or sleep, in which the synapses are frozen")

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.running.errors import RunError, one_line
-from foraging_snn.running.plan import PlannedTrial
-from foraging_snn.running.scheduling import BEAT, SHARED_FOLDER_NEEDED, Channel, Heartbeat, TrialEnd, died, run_planned
+from foraging_snn.running.scheduling import BEAT, SHARED_FOLDER_NEEDED, Channel, Heartbeat, Job, TrialEnd, died, run_planned
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -94,7 +93,7 @@ class ClusterWorkers:
         """See :class:`foraging_snn.running.scheduling.Workers`."""
         return Heartbeat(folder / BEAT)
 
-    def ends(self, trials: Sequence[PlannedTrial], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[Job], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
         """See :class:`foraging_snn.running.scheduling.Workers`.
 
         Raises
@@ -227,7 +226,7 @@ class _GivenOut:
             self.settle(number, None)
 
 
-def _backend(client: "Client", trials: Sequence[PlannedTrial], channel: Channel, given_out: _GivenOut):
+def _backend(client: "Client", trials: Sequence[Job], channel: Channel, given_out: _GivenOut):
     """joblib's Dask backend, but a trial that Dask gives up becomes one that failed, and the others go on.
 
     Calls are handed to Dask as they are: joblib's own way puts arguments on single workers, which can die with them, and opens a

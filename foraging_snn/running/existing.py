@@ -15,7 +15,7 @@ from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Parameters, Phase
-from foraging_snn.protocols import Experiment, ImportRates, Step, rates_before
+from foraging_snn.protocols import Experiment, ExperimentError, ImportRates, Step, rates_before
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.ledger import Ledger, Origin
 from foraging_snn.running.starting import unsupervised_phase
@@ -79,7 +79,17 @@ def unsupervised(parameters: Parameters) -> Experiment:
 
 
 def after_start(experiment: Experiment) -> Experiment:
-    """What is left of an experiment that begins with a start state: all but an unsupervised phase with which it begins."""
+    """What is left of an experiment that begins with a start state: all but an unsupervised phase with which it begins.
+
+    Raises
+    ------
+    ExperimentError
+        Its text asks for an unsupervised phase, or nothing is left.
+    """
+    if experiment.text.startswith("unsupervised"):
+        raise ExperimentError(f"protocol {experiment.text!r}: given with an unsupervised phase and a start state; leave out one")
+    if not _after_start(experiment.steps):
+        raise ExperimentError(f"protocol {experiment.text!r}: nothing is left of it after the start state")
     return replace(experiment, steps=_after_start(experiment.steps))
 
 

@@ -3,7 +3,7 @@
 How trials are spread over processes is in scheduling.py; what a trial does, in trial.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,7 @@ from foraging_snn.running.locks import FOLDER
 from foraging_snn.running.trial import CHECKPOINT_MINUTES, Keeping, Listener, run_experiments, run_unsupervised
 
 MAX_TRIALS = 100_000  # of a run
+ONE_NETWORK = {"network.seed": 1}  # as the paper's trials, which share a file of connections
 # What the figures need besides the strengths.
 RECORDING = {"recording.windows": 11, "recording.spike_window_epochs": 400, "recording.position_window_epochs": 400}
 
@@ -127,6 +128,26 @@ class PlannedTrial:
     def paths(self) -> list[Path]:
         """Its files."""
         return self.plan.paths(self.seed)
+
+    @property
+    def parts(self) -> int:
+        """Its files, their number."""
+        return len(self.paths)
+
+    @property
+    def epochs(self) -> int:
+        """All that it computes."""
+        return self.plan.epochs
+
+    @property
+    def parameters(self) -> Parameters:
+        """Those of the plan."""
+        return self.plan.parameters
+
+    @property
+    def log_path(self) -> Path:
+        """Where its log goes if its process dies."""
+        return self.plan.directory / f"seed{self.seed:04d}.log"
 
     @cached_property
     def identity(self) -> TrialIdentity:
@@ -254,11 +275,11 @@ def chosen_experiments(names: str | None, parameters: Parameters) -> tuple[Exper
     return tuple(e for e in experiments(parameters).values() if e.name in wanted)
 
 
-def with_recording(parameters: Parameters, set_by_user: set[str]) -> Parameters:
-    """Parameters that record what the figures need, except where the user has set something else, by name or in a file."""
+def unless_set(changes: Mapping[str, Any], parameters: Parameters, set_by_user: set[str]) -> Parameters:
+    """Parameters with changes, except where the user has set something else, by name or in a file."""
     usual = {row.name: row.value for row in preset(parameters.preset).rows()}
     untouched = {row.name for row in parameters.rows() if row.name not in set_by_user and row.value == usual[row.name]}
-    return parameters.with_changes({name: value for name, value in RECORDING.items() if name in untouched})
+    return parameters.with_changes({name: value for name, value in changes.items() if name in untouched})
 
 
 def is_complete(path: Path) -> bool:

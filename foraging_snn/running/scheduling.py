@@ -1,5 +1,5 @@
 """Many trials at a time, in processes of this machine or on a Dask cluster: given out, watched, stopped, and tried again when
-the process of one dies.
+the process of one dies. What is given out need not be a trial: batches of evaluations are, too (evaluating.py).
 
 What a trial does is in plan.py and trial.py; how it looks on the screen, in commands/progress.py; what is special about Dask, in
 cluster.py.
@@ -24,10 +24,9 @@ from queue import SimpleQueue
 from typing import Any, Protocol, Self, cast
 
 from foraging_snn.environments import Outcome
-from foraging_snn.models import EpochRecords, Phase, performance
+from foraging_snn.models import EpochRecords, Parameters, Phase, performance
 from foraging_snn.protocols import Experiment
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
-from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.stopping import SIGNALS, StopCause, StopRequest
 from foraging_snn.running.trial import Listener
 
@@ -42,6 +41,51 @@ REPORT_SUFFIXES = (".json", ".log", ".attempts", ".part")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 _ONE_AT_A_TIME = threading.Lock()  # Brian2 has one device per process
+
+
+class Job(Protocol):
+    """What is given to a process: a :class:`foraging_snn.running.plan.PlannedTrial`, or something else that takes its time.
+
+    Attributes
+    ----------
+    seed : int
+        Of its draws.
+    name : str
+        On the screen.
+    parts : int
+        What comes out of it, e.g. files of a trial.
+    epochs : int
+        All that it computes.
+    parameters : Parameters
+    log_path : Path
+        Where its log goes if its process dies.
+    """
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def parts(self) -> int: ...  # noqa: D102
+
+    @property
+    def epochs(self) -> int: ...  # noqa: D102
+
+    @property
+    def parameters(self) -> Parameters: ...  # noqa: D102
+
+    @property
+    def log_path(self) -> Path: ...  # noqa: D102
+
+    def is_done(self) -> bool:
+        """Nothing of it is left to compute."""
+        ...
+
+    def run(self, listener: Listener) -> None:
+        """Compute it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +136,7 @@ class Workers(Protocol):
         """How trials notice that nobody waits for them any more."""
         ...
 
-    def ends(self, trials: Sequence[PlannedTrial], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[Job], channel: "Channel") -> Iterator[tuple[int, TrialEnd]]:
         """Run all; number and end of each as they come. Those never begun are left out if the workers are lost."""
         ...
 
@@ -171,13 +215,13 @@ class Display(Protocol):
 
 
 def run_all(
-    trials: Sequence[PlannedTrial], workers: Workers, display: Display, shared: Path, request: StopRequest | None = None
+    trials: Sequence[Job], workers: Workers, display: Display, shared: Path, request: StopRequest | None = None
 ) -> list[TrialEnd]:
     """Run trials.
 
     Parameters
     ----------
-    trials : sequence of PlannedTrial
+    trials : sequence of Job
     workers : Workers
         They do not change what is in the files.
     display : Display
@@ -215,11 +259,11 @@ def run_all(
     return found
 
 
-def _with_log(end: TrialEnd, trial: PlannedTrial, channel: "Channel", number: int) -> TrialEnd:
+def _with_log(end: TrialEnd, trial: Job, channel: "Channel", number: int) -> TrialEnd:
     """The end of a trial, and where its log was put if its process died."""
     if not end.died:
         return end
-    path = trial.plan.directory / f"seed{trial.seed:04d}.log"
+    path = trial.log_path
     try:
         with path.open("a", encoding="utf-8") as log:
             log.write(channel.log(number))
@@ -407,14 +451,14 @@ class Reporter(Listener):
     channel : Channel
     number : int
         Of the trial, among all.
-    trial : PlannedTrial
+    trial : Job
     attempt : int
         Which beginning of it, from 1.
     """
 
     channel: Channel
     number: int
-    trial: PlannedTrial
+    trial: Job
     attempt: int = 1
     report: TrialReport = field(init=False)
 
@@ -423,7 +467,7 @@ class Reporter(Listener):
         self._begun = 0
         self._written_at = 0.0
         self._eaten: deque[tuple[int, int, int]] = deque()  # epochs, rewarded, punished of the latest pieces
-        self._eaten_epochs = PERFORMANCE_AEONS * self.trial.identity.parameters.timing.epochs_per_aeon
+        self._eaten_epochs = PERFORMANCE_AEONS * self.trial.parameters.timing.epochs_per_aeon
 
     @property
     def is_alone(self) -> bool:
@@ -440,6 +484,10 @@ class Reporter(Listener):
         self.channel.note(self.number, f"{epochs} epochs were computed before")
         self.report.found += epochs
         self._write()
+
+    def done(self, parts: int) -> None:
+        """See :class:`Listener`."""
+        self.report.experiments_done = parts
 
     def note(self, line: str) -> None:
         """See :class:`Listener`."""
@@ -475,7 +523,7 @@ class Reporter(Listener):
         """The trial has ended, well or not."""
         self.report.running = False
         if done:
-            self.report.experiments_done = len(self.trial.paths)
+            self.report.experiments_done = self.trial.parts
         self._write()
 
     def _write(self) -> None:
@@ -489,12 +537,12 @@ class Reporter(Listener):
 # ------------------------------------------------------------------------------------------------- in the process of a trial
 
 
-def run_planned(trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+def run_planned(trial: Job, number: int, channel: Channel) -> tuple[int, TrialEnd]:
     """Run a trial that was given to this process.
 
     Parameters
     ----------
-    trial : PlannedTrial
+    trial : Job
     number : int
         Among all.
     channel : Channel
@@ -508,7 +556,7 @@ def run_planned(trial: PlannedTrial, number: int, channel: Channel) -> tuple[int
         return number, _run_planned(trial, number, channel)
 
 
-def _run_planned(trial: PlannedTrial, number: int, channel: Channel) -> TrialEnd:
+def _run_planned(trial: Job, number: int, channel: Channel) -> TrialEnd:
     if not channel.folder.is_dir():
         return TrialEnd(trial.seed, f"{channel.folder}: not seen on {socket.gethostname()}; {SHARED_FOLDER_NEEDED}")
     before = channel.attempts(number)
@@ -536,7 +584,7 @@ def _run_planned(trial: PlannedTrial, number: int, channel: Channel) -> TrialEnd
 SHARED_FOLDER_NEEDED = "workers on other machines need the output folder on a file system that all of them share"
 
 
-def died(trial: PlannedTrial, number: int, channel: Channel, reason: str = "") -> TrialEnd:
+def died(trial: Job, number: int, channel: Channel, reason: str = "") -> TrialEnd:
     """The end of a trial whose processes died, as often as it is tried, or were lost for another reason."""
     if trial.is_done():
         return TrialEnd(trial.seed)
@@ -587,7 +635,7 @@ class LocalWorkers:
         """See :class:`Workers`."""
         return ParentProcess(os.getpid())
 
-    def ends(self, trials: Sequence[PlannedTrial], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
+    def ends(self, trials: Sequence[Job], channel: Channel) -> Iterator[tuple[int, TrialEnd]]:
         """See :class:`Workers`."""
         from joblib import Parallel, delayed
 
@@ -649,7 +697,7 @@ class _OneProcess:
         """Have the process started now, not with its first trial."""
         self._submit(os.getpid)
 
-    def run(self, trial: PlannedTrial, number: int, channel: Channel) -> tuple[int, TrialEnd]:
+    def run(self, trial: Job, number: int, channel: Channel) -> tuple[int, TrialEnd]:
         """Run a trial, again if the process dies; see :func:`run_planned`."""
         from joblib.externals.loky.process_executor import BrokenProcessPool, ShutdownExecutorError
 

@@ -63,6 +63,9 @@ class Listener:
     def found(self, epochs: int) -> None:
         """So many more epochs of the trial were computed before."""
 
+    def done(self, parts: int) -> None:
+        """So many of the parts of a job that is no trial are done."""
+
     def note(self, line: str) -> None:
         """Something is not as it should be, but the run goes on."""
         warnings.warn(line, stacklevel=2)

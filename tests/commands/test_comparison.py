@@ -58,7 +58,15 @@ def test_the_command_prints_every_kind_of_phase():
 
 
 @pytest.mark.parametrize(
-    "options", [["--epochs", "0"], ["--seeds", "1"], ["--aeons", "3"], ["--engine", "brian2"], ["--reference", "nonsense"]]
+    "options",
+    [
+        ["--epochs", "0"],
+        ["--seeds", "1"],
+        ["--seeds", "1000000000"],
+        ["--aeons", "3"],
+        ["--engine", "brian2"],
+        ["--reference", "nonsense"],
+    ],
 )
 def test_bad_options_get_one_line_and_code_2(options, capsys):
     assert main(["compare-engines", *options]) == 2

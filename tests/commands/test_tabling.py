@@ -48,7 +48,7 @@ def test_a_folder_is_shown_with_comparisons(table, folder):
     assert (code, err) == (0, "")
     assert out.startswith("sequential: T1 -> T2\n")
     assert "\nsleep: T1 -> I(S,T2)\n" in out
-    assert out.count("0.600 ± 0.141") == 8
+    assert out.count("0.600 ± 0.141") == 10  # 8 tests, 2 averages
     assert "\nDifferences of performance\n" in out
     assert "\nsleep against none " in out
 
@@ -58,7 +58,7 @@ def test_files_can_be_chosen_and_count_once(table, folder):
     code, out, _ = table(*chosen)
     assert code == 0
     assert "sequential" not in out
-    assert out.count("0.600 ± 0.141") == 4
+    assert out.count("0.600 ± 0.141") == 5
     assert table(folder, *chosen)[1] == table(folder)[1]
 
 

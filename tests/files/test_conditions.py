@@ -11,7 +11,16 @@ TINY = preset("tiny")
 def test_full_length_is_not_called_shortened():
     full = preset("full")
     phases = phases_to_run(experiments(full)["sequential-sleep"], started=False)
-    assert run_conditions(full, phases, None) == ("preset full",)
+    assert run_conditions(full, phases, None)[0] == "preset full"
+
+
+def test_whether_trials_share_a_network_is_said():
+    own, one = preset("full"), preset("full").with_changes({"network.seed": 3})
+    assert run_conditions(own, (), None)[1:] == (
+        "every trial has a network of its own (network.seed -1); the paper's trials share one",
+    )
+    assert run_conditions(one, (), None)[1:] == ("one network for all trials, as in the paper (network.seed 3)",)
+    assert run_conditions(own, (), "a state")[1:] == ("no unsupervised phase; all trials start with one network: a state",)
 
 
 def test_scale_is_a_shortening():

@@ -1036,3 +1036,11 @@ def test_the_documentation_names_every_attribute(path):
     with h5py.File(path) as file:
         names = {*file.attrs, *file["phases/000"].attrs, *file["provenance"].attrs}
     assert {name for name in names if f"`{name}`" not in text} == set()
+
+
+def test_what_memory_does_not_hold_is_not_read(path, monkeypatch):
+    trial = Trial(path)
+    assert len(trial.hidden_output_snapshots().strength)
+    monkeypatch.setattr(reader, "free_memory", lambda: 1000)
+    with pytest.raises(RecordingError, match=r"its snapshots take 0\.\d GB of memory, 0\.0 are free$"):
+        trial.hidden_output_snapshots()

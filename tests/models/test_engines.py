@@ -159,9 +159,16 @@ class SaysNothing(Event):
         pass
 
 
+class RunsThemAsOne(Event):
+    def run_many(self, states, phase, *, progress=None):
+        state, record = self.run(next(iter(states)), phase, progress=progress)
+        yield from [(state, record)] * 2
+
+
 @pytest.mark.parametrize(
     "spoilt, check",
     [
+        (RunsThemAsOne, contract.many_networks_are_run_as_each_alone),
         (SharesMemory, contract.it_leaves_the_state_that_it_is_given_and_shares_no_memory_with_it),
         (ChangesWhatItIsGiven, contract.it_leaves_the_state_that_it_is_given_and_shares_no_memory_with_it),
         (StartsAfresh, contract.a_phase_in_three_parts_equals_the_phase_in_one_piece),
@@ -515,7 +522,7 @@ def built(monkeypatch, tmp_path):
     """List of what would have been compiled, into a cache of its own."""
     programs = []
 
-    def build(parameters, directory, flags):
+    def build(parameters, directory, flags, log):
         directory.mkdir()
         (directory / "main").write_text("")
         programs.append((parameters, flags))
@@ -545,7 +552,7 @@ def test_a_program_is_compiled_once_per_set_of_numbers_of_the_model(built):
 
 
 def test_an_engine_whose_program_is_in_the_cache_compiles_nothing(compiled, monkeypatch):
-    def build(parameters, directory, flags):
+    def build(parameters, directory, flags, log):
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(brian2_compiled, "_build", build)

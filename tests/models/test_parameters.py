@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from foraging_snn.models import PRESETS, ParameterError, Parameters, initial_state, preset
 from foraging_snn.models.brian2_build import constants_header
 from foraging_snn.models.rows import rows_of
-from foraging_snn.protocols import experiments
+from foraging_snn.protocols import experiments, protocol
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FULL = preset("full")
@@ -72,7 +72,12 @@ MODEL = {  # the numbers of the model's description
     "phases.test_aeons": 10_000,
     "phases.block_epochs": 100,
 }
-OF_THE_PACKAGE = {"phases.dropout_aeons", *(name for name in ROWS if name.startswith("recording."))}
+OF_THE_PACKAGE = {
+    "network.seed",
+    "phases.dropout_aeons",
+    "phases.sleep_aeons",
+    *(name for name in ROWS if name.startswith("recording.")),
+}
 
 
 # ------------------------------------------------------------------------------------------------------- the values
@@ -92,7 +97,7 @@ def test_numbers_that_follow_from_others():
 def test_presets_differ_as_the_model_says():
     assert set(PRESETS) == {"full", "enough", "quick", "tiny"}
     changed = {name: {line.split(":")[0] for line in preset(name).differences(FULL)} for name in PRESETS}
-    lengths = {f"phases.{length}_aeons" for length in ("training", "retraining", "interleaved", "test", "dropout")}
+    lengths = {f"phases.{length}_aeons" for length in ("training", "retraining", "interleaved", "sleep", "test", "dropout")}
     rates = {"homeostasis.hidden_step", "plasticity.input_hidden_amplitude", "phases.unsupervised_aeons"}
     assert changed["full"] == set()
     assert changed["enough"] == lengths
@@ -135,11 +140,11 @@ def other_value(name):
 
 def what_it_is_good_for(parameters):
     """All that a parameter of the model can change: the compiled program, the initial state, the experiments, what phases mean."""
-    state = initial_state(parameters, 1)
+    state = initial_state(parameters, 2)
     arrays = [value.tobytes() if hasattr(value, "tobytes") else value for _, value in state.items()]
     phases = experiments(parameters)["task1"].phases
     rows = [column.tobytes() for phase in phases for column in rows_of(phase, parameters)]
-    return constants_header(parameters), arrays, experiments(parameters), rows
+    return constants_header(parameters), arrays, experiments(parameters), protocol("T1 -> S", parameters), rows
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("recording.")])

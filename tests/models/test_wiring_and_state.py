@@ -127,6 +127,15 @@ def test_initial_strengths_have_the_mean_and_range_of_the_paper():
 # ------------------------------------------------------------------------------------------------- initial state
 
 
+def test_trials_of_one_network_have_its_wiring_and_strengths_and_draws_of_their_own():
+    one = DEFAULT.with_changes({"network.seed": 5})
+    for seed in (1, 2):
+        state = initial_state(one, seed)
+        assert state.seed == seed
+        assert state.differences(initial_state(DEFAULT, 5)) == ["seed"]
+    assert "hidden_index" in initial_state(DEFAULT, 1).differences(initial_state(DEFAULT, 5))
+
+
 @pytest.mark.parametrize("seed", [0, 7, MAX_SEED])
 def test_initial_state_is_that_of_the_oracle(parameters, oracle_rules, seed):
     state, reference = initial_state(parameters, seed), oracle.Oracle(oracle_rules(parameters), seed=seed)

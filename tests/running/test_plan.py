@@ -21,13 +21,13 @@ from foraging_snn.protocols import experiments
 from foraging_snn.running import plan as planning
 from foraging_snn.running.existing import prepare_output
 from foraging_snn.running.locks import FOLDER
-from foraging_snn.running.plan import Plan, chosen_experiments, with_recording
+from foraging_snn.running.plan import RECORDING, Plan, chosen_experiments, unless_set
 from foraging_snn.running.scheduling import LocalWorkers, TrialEnd, run_all
 from foraging_snn.running.trial import run_experiments, run_trial
 
 PROGRAM = [sys.executable, "-m", "foraging_snn"]
 TINY = preset("tiny")
-SHORT = with_recording(TINY, set()).with_changes({"phases.scale": 0.25, "recording.spike_window_epochs": 5})
+SHORT = unless_set(RECORDING, TINY, set()).with_changes({"phases.scale": 0.25, "recording.spike_window_epochs": 5})
 CATALOGUE = experiments(SHORT)
 OF_ITS_OWN = ["provenance@command_line"]  # differs between runs
 
@@ -91,11 +91,11 @@ def test_experiments_come_in_the_order_of_the_catalogue():
 
 
 def test_what_is_recorded_can_be_changed_by_name_and_by_file():
-    recorded = with_recording(TINY, set()).recording
+    recorded = unless_set(RECORDING, TINY, set()).recording
     assert (recorded.windows, recorded.spike_window_epochs, recorded.position_window_epochs) == (11, 400, 400)
-    recorded = with_recording(TINY, {"recording.spike_window_epochs"}).recording
+    recorded = unless_set(RECORDING, TINY, {"recording.spike_window_epochs"}).recording
     assert (recorded.windows, recorded.spike_window_epochs, recorded.position_window_epochs) == (11, 0, 400)
-    recorded = with_recording(TINY.with_changes({"recording.windows": 4}), set()).recording
+    recorded = unless_set(RECORDING, TINY.with_changes({"recording.windows": 4}), set()).recording
     assert (recorded.windows, recorded.spike_window_epochs) == (4, 400)
 
 
@@ -183,6 +183,29 @@ def test_files_do_not_depend_on_the_number_of_processes(tmp_path, capfd):
     assert all(line.isprintable() for line in lines)
 
 
+def wiring(path):
+    with Trial(path) as trial:
+        return trial.input_hidden_snapshots().images([0])[0] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "alike", "said"),
+    [
+        ([], True, "one network for all trials, as in the paper (network.seed 1)"),
+        (["--set", "network.seed=9"], True, "one network for all trials, as in the paper (network.seed 9)"),
+        (["--own-networks"], False, "every trial has a network of its own (network.seed -1); the paper's trials share one"),
+    ],
+)
+def test_trials_of_the_paper_share_a_network_unless_told_otherwise(tmp_path, capfd, options, alike, said):
+    short = ["--preset", "tiny", "--set", "phases.scale=0.1", "--trials", "2", "--experiments", "task1", "--out", str(tmp_path)]
+    assert main(["reproduce", *short, *options]) == 0
+    first, second = (wiring(tmp_path / f"task1_seed000{seed}.h5") for seed in (1, 2))
+    assert (first == second).all() == alike
+    assert said in capfd.readouterr().out
+    assert main(["table", str(tmp_path)]) == 0
+    assert said in capfd.readouterr().out
+
+
 def test_failed_trials_are_named_at_the_end(tmp_path, pretend, capfd):
     pretend({2: EngineError("it broke")})
     options = ["--preset", "tiny", "--trials", "3", "--experiments", "sequential", "--out", str(tmp_path)]
@@ -203,6 +226,9 @@ def test_failed_trials_are_named_at_the_end(tmp_path, pretend, capfd):
         (["--preset", "slow"], "preset: 'slow' given, allowed are .*"),
         (["--set", "recording.windows=0"], "recording.windows: 0 given, allowed is a whole number >= 1 and <= 10000"),
         (["--start-from", "nothing"], "nothing: no such file, and .*"),
+        (["--own-networks", "--set", "network.seed=2"], "--own-networks: given together with network.seed, allowed is one of them"),
+        (["--own-networks", "--start-from", "after-unsupervised"], "--own-networks: given together with --start-from, .*"),
+        (["--set", "network.seed=-2"], "network.seed: -2 given, allowed is a whole number >= -1 and <= 1000000000"),
     ],
 )
 def test_bad_requests_leave_no_trace(tmp_path, capfd, arguments, message):

@@ -387,9 +387,9 @@ def test_a_trial_killed_at_random_moments_goes_on_to_the_same_end(event, tmp_pat
 
 
 @pytest.mark.slow
-def test_trials_killed_at_fifty_random_moments_go_on_to_the_same_end(event, tmp_path):
+def test_trials_killed_at_a_hundred_random_moments_go_on_to_the_same_end(event, tmp_path):
     trials, whole = event
-    go_through_kills(trials, whole, tmp_path, kills=50, least=5)
+    go_through_kills(trials, whole, tmp_path, kills=100, least=10)
 
 
 def test_what_was_half_written_is_cleared_away(pretended, cut_off):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from foraging_snn.models import Activity, Block, preset
-from foraging_snn.protocols import ExperimentError, ImportRates, PublishedValue, experiment, experiments
+from foraging_snn.models import Activity, Block, Phase, preset
+from foraging_snn.protocols import ExperimentError, ImportRates, PublishedValue, experiment, experiments, protocol
 
 # name: label, figure, published performance (Task 1: mean, sd; Task 2: mean, sd), phases before each pair of tests
 PAPER = {
@@ -96,6 +96,67 @@ def test_naive_sleep_takes_the_rates_of_the_task_2_experiment(catalogue):
     assert rates == ImportRates(2, catalogue["task2"].steps[:2])
     assert rates.steps[0] == unsupervised
     assert [p.name for p in rest] == ["I(S,T1)", *TESTS]
+
+
+# What the experiments were before there was a language, as commit a33a0ad had them: preset "enough", blocks of 70 epochs awake and
+# 30 asleep. A step is its name, blocks with epochs, length in epochs.
+BEFORE = {
+    "u": "unsupervised = unsupervised:70 for 10000000",
+    "1": "T1 = train-task1:70 for 500000",
+    "t": "test T1 = test-task1:70 for 200000",
+    "v": "test T2 = test-task2:70 for 200000",
+    "2": "T2 = train-task2:70 for 500000",
+    "3": "T2 = train-task2:70 for 1000000",
+    "i": "I(T1,T2) = train-task1:70 train-task2:70 for 2000000",
+    "s": "I(S,T2) = train-task2:70 sleep:30 for 2000000",
+    "S": "I(S,T1) = train-task1:70 sleep:30 for 2000000",
+    "r": "rates of task 2 after unsupervised = unsupervised:70 for 10000000 / T2 = train-task2:70 for 500000",
+    "U": "I(uniform S,T2) = train-task2:70 uniform-sleep:30 for 2000000",
+    "a": "T2 = train-task2:70 for 1000000 freeze 0.01",
+    "b": "T2 = train-task2:70 for 1000000 freeze 0.05",
+    "c": "T2 = train-task2:70 for 1000000 freeze 0.1",
+    "d": "dropout T1 = test-task1:70 for 392000 dropout",
+    "e": "dropout T2 = test-task2:70 for 392000 dropout",
+}
+STEPS_BEFORE = {
+    "task1": "u1tv",
+    "task2": "u2tv",
+    "sequential": "u1tv3tv",
+    "interleaved": "u1tvitv",
+    "sleep": "u1tvstv",
+    "sequential-sleep": "u1tv3tvStv",
+    "sequential-interleaved": "u1tv3tvitv",
+    "naive-sleep": "urStv",
+    "task1-sleep": "u1tvStv",
+    "uniform-sleep": "u1tvUtv",
+    "freeze-1": "u1tvatv",
+    "freeze-5": "u1tvbtv",
+    "freeze-10": "u1tvctv",
+    "dropout-1": "u1tvd",
+    "dropout-2": "u2tve",
+}
+
+
+def in_words(step):
+    if isinstance(step, ImportRates):
+        return f"rates of task {step.task} after {' / '.join(map(in_words, step.steps))}"
+    blocks = " ".join(f"{block.activity.name}:{block.epochs}" for block in step.blocks)
+    rest = [f"freeze {step.freeze_fraction}"] * bool(step.freeze_fraction) + ["dropout"] * step.dropout
+    assert step == Phase(step.name, step.blocks, step.epochs, freeze_fraction=step.freeze_fraction, dropout=step.dropout)
+    return " ".join([f"{step.name} = {blocks} for {step.epochs}", *rest])
+
+
+def test_every_experiment_has_the_phases_that_it_had_before_there_was_a_language():
+    parameters = preset("enough").with_changes({"sleep.block_epochs": 30, "phases.block_epochs": 70})
+    now = {name: [in_words(step) for step in row.steps] for name, row in experiments(parameters).items()}
+    assert now == {name: [BEFORE[step] for step in steps] for name, steps in STEPS_BEFORE.items()}
+
+
+@pytest.mark.parametrize("name", STEPS_BEFORE)
+def test_an_experiment_is_what_its_text_and_its_name_make(catalogue, name):
+    row = catalogue[name]
+    assert protocol(row.text, preset("full")) == protocol(name, preset("full")) == experiment(name, preset("full")) == row
+    assert protocol(row.text.replace(" ", "").replace("uniformS", "uniform S"), preset("full")) == row
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,194 @@
+"""What `landscape` and `paths` have in common: the trials they read, the tasks, and tests of many networks with their progress."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from foraging_snn.commands.progress import ProgressDisplay
+from foraging_snn.commands.terminal import Interrupted, printable
+from foraging_snn.files.landscapes import Evaluation, Source
+from foraging_snn.files.networks import Network, NetworkPoint, RecordedPoints
+from foraging_snn.files.provenance import provenance
+from foraging_snn.files.reader import Trial
+from foraging_snn.models import Parameters, engine_class
+from foraging_snn.running.errors import RunError
+from foraging_snn.running.evaluating import Course, EvaluationSettings, evaluate, phase_of_test
+from foraging_snn.running.locks import FOLDER
+from foraging_snn.running.scheduling import TrialReport, Workers
+from foraging_snn.running.stopping import StopCause, StopRequest
+from foraging_snn.running.trial import Stopped
+
+PROGRAM = "foraging-snn"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the options of both commands ask for.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        Of trials.
+    out : Path
+        File to be written.
+    tasks : str or None
+        Their names with commas between; None: those trained in the trials.
+    epochs : int
+        Of each test.
+    seed : int
+        Of the draws of all tests.
+    engine : str
+    workers : Workers
+    stop : StopRequest
+    command_line : str
+    """
+
+    files: tuple[Path, ...]
+    out: Path
+    tasks: str | None
+    epochs: int
+    seed: int
+    engine: str
+    workers: Workers
+    stop: StopRequest
+    command_line: str
+
+
+class BatchDisplay(ProgressDisplay):
+    """Shows how many tests are done, how fast, and how long the rest takes."""
+
+    def _counts(self, reports: Sequence[TrialReport]) -> str:
+        done = sum(report.experiments_done for report in reports)
+        return f"{done}/{sum(self._files)} tests"
+
+
+def read_trials(files: Sequence[Path]) -> list[RecordedPoints]:
+    """The trials of files, which must go together.
+
+    Raises
+    ------
+    RecordingError
+        A file cannot be read, or holds no training.
+    RunError
+        A file twice, or trials of different parameters or start states.
+    """
+    if len({path.resolve() for path in files}) < len(files):
+        raise RunError(f"{', '.join(map(str, files))}: a file is given twice")
+    found = [RecordedPoints.of(Trial(path)) for path in files]
+    first = found[0].trial
+    for other in found[1:]:
+        if reason := first.unlike(other.trial):
+            raise RunError(f"{first.path} and {other.trial.path}: not to be looked at together, {reason}")
+    return found
+
+
+def states_of(trials: Sequence[RecordedPoints]) -> dict[str, NetworkPoint]:
+    """The states at the ends of all phases of the trials of one seed, each once, by name, the one before the first included.
+
+    A name that another state has already is followed by the experiment, as "T2 (sequential)".
+    """
+    found: dict[str, NetworkPoint] = {}
+    for points in trials:
+        for end in points.ends():
+            alike = [point for point in found.values() if point.name == end.name]
+            if not any(end.is_same_as(point) for point in alike):
+                found[f"{end.name} ({points.trial.experiment})" if alike else end.name] = end
+    return found
+
+
+def one_network_of(trials: Sequence[RecordedPoints]) -> Network:
+    """The network over which all these trials learned.
+
+    Raises
+    ------
+    RunError
+        They had different ones, so that their strengths hidden to output cannot be compared.
+    """
+    network = Network.of_trial(trials[0].trial)
+    for other in trials[1:]:
+        if different := Network.of_trial(other.trial).differs_from(network):
+            where = f"{trials[0].trial.path} and {other.trial.path}"
+            raise RunError(f"{where}: not of one network ({different}); trials of one network have the same seed or --start-from")
+    return network
+
+
+def tasks_of(trials: Sequence[RecordedPoints], given: str | None) -> tuple[str, ...]:
+    """The tasks asked for, or those trained in the trials.
+
+    Raises
+    ------
+    RunError
+        Unknown, or named twice.
+    """
+    if given is None:
+        activities = (activity for points in trials for recorded in points.trial.phases for activity in recorded.activities)
+        trained = {activity.trained_task.name: activity.trained_task for activity in activities if activity.trained_task}
+        return tuple(sorted(trained, key=lambda name: trained[name].slot))
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    if not names or len(set(names)) < len(names):
+        raise RunError(f"--tasks: {given!r} given, allowed are names of tasks such as T1,T2, each once")
+    for name in names:
+        phase_of_test(name, 1)
+    return names
+
+
+def check_request(request: Request, parameters: Parameters, also_written: Sequence[Path] = ()) -> None:
+    """See that nothing of what is to be written is there, and that the tests can be done, before anything is computed.
+
+    Raises
+    ------
+    RunError
+    """
+    EvaluationSettings(parameters, request.epochs, request.engine, request.seed)
+    engine_class(request.engine)
+    for path in (request.out, *also_written):
+        if path.exists() or path.is_symlink():
+            raise RunError(f"{path}: exists already and is not overwritten")
+    if not request.out.absolute().parent.is_dir():
+        raise RunError(f"{request.out.parent}: not a folder")
+
+
+def evaluated(
+    request: Request,
+    network: Network | Sequence[Network],
+    tasks: Sequence[str],
+    strengths: np.ndarray,
+    resistance: np.ndarray,
+) -> Evaluation:
+    """Test networks, with progress on the screen; what was done before is found in the ledger beside the file to be written.
+
+    Raises
+    ------
+    Interrupted
+        The tests were stopped; the same command goes on with them.
+    RunError
+        One failed.
+    """
+
+    def found(done: int, total: int) -> None:
+        if done:
+            typer.echo(f"{done:,} of {total:,} tests were done before")
+
+    def note(line: str) -> None:
+        typer.echo(f"{PROGRAM}: {printable(line)}", err=True)
+
+    course = Course(request.workers, request.out.absolute().parent / FOLDER, BatchDisplay, request.stop, found, note)
+    options = {"engine": request.engine, "seed": request.seed, "course": course}
+    try:
+        return evaluate(strengths, tasks, request.epochs, network=network, resistance=resistance, **options)
+    except (Stopped, KeyboardInterrupt):
+        kept = f"tests that were done are kept in {course.ledger}"
+        raise Interrupted(kept, request.stop.cause or StopCause.CTRL_C, request.command_line) from None
+
+
+def source_of(request: Request, trials: Sequence[RecordedPoints]) -> Source:
+    """Where results come from."""
+    from foraging_snn.analysis.collection import conditions_of
+
+    conditions = conditions_of([points.trial for points in trials])
+    names = tuple(points.trial.path.name for points in trials)
+    origin = provenance(request.engine, request.command_line)
+    return Source(trials[0].trial.parameters, request.engine, request.seed, conditions, names, origin)
