@@ -16,6 +16,7 @@ Running it
     engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
     performance         rewarded / (rewarded + punished) particles; chance is 0.5
     run_trial           run an experiment and record it in a file
+    evaluate            test many strengths of one network on some tasks
 
 Files
     Trial               reads the file of a trial; RecordingError says in one line why it cannot
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         preset,
     )
     from foraging_snn.protocols import experiment, experiments, protocol
+    from foraging_snn.running.evaluating import evaluate
     from foraging_snn.running.trial import run_trial
 
     __version__: str
@@ -81,6 +83,7 @@ _PLACES = {
         "preset",
     ),
     "protocols": ("experiment", "experiments", "protocol"),
+    "running.evaluating": ("evaluate",),
     "running.trial": ("run_trial",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
@@ -99,6 +102,7 @@ __all__ = [
     "Trial",
     "__version__",
     "engine_class",
+    "evaluate",
     "experiment",
     "experiments",
     "initial_state",
