@@ -18,6 +18,8 @@ NOT_HERE = {"python3 -m venv": "installs the package: .ci/run runs it in an empt
 SHORTER = {
     "foraging-snn reproduce --trials 10 --jobs 2 --out paper": "cp -r first-look paper",  # the same but for the length, an hour
     "--preset quick": "--preset tiny",
+    "foraging-snn landscape ": "foraging-snn landscape --grid 3 --epochs 200 ",
+    "foraging-snn paths ": "foraging-snn paths --points 3 --epochs 200 ",
 }
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
 
