@@ -654,4 +654,6 @@ def demo(
 
     plan = demo_plan(out, seed, engine, context.obj or PROGRAM)
     shown = run_demo(plan, jobs=min(TRIALS, os.cpu_count() or 1))
+    if len(of_seed := plan.paths(seed)) > 1:
+        typer.echo(f"\nnext: {PROGRAM} landscape {shlex.join(map(str, of_seed))}  # where in the space of strengths they ended")
     raise typer.Exit(0 if shown else NOT_ALL_WELL)
