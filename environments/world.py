@@ -29,8 +29,8 @@ MAX_ATTEMPTS = 100_000
 # at 0.16 to 0.18 up to 0.5 % of the small ones, at 0.15 none but 2 of 20 000 of 9 x 9. Measured with all four types and
 # with the two of each task of the paper, sides of 5 to 200 squares, from 300 worlds each (large) to 20 000 (up to 25 x 25).
 MAX_DENSITY = 0.15
-# The same for the other types of the package, whose squares take more room as they lie apart: at 0.13 all of 60 (large) to 300 worlds
-# of each of their tasks were completed, on 12 to 50 squares a side; at 0.14 up to 8 % of the small ones were not. What other types
+# The same for the other types of the package, whose squares lie apart and take more room: at 0.13 all of 60 (large) to 300 worlds
+# of each of their tasks were completed, of 12 to 50 squares a side; at 0.14 up to 8 % of the small ones were not. What types of users
 # need is tried.
 SAFE_DENSITY_OF_PACKAGE = 0.13
 TRIED_WORLDS = 20
@@ -409,9 +409,9 @@ def check_world(size, field, density, particles: Sequence[Particle] = PAPER_PART
         return
     if failed := _failed_worlds(int(size), per_type, tuple(particles)):
         raise ValueError(
-            f"density {density!r} means {per_type} particles of each of the types {', '.join(each.name for each in particles)}; in "
-            f"{failed} of up to {TRIED_WORLDS} worlds of {size} x {size} squares there was no room for all: choose a smaller density "
-            "or particles that take less room."
+            f"density {density!r} means {per_type} particles of each of the types {', '.join(p.name for p in particles)}; in "
+            f"{failed} of up to {TRIED_WORLDS} worlds of {size} x {size} squares there was no room for all: choose a smaller "
+            "density or particles that take less room."
         )
 
 

@@ -18,6 +18,7 @@ FORMAT_VERSION = 1
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
 STATE = "state"  # of a phase: the whole state at its end, as in the file of a state
 CHANGES = "changes"  # attribute of a phase; only if parameters are changed in it
+KEEP_PATTERNS, SELECTIVE, RULES, RATES_FROM = "keep_patterns", "selective", "rules", "rates_from"  # likewise
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
 ACTIVITY_LEGEND = "activity_names"  # attribute of the phases

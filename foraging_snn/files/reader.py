@@ -23,10 +23,14 @@ from foraging_snn.files.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
     INPUT_SNAPSHOTS,
+    KEEP_PATTERNS,
     OTHER_VERSIONS,
     PHASES,
     POSITIONS,
     PROVENANCE,
+    RATES_FROM,
+    RULES,
+    SELECTIVE,
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
@@ -45,6 +49,7 @@ from foraging_snn.models import (
     AEON_COUNTS,
     MAX_SEED,
     Activity,
+    AppliedRule,
     Block,
     ParameterError,
     Parameters,
@@ -54,6 +59,8 @@ from foraging_snn.models import (
     check_state,
     performance,
 )
+from foraging_snn.models.between import rules_from_json
+from foraging_snn.models.phases import MAX_PATTERNS
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
@@ -86,6 +93,13 @@ class RecordedPhase:
         Parameters that were other in this phase than in the rest of the trial.
     has_state : bool
         The whole state at its end is in the file, see :meth:`Trial.state_at`.
+    keep_patterns : int
+    selective : bool
+        Hidden patterns that were kept in it for sleep, see :class:`foraging_snn.models.Phase`.
+    rules : tuple of AppliedRule
+        Rules between epochs, with their parameters and digests of their source texts.
+    rates_from : str
+        The state from which its sleep has the rates, "" if it is of this trial.
     """
 
     index: int
@@ -99,6 +113,10 @@ class RecordedPhase:
     complete: bool
     changes: tuple[tuple[str, Any], ...] = ()
     has_state: bool = False
+    keep_patterns: int = 0
+    selective: bool = False
+    rules: tuple[AppliedRule, ...] = ()
+    rates_from: str = ""
 
     @property
     def activities(self) -> tuple[Activity, ...]:
@@ -108,7 +126,8 @@ class RecordedPhase:
     @property
     def phase(self) -> Phase:
         """What the engine was given."""
-        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout, self.changes)
+        names = ("name", "blocks", "epochs", "freeze_fraction", "dropout", "changes", "keep_patterns", "selective", "rules")
+        return Phase(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -659,6 +678,10 @@ def read_phase(phases: h5py.Group, index: int, parameters: Parameters) -> Record
         bool(read_number(attributes, "complete", 0, 1)),
         _changes(attributes),
         STATE in group_in(phases, f"{index:03d}"),
+        read_number(attributes, KEEP_PATTERNS, 1, MAX_PATTERNS) if KEEP_PATTERNS in attributes else 0,
+        bool(read_number(attributes, SELECTIVE, 0, 1)) if SELECTIVE in attributes else False,
+        rules_from_json(json.loads(read_text(attributes, RULES))) if RULES in attributes else (),
+        read_text(attributes, RATES_FROM) if RATES_FROM in attributes else "",
     )
     _ = phase.phase  # checks what it is made of
     return phase

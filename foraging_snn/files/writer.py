@@ -24,10 +24,14 @@ from foraging_snn.files.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
     INPUT_SNAPSHOTS,
+    KEEP_PATTERNS,
     OTHER_VERSIONS,
     PHASES,
     POSITIONS,
     PROVENANCE,
+    RATES_FROM,
+    RULES,
+    SELECTIVE,
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
@@ -48,6 +52,7 @@ from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState, write_state
 from foraging_snn.models import AEON_COUNTS, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, Recorder
+from foraging_snn.models.between import rules_to_json
 from foraging_snn.models.engine import AeonCounter
 from foraging_snn.models.schema import Field, axis_sizes
 from foraging_snn.protocols import Experiment
@@ -221,6 +226,8 @@ class PhaseContents:
         That of the ledger; "" if the phase is in none.
     state : callable, optional
         Gives the whole state at its end.
+    rates_from : str
+        The state from which its sleep has the rates, if it is not one of this trial.
     """
 
     phase: Phase
@@ -230,6 +237,7 @@ class PhaseContents:
     at_end: Mapping[str, np.ndarray] | None = None
     key: str = ""
     state: Callable[[], NetworkState] | None = None
+    rates_from: str = ""
 
 
 def wiring_of(state: NetworkState) -> dict[str, np.ndarray]:
@@ -319,6 +327,12 @@ def _write_phase(group: h5py.Group, contents: PhaseContents, names: Sequence[str
     group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
     if phase.changes:
         write_text(group.attrs, CHANGES, json.dumps(dict(phase.changes)))
+    if phase.keep_patterns:
+        group.attrs.update({KEEP_PATTERNS: np.int64(phase.keep_patterns), SELECTIVE: np.uint8(phase.selective)})
+    if contents.rates_from:
+        write_text(group.attrs, RATES_FROM, contents.rates_from)
+    if phase.rules:
+        write_text(group.attrs, RULES, json.dumps(rules_to_json(phase.rules)))
     group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(contents.at_end is not None)})
     if contents.at_end is not None:
         _write_fixed(group, contents.at_end, FIXED[PHASES])

@@ -205,7 +205,8 @@ def test_a_task_with_several_types_and_another_slot_is_a_row_like_the_others():
     assert rows.per_type.tolist() == [0, 36, 63, 50]  # ceil(0.1 * 2500 / squares)
     assert rows.offsets.shape == (14, 3, 2) and rows.offsets[13].tolist() == [[0, 0], [1, 0], [1, 1]]
     types = [array.dtype for array in rows]
-    assert types == [np.bool_, np.bool_, np.float64, np.bool_, np.int64, np.int8, np.bool_, *[np.int64] * 3]
+    of_sleep = [np.bool_, np.int64, np.int64, np.bool_]
+    assert types == [np.bool_, np.bool_, np.float64, *of_sleep, np.int64, np.int8, np.bool_, *[np.int64] * 3]
 
 
 def test_rows_of_what_is_not_in_the_tables_of_the_parameters_are_refused_in_one_line():
