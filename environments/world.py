@@ -30,8 +30,8 @@ MAX_ATTEMPTS = 100_000
 # with the two of each task of the paper, sides of 5 to 200 squares, from 300 worlds each (large) to 20 000 (up to 25 x 25).
 MAX_DENSITY = 0.15
 # The same for the other types of the package, whose squares lie apart and take more room: at 0.13 all of 60 (large) to 300 worlds
-# of each of their tasks were completed, of 12 to 50 squares a side; at 0.14 up to 8 % of the small ones were not. What types of users
-# need is tried.
+# of each of their tasks were completed, of 12 to 50 squares a side; at 0.14 up to 8 % of the small ones were not. What types of
+# users need is tried.
 SAFE_DENSITY_OF_PACKAGE = 0.13
 TRIED_WORLDS = 20
 
