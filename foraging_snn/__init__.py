@@ -10,7 +10,8 @@ What a network does
     Phase               blocks that follow each other in turn, for a number of epochs
     Rule                something of one's own that is done to the state every so many epochs of a phase
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
-    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters)
+    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters); `rates_of` for
+                        sleep with the rates of a state in a file
 
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     )
     from foraging_snn.protocols import experiment, experiments, protocol
     from foraging_snn.running.evaluating import evaluate
+    from foraging_snn.running.starting import rates_of
     from foraging_snn.running.trial import run_trial
 
     __version__: str
@@ -87,6 +89,7 @@ _PLACES = {
     ),
     "protocols": ("experiment", "experiments", "protocol"),
     "running.evaluating": ("evaluate",),
+    "running.starting": ("rates_of",),
     "running.trial": ("run_trial",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
@@ -114,6 +117,7 @@ __all__ = [
     "performance",
     "preset",
     "protocol",
+    "rates_of",
     "run_trial",
     "save_state",
 ]

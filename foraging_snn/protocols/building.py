@@ -70,10 +70,9 @@ def build(
         There are too many phases.
     """
     builder = _Builder(text, parameters, unsupervised_activity(parameters, {*tasks_named(parsed), *tests}), rates_of)
+    steps = tuple(builder.steps(parsed, tests))
     try:
-        steps = tuple(with_elastic(keeping_patterns(builder.steps(parsed, tests)), parameters))
-    except ProtocolError:
-        raise
+        steps = tuple(with_elastic(keeping_patterns(steps), parameters))
     except ValueError as error:
         raise ExperimentError(f"protocol: {error}") from None
     if len(steps) > MAX_PHASES:
