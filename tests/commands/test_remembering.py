@@ -1,6 +1,9 @@
 """Ways to remember from end to end: what a command computes, what the file says of it, and that stopping changes nothing."""
 
+import runpy
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +39,7 @@ def test_the_file_says_which_sleep_it_was_which_patterns_were_kept_and_which_rul
     for trial in (cued, shown):
         rules = {rule for phase in trial.phases for rule in phase.rules}
         assert rules == {Elastic(strength=0.1).applied}
+        assert trial.changed_in_phases == (f"rule between epochs of T1, {trial.phases[-3].name}: {Elastic(strength=0.1).applied}",)
     states = [shown.state_at(where).state for where in ("T1", "I(S(patterns=30),T2)")]
     assert [state.patterns_kept[:2].tolist() for state in states] == [[99, 0], [99, 99]]
     assert all(state.memory.shape == (3, 20, 8) for state in states)
@@ -83,3 +87,14 @@ def test_sleep_takes_the_rates_of_a_state_in_a_file_and_the_file_names_it(result
     said = capfd.readouterr().err.splitlines()
     assert said[-1].startswith("foraging-snn: ") or "another wiring" in said[-1]
     assert "the state is of a network with another wiring, whose cells see something else" in said[-1]
+
+
+def test_the_example_sweeps_over_a_cue(tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parents[2] / "examples" / "sweep_over_a_cue.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])
+    runpy.run_path(str(script))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        f"{share} % of sleep about Task 1".replace(" %", "%") for share in (25, 50, 75)
+    ]
+    assert all("Task 1 " in line and "Task 2 " in line for line in lines)
