@@ -17,6 +17,7 @@ Running it
     engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
     performance         rewarded / (rewarded + punished) particles; chance is 0.5
     run_trial           run an experiment and record it in a file
+    evaluate            test many strengths of one network on some tasks
 
 Files
     Trial               reads the file of a trial; RecordingError says in one line why it cannot
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
         preset,
     )
     from foraging_snn.protocols import experiment, experiments, protocol
+    from foraging_snn.running.evaluating import evaluate
     from foraging_snn.running.starting import rates_of
     from foraging_snn.running.trial import run_trial
 
@@ -83,6 +85,7 @@ _PLACES = {
         "preset",
     ),
     "protocols": ("experiment", "experiments", "protocol"),
+    "running.evaluating": ("evaluate",),
     "running.starting": ("rates_of",),
     "running.trial": ("run_trial",),
 }
@@ -102,6 +105,7 @@ __all__ = [
     "Trial",
     "__version__",
     "engine_class",
+    "evaluate",
     "experiment",
     "experiments",
     "initial_state",
