@@ -5,6 +5,7 @@ Experiments with the same first steps share them: a trial trains Task 1 once and
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from foraging_snn.models import NetworkState, Phase
 
@@ -99,6 +100,6 @@ class Experiment:
 
 
 def rates_before(steps: Sequence[Step]) -> str:
-    """From which state the rates come with which the last of these steps begins; "" if from none."""
-    before = steps[-2] if len(steps) > 1 else None
-    return str(before) if isinstance(before, RatesOfState) else ""
+    """From which states the rates come with which the last of these steps begins; "" if from none."""
+    before = takewhile(lambda step: not isinstance(step, Phase), reversed(steps[:-1]))
+    return ", ".join(reversed([str(step) for step in before if isinstance(step, RatesOfState)]))
