@@ -9,6 +9,7 @@ What a network does
     Particle, PARTICLES which squares a particle covers; those of the paper, and eight more
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
+    Rule                something of one's own that is done to the state every so many epochs of a phase
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
     protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters); `rates_of` for
                         sleep with the rates of a state in a file
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
         NetworkState,
         Parameters,
         Phase,
+        Rule,
         engine_class,
         initial_state,
         performance,
@@ -80,6 +82,7 @@ _PLACES = {
         "NetworkState",
         "Parameters",
         "Phase",
+        "Rule",
         "engine_class",
         "initial_state",
         "performance",
@@ -104,6 +107,7 @@ __all__ = [
     "Particle",
     "Phase",
     "RecordingError",
+    "Rule",
     "Task",
     "Trial",
     "__version__",
