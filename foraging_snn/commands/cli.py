@@ -610,7 +610,9 @@ def _test_options(
     jobs = jobs if jobs is not None or scheduler else cpu_count()
     options = RunOptions(engine=engine, jobs=jobs, scheduler=scheduler, max_hours=max_hours)
     names = {"files": tuple(files), "out": out, "engine": engine, "command_line": _command(context)}
-    return names | {"workers": options.workers(), "stop": options.stop_request()}
+    stop, workers = options.stop_request(), options.workers()
+    context.with_resource(workers)
+    return names | {"workers": workers, "stop": stop}
 
 
 @app.command("compare-engines")
