@@ -8,6 +8,7 @@ What a network does
     Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
+    Rule                something of one's own that is done to the state every so many epochs of a phase
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
     protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters); `rates_of` for
                         sleep with the rates of a state in a file
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
         NetworkState,
         Parameters,
         Phase,
+        Rule,
         engine_class,
         initial_state,
         performance,
@@ -79,6 +81,7 @@ _PLACES = {
         "NetworkState",
         "Parameters",
         "Phase",
+        "Rule",
         "engine_class",
         "initial_state",
         "performance",
@@ -101,6 +104,7 @@ __all__ = [
     "Parameters",
     "Phase",
     "RecordingError",
+    "Rule",
     "Task",
     "Trial",
     "__version__",

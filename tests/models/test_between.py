@@ -1,7 +1,12 @@
 """Rules between epochs: when they are called, what they may do, what names them; and elastic consolidation."""
 
+import linecache
 import pickle
+import re
+import runpy
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -137,6 +142,25 @@ def test_a_rule_is_known_by_its_name_its_parameters_and_its_source():
         step=3
     )
     assert rules_from_json(rules_to_json(phase.rules)) == phase.rules
+
+
+def test_in_a_notebook_a_rule_is_known_by_the_source_of_its_functions(monkeypatch):
+    digests = []
+    for line in ("state.hunger = 1", "state.hunger = 2"):
+        text = f"class Cell(Rule):\n    def apply(self, state, phase, parameters):\n        {line}\n"
+        cell = f"<cell {line}>"
+        monkeypatch.setitem(linecache.cache, cell, (len(text), None, text.splitlines(True), cell))
+        names = {"Rule": Rule, "__name__": "a_notebook"}
+        exec(compile(text, cell, "exec"), names)
+        digests.append(names["Cell"]().applied.source)
+    assert digests[0] != digests[1]
+
+
+def test_the_example_names_its_rule(tmp_path, monkeypatch, capsys):
+    script = Path(__file__).parents[2] / "examples" / "own_rule.py"
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "trial.h5")])
+    runpy.run_path(str(script))
+    assert re.fullmatch(r"Decay\(share=0\.01\) \[source [0-9a-f]{16}\]\n", capsys.readouterr().out)
 
 
 def test_a_rule_that_was_read_from_a_file_is_found_if_it_is_one_of_the_package():
