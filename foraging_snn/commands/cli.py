@@ -18,7 +18,9 @@ from foraging_snn.commands.export import (
     as_json,
     commented_toml,
     experiments_for_programs,
+    landscape_for_programs,
     parameters_for_programs,
+    paths_for_programs,
     state_for_programs,
     trial_for_programs,
 )
@@ -55,10 +57,13 @@ from foraging_snn.commands.terminal import (
     print_sweep,
     print_table,
     printable,
+    show_source,
     show_state,
     show_trial,
 )
 from foraging_snn.files.conditions import NETWORK_SEED, run_conditions
+from foraging_snn.files.hdf5 import format_of
+from foraging_snn.files.landscapes import LANDSCAPE, PATHS, read_landscape, read_paths
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
@@ -414,9 +419,13 @@ def unsupervised(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")], for_programs: JsonOption = False
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, a saved state, a landscape or paths.")],
+    for_programs: JsonOption = False,
 ) -> None:
-    """Show what is in a file: a trial or a saved state."""
+    """Show what is in a file: a trial, a saved state, a landscape or paths."""
+    if (kind := format_of(path)) in (LANDSCAPE, PATHS):
+        _show_tests(path, kind, for_programs)
+        return
     try:
         trial = Trial(path)
     except RecordingError as not_a_trial:
@@ -427,6 +436,26 @@ def info(
         typer.echo(as_json(state_for_programs(path, state))) if for_programs else show_state(path, state)
     else:
         typer.echo(as_json(trial_for_programs(trial))) if for_programs else show_trial(trial)
+
+
+def _show_tests(path: Path, kind: str, for_programs: bool) -> None:
+    """What is in the file of a landscape or of paths."""
+    if for_programs and kind == LANDSCAPE:
+        typer.echo(as_json(landscape_for_programs(path, read_landscape(path))))
+    elif for_programs:
+        typer.echo(as_json(paths_for_programs(path, read_paths(path))))
+    elif kind == LANDSCAPE:
+        from foraging_snn.commands.landscape import print_landscape
+
+        found = read_landscape(path)
+        show_source(path, "landscape", found.source)
+        print_landscape(found)
+    else:
+        from foraging_snn.commands.paths import print_paths
+
+        lines = read_paths(path)
+        show_source(path, "paths", lines.source)
+        print_paths(lines)
 
 
 @app.command("table")
@@ -611,7 +640,9 @@ def _test_options(
     jobs = jobs if jobs is not None or scheduler else cpu_count()
     options = RunOptions(engine=engine, jobs=jobs, scheduler=scheduler, max_hours=max_hours)
     names = {"files": tuple(files), "out": out, "engine": engine, "command_line": _command(context)}
-    return names | {"workers": options.workers(), "stop": options.stop_request()}
+    stop, workers = options.stop_request(), options.workers()
+    context.with_resource(workers)
+    return names | {"workers": workers, "stop": stop}
 
 
 @app.command("compare-engines")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from foraging_snn.environments import PARTICLES, TASKS
+from foraging_snn.files.landscapes import Evaluation, Landscape, Paths, Source
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import PRESETS, Parameters, preset
@@ -116,6 +117,65 @@ def state_for_programs(path: Path, saved: SavedState) -> dict[str, Any]:
         "provenance": saved.provenance,
         "parameters": saved.parameters.model_dump(),
     }
+
+
+def landscape_for_programs(path: Path, landscape: Landscape) -> dict[str, Any]:
+    """A landscape but for its map and its arrays of strengths."""
+    states, tested = landscape.states, landscape.states.tested
+    return {
+        "kind": "landscape",
+        "file": str(path),
+        **_of_source(landscape.source),
+        "axes": landscape.kind,
+        "points": [len(landscape.x), len(landscape.y)],
+        "epochs": int(landscape.tested.counts["epochs"].flat[0]),
+        "resistances_of": landscape.reference,
+        "states": [
+            {"name": name, "distance": float(states.distance[k]), "tests": _tests_of(tested[k])}
+            for k, name in enumerate(states.names)
+        ],
+    }
+
+
+def paths_for_programs(path: Path, paths: Paths) -> dict[str, Any]:
+    """The lines of a file of paths, each with the tests of its points; barriers are in the table."""
+    ends = zip(paths.starts, paths.ends, paths.length.tolist(), strict=True)
+    return {
+        "kind": "paths",
+        "file": str(path),
+        **_of_source(paths.source),
+        "epochs": int(paths.tested.counts["epochs"].flat[0]),
+        "share": paths.share.tolist(),
+        "lines": [
+            {
+                "start": {"seed": start.seed, "state": start.state},
+                "end": {"seed": end.seed, "state": end.state},
+                "length": length,
+                "tests": [_tests_of(paths.tested[k, m]) for m in range(len(paths.share))],
+            }
+            for k, (start, end, length) in enumerate(ends)
+        ],
+    }
+
+
+def _of_source(source: Source) -> dict[str, Any]:
+    return {
+        "trials": source.files,
+        "engine": source.engine,
+        "seed": source.seed,
+        "provenance": dict(source.provenance),
+        "parameters": source.parameters.model_dump(),
+    }
+
+
+def _tests_of(tested: Evaluation) -> list[dict[str, Any]]:
+    """Of one network, a test per task."""
+    values = zip(tested.tasks, tested.performance.tolist(), tested.performance_error.tolist(), strict=True)
+    return [{"task": task, "performance": _number(value), "error": _number(error)} for task, value, error in values]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def commented_toml(parameters: Parameters) -> str:

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from foraging_snn.files.hdf5 import harmless
+from foraging_snn.files.landscapes import Source
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
@@ -208,6 +209,14 @@ def show_state(path: Path, saved: SavedState) -> None:
         }
     )
     _print_parameters(saved.parameters)
+
+
+def show_source(path: Path, kind: str, source: Source) -> None:
+    """What was tested in the file of a landscape or of paths, and how."""
+    tests = f"engine {source.engine}, seed {source.seed}"
+    _print_facts({"file": path, "kind": kind, "trials": ", ".join(source.files), "tests": tests, **source.provenance})
+    print_conditions(source.conditions)
+    _print_parameters(source.parameters)
 
 
 def _print_facts(facts: dict[str, object]) -> None:
