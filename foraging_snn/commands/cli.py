@@ -68,6 +68,7 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
+from foraging_snn.models.parameters import NOT_THERE
 from foraging_snn.protocols import ExperimentError, experiments, protocol
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
@@ -227,11 +228,11 @@ def show_parameters(
     if for_programs:
         typer.echo(as_json(parameters_for_programs(parameters)))
         return
-    full, named = ({row.name: row.value for row in p.rows()} for p in (preset("full"), preset(parameters.preset)))
+    full, named = (p.values() for p in (preset("full"), preset(parameters.preset)))
     table = new_table("name", "value", "instead of", "unit", "meaning", "source", "allowed")
     for row in parameters.rows():
-        base, values = (parameters.preset, named) if row.value != named[row.name] else ("full", full)
-        instead = "" if row.value == values[row.name] else f"{plain(values[row.name])} ({base})"
+        base, values = (parameters.preset, named) if row.value != named.get(row.name) else ("full", full)
+        instead = "" if row.value == values.get(row.name) else f"{plain(values.get(row.name, NOT_THERE))} ({base})"
         cells = (row.name, plain(row.value), instead, row.unit, row.meaning, row.source, row.allowed)
         add_row(table, *cells, style="bold" if instead else None)
     print_table(table)
