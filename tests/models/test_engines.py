@@ -289,7 +289,7 @@ def compare_with_oracle(engine, rules, seed, epochs, block):
         )
         n_spikes += len(expected.spikes)
         np.testing.assert_array_equal(columns["move"], expected.move, err_msg=kind)
-        for name in ("grid", "frozen", "removed", "task_spikes", "task_epochs", "hunger", "agent_x", "agent_y"):
+        for name in ("grid", "grid_part", "frozen", "removed", "task_spikes", "task_epochs", "hunger", "agent_x", "agent_y"):
             np.testing.assert_array_equal(getattr(state, name), getattr(reference, name), err_msg=f"{kind}: {name}")
         for name in (
             "input_hidden",
@@ -385,6 +385,7 @@ def test_what_is_eaten_decides_reward_and_hunger(engine, activity, particle):
     second = {1: (25, 26), 2: (26, 25), 3: (26, 26), 4: (24, 26)}  # [y, x]
     if particle:
         state.grid[25, 25] = state.grid[second[particle]] = particle
+        state.grid_part[second[particle]] = 1
     listener = Listener()
     after, _ = engine.run(state, Phase("phase", (Block(activity, 9),), 9), epochs=1, recorder=listener)
 
