@@ -69,7 +69,7 @@ def new_network(sizes: Sequence[int], *, seed: int, dropout: float = DROPOUT, in
     for before, size in zip(sizes[:-1], sizes[1:], strict=True):
         if modules and dropout:
             modules.append(_dropout_class()(dropout))
-        linear = torch.nn.Linear(before, size, bias=False)
+        linear = torch.nn.utils.skip_init(torch.nn.Linear, before, size, bias=False)
         with torch.no_grad():
             linear.weight.uniform_(-initial, initial, generator=generator)
         modules += [linear, torch.nn.ReLU()]
