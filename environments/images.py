@@ -72,7 +72,7 @@ class Images:
         found = hashlib.sha256()
         for array in (self.train, self.train_labels, self.test, self.test_labels):
             found.update(str(array.shape).encode())
-            found.update(np.ascontiguousarray(array))
+            found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
 
@@ -194,8 +194,8 @@ def _idx_file(folder: Path, name: str) -> Path:
 def _digits() -> Images:
     from sklearn.datasets import load_digits
 
-    found = load_digits(return_X_y=False)
-    return from_arrays("digits", found["images"], found["target"])
+    pixels, labels = load_digits(return_X_y=True)
+    return from_arrays("digits", np.reshape(pixels, (-1, 8, 8)), labels)
 
 
 def _mnist_5000() -> Images:

@@ -81,8 +81,16 @@ class Rules:
         return self.n_input + self.n_hidden + self.n_output
 
 
-# Particle types 1 horizontal, 2 vertical, 3 positive diagonal, 4 negative diagonal: (dx, dy) from the anchor.
-PARTICLE_OFFSET = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
+Squares = tuple[tuple[int, int], ...]
+# Squares (dx, dy) from the first one, by type: 1 horizontal, 2 vertical, 3 positive, 4 negative diagonal of the paper, then
+# those whose two squares lie apart.
+PARTICLES: dict[int, Squares] = {
+    number: ((0, 0), second)
+    for number, second in enumerate(
+        ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2), (2, 2), (2, -2)), start=1
+    )
+}
+OF_PAPER = (1, 2, 3, 4)
 STAY = 4
 
 
@@ -94,19 +102,29 @@ class Task:
     punished: tuple[int, ...]
 
 
-TASKS = {1: Task(rewarded=(1,), punished=(4,)), 2: Task(rewarded=(2,), punished=(3,))}  # those of the paper
+TASKS = {  # those of the paper, then one each over the further types
+    1: Task(rewarded=(1,), punished=(4,)),
+    2: Task(rewarded=(2,), punished=(3,)),
+    3: Task(rewarded=(5,), punished=(12,)),
+    4: Task(rewarded=(6,), punished=(11,)),
+    5: Task(rewarded=(7,), punished=(10,)),
+    6: Task(rewarded=(8,), punished=(9,)),
+}
 
 
 @dataclass(frozen=True)
 class Activity:
     """What goes on in a block, by the name of the activity: "unsupervised", "train3" and "test3" (of task 3), "sleep",
-    "uniform-sleep"."""
+    "uniform-sleep"; "sleep 1:0.8 3:0.2", reactivating these tasks with these weights; "sleep show 5", reactivating one of
+    the last 5 patterns of a task; "sleep show 5 1:1", both."""
 
     task: int  # 0: none
     plastic: bool
     trained: bool = False
     asleep: bool = False
     uniform_sleep: bool = False
+    cue: dict[int, float] | None = None  # weights of tasks; without, all weigh the same
+    show: int = 0
 
 
 def activity_named(name: str) -> Activity:
@@ -115,6 +133,12 @@ def activity_named(name: str) -> Activity:
         return Activity(task=int(name[5:]), plastic=True, trained=True)
     if name.startswith("test"):
         return Activity(task=int(name[4:]), plastic=False)
+    if name.startswith("sleep "):
+        words = name.split()[1:]
+        show = int(words.pop(1)) if words[0] == "show" else 0
+        cue = dict(word.split(":") for word in words if ":" in word)
+        weights = {int(task): float(weight) for task, weight in cue.items()}
+        return Activity(task=0, plastic=True, asleep=True, cue=weights or None, show=show)
     return {
         "unsupervised": Activity(task=0, plastic=True),
         "sleep": Activity(task=0, plastic=True, asleep=True),
@@ -122,11 +146,11 @@ def activity_named(name: str) -> Activity:
     }[name]
 
 
-def types_in_world(activity: Activity, tasks: dict[int, Task]) -> tuple[int, ...]:
-    """The particle types that are there during an activity: those of its task; without a task all; asleep none."""
+def types_in_world(activity: Activity, tasks: dict[int, Task], unsupervised: tuple[int, ...] = OF_PAPER) -> tuple[int, ...]:
+    """The particle types that are there during an activity: those of its task; without a task the given ones; asleep none."""
     if activity.asleep:
         return ()
-    return (*tasks[activity.task].rewarded, *tasks[activity.task].punished) if activity.task else tuple(PARTICLE_OFFSET)
+    return (*tasks[activity.task].rewarded, *tasks[activity.task].punished) if activity.task else unsupervised
 
 
 def block_of(phase_epoch: int, lengths: tuple[int, ...]) -> tuple[int, bool]:
@@ -159,6 +183,7 @@ STREAM_HIDDEN_OUTPUT = 8
 STREAM_INHIBITION = 9
 STREAM_SLEEP = 10
 STREAM_REMOVAL = 11
+STREAM_PATTERN = 12
 
 
 def mix(z):
@@ -255,10 +280,40 @@ def initial_input_hidden(seed: int, input_index: np.ndarray, rules: Rules) -> np
 # --------------------------------------------------------------------------------------------------------- world
 
 
-def particle_squares(kind: int, x: int, y: int) -> list[tuple[int, int]]:
-    """The two squares (x, y) of a particle with its anchor at (x, y)."""
-    dx, dy = PARTICLE_OFFSET[kind]
-    return [(x, y), (x + dx, y + dy)]
+@dataclass
+class World:
+    """A grid of particle types, indexed [y, x], 0 where there is none, and which squares belong together."""
+
+    grid: np.ndarray
+    particles: dict[int, Squares] = dataclasses.field(default_factory=lambda: PARTICLES)
+    whole: dict[tuple[int, int], Squares] = dataclasses.field(default_factory=dict)  # by square (x, y): all squares of its particle
+
+    @property
+    def part(self) -> np.ndarray:
+        """Which square of its particle lies on each square, from 0; 0 where there is none."""
+        part = np.zeros_like(self.grid)
+        for (x, y), squares in self.whole.items():
+            part[y, x] = squares.index((x, y))
+        return part
+
+    def add(self, kind: int, x: int, y: int) -> None:
+        """Put a particle with its first square on (x, y)."""
+        squares = self.squares(kind, x, y)
+        for square in squares:
+            self.whole[square] = squares
+            self.grid[square[1], square[0]] = kind
+
+    def squares(self, kind: int, x: int, y: int) -> Squares:
+        """The squares (x, y) of a particle with its first square on (x, y)."""
+        return tuple((x + dx, y + dy) for dx, dy in self.particles[kind])
+
+    def remove(self, x: int, y: int) -> int:
+        """Take the particle on (x, y) away; returns its type, or 0 if there is none."""
+        kind = int(self.grid[y, x])
+        for square in self.whole.get((x, y), ()):
+            del self.whole[square]
+            self.grid[square[1], square[0]] = 0
+        return kind
 
 
 def has_room(grid: np.ndarray, x: int, y: int) -> bool:
@@ -268,45 +323,35 @@ def has_room(grid: np.ndarray, x: int, y: int) -> bool:
     return inside and not grid[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any()
 
 
-def place_particle(grid: np.ndarray, kind: int, key_, attempt: int = 0) -> int:
-    """Place one particle on the grid, in place, from attempt number `attempt` on; returns the next attempt number."""
-    size = len(grid)
+def place_particle(world: World, kind: int, key_, attempt: int = 0) -> int:
+    """Place one particle in the world, in place, from attempt number `attempt` on; returns the next attempt number."""
     while True:
-        x, y = integer(key_, [2 * attempt, 2 * attempt + 1], size).tolist()
+        x, y = integer(key_, [2 * attempt, 2 * attempt + 1], len(world.grid)).tolist()
         attempt += 1
-        squares = particle_squares(kind, x, y)
-        if all(has_room(grid, *square) for square in squares):
-            for column, row in squares:
-                grid[row, column] = kind
+        if all(has_room(world.grid, *square) for square in world.squares(kind, x, y)):
+            world.add(kind, x, y)
             return attempt
 
 
-def draw_world(seed: int, epoch: int, types: tuple[int, ...], rules: Rules) -> np.ndarray:
-    """A new grid, indexed [y, x], with equally many particles of each of the types (no type: an empty grid)."""
-    grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+def draw_world(seed: int, epoch: int, types: tuple[int, ...], rules: Rules, particles: dict[int, Squares] | None = None) -> World:
+    """A new world with equally many particles of each of the types (no type: an empty one)."""
+    world = World(np.zeros((rules.size, rules.size), dtype=np.int64), particles or PARTICLES)
     if not types:
-        return grid
+        return world
     key_ = key(seed, STREAM_WORLD, epoch)
-    of_each = math.ceil(rules.density * rules.size**2 / (2 * len(types)))
+    of_each = math.ceil(rules.density * rules.size**2 / sum(len(world.particles[kind]) for kind in types))
     attempt = 0
     for kind in sorted(types):
         for _ in range(of_each):
-            attempt = place_particle(grid, kind, key_, attempt)
-    return grid
+            attempt = place_particle(world, kind, key_, attempt)
+    return world
 
 
-def eat(grid: np.ndarray, x: int, y: int, seed: int, epoch: int) -> int:
+def eat(world: World, x: int, y: int, seed: int, epoch: int) -> int:
     """Eat the particle on (x, y), if any, and place a new one, in place; returns its type or 0."""
-    kind = int(grid[y, x])
-    if kind == 0:
-        return 0
-    dx, dy = PARTICLE_OFFSET[kind]
-    size = len(grid)
-    for column, row in ((x - dx, y - dy), (x, y), (x + dx, y + dy)):
-        # No two particles touch, so whatever lies next to the square inside the grid is its own other half.
-        if 0 <= column < size and 0 <= row < size:
-            grid[row, column] = 0
-    place_particle(grid, kind, key(seed, STREAM_NEW_PARTICLE, epoch))
+    kind = world.remove(x, y)
+    if kind:
+        place_particle(world, kind, key(seed, STREAM_NEW_PARTICLE, epoch))
     return kind
 
 
@@ -544,13 +589,32 @@ def homeostasis(value: np.ndarray, rate: np.ndarray, target_rate: float, relativ
 # --------------------------------------------------------------------------------------------- sleep and dropout
 
 
-def sleep_probabilities(task_spikes: np.ndarray, task_epochs: np.ndarray, same_for_all: bool) -> np.ndarray:
-    """r_h (n_hidden,): mean over the trained tasks of the spikes per epoch of each hidden cell in its training."""
-    trained = task_epochs > 0
-    if not trained.any():
+def sleep_probabilities(
+    task_spikes: np.ndarray, task_epochs: np.ndarray, same_for_all: bool, cue: dict[int, float] | None = None
+) -> np.ndarray:
+    """r_h (n_hidden,): mean over the trained tasks of the spikes per epoch of each hidden cell in its training; with a cue, the
+    mean with its weights over those of its tasks that were trained."""
+    cue = cue or dict.fromkeys(range(1, len(task_epochs) + 1), 1.0)
+    weights = {task: weight for task, weight in cue.items() if weight > 0 and task_epochs[task - 1] > 0}
+    if not weights:
         return np.zeros(task_spikes.shape[1])
-    r = (task_spikes[trained] / task_epochs[trained, None]).mean(axis=0)
+    rates = [task_spikes[task - 1] / task_epochs[task - 1] for task in weights]
+    r = np.average(rates, axis=0, weights=list(weights.values()))
     return np.full_like(r, r.mean()) if same_for_all else r
+
+
+def pattern_to_show(seed: int, epoch: int, patterns: dict[int, list[np.ndarray]], activity: Activity) -> np.ndarray | None:
+    """Mask of the hidden cells of the pattern that is shown in an epoch of sleep: the task is drawn by its weight among those
+    of which there are patterns, then one of its last ones. None if there are none."""
+    cue = activity.cue or dict.fromkeys(sorted(patterns), 1.0)
+    weights = {task: cue[task] for task in sorted(cue) if cue[task] > 0 and patterns.get(task)}
+    if not weights:
+        return None
+    key_ = key(seed, STREAM_PATTERN, epoch)
+    reached = np.cumsum(list(weights.values()))
+    task = list(weights)[int(np.searchsorted(reached, uniform(key_, 0) * reached[-1], side="right"))]
+    latest = patterns[task][-activity.show :]
+    return latest[-1 - int(integer(key_, 1, len(latest)))]
 
 
 def sleep_pulses(seed: int, epoch: int, probability: np.ndarray) -> np.ndarray:
@@ -589,20 +653,31 @@ class Record:
 class Oracle:
     """The whole network and its world. State lies in public attributes and is complete between epochs."""
 
-    def __init__(self, rules: Rules | None = None, seed: int = 1, tasks: dict[int, Task] | None = None):
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        seed: int = 1,
+        tasks: dict[int, Task] | None = None,
+        particles: dict[int, Squares] | None = None,
+        unsupervised: tuple[int, ...] = OF_PAPER,
+    ):
         self.rules = rules = rules or Rules()
-        self.tasks = tasks or TASKS
+        self.tasks, self.unsupervised = tasks or TASKS, unsupervised
         self.seed = seed
         self.epoch = 0  # completed epochs
         self.phase_epoch = 0  # completed epochs of the current phase
         self._set_up_cells()
         self._set_up_synapses()
-        self.grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+        self.particles = particles or PARTICLES
+        self.world = draw_world(seed, 0, (), rules, self.particles)
         self.agent_x = self.agent_y = rules.size // 2
         self.last_move = STAY
         self.hunger = 0
         self.task_spikes = np.zeros((len(self.tasks), rules.n_hidden), dtype=np.int64)
         self.task_epochs = np.zeros(len(self.tasks), dtype=np.int64)
+        self.patterns: dict[int, list[np.ndarray]] = {}  # of each task, masks of the hidden cells that fired, in the order of time
+        self.kept_selective = False  # whether these are only those that led to a reward
+        self.keep_patterns, self.selective = 0, False  # of the phase under way
         self._rows: list[tuple] = []  # of the current run
         self._spikes: list[np.ndarray] = []
 
@@ -640,6 +715,16 @@ class Oracle:
         self.frozen = np.zeros(shape, dtype=bool)
         self.hidden_output_traces = Traces()
 
+    @property
+    def grid(self) -> np.ndarray:
+        """Particle type on each square of the world."""
+        return self.world.grid
+
+    @property
+    def grid_part(self) -> np.ndarray:
+        """Which square of its particle lies there."""
+        return self.world.part
+
     # --- phases
 
     def run(
@@ -651,16 +736,25 @@ class Oracle:
         freeze_fraction: float = 0.0,
         dropout: bool | int | None = None,
         lengths: tuple[int, ...] | None = None,
+        keep_patterns: int = 0,
+        selective: bool = False,
     ) -> Record:
         """Run `epochs` epochs of a phase; with start=False, go on with the phase that is under way.
 
         dropout removes the hidden cells one by one over the phase: True takes `epochs` for the length of the phase, a
         number is that length itself (needed to run such a phase in parts). lengths are those of the blocks of the
-        activities, which take turns; without them all have the length that the rules say."""
+        activities, which take turns; without them all have the length that the rules say. keep_patterns is how many hidden
+        patterns are kept of each task that is trained, the last ones, and with selective only of those that led to a reward."""
         lengths = lengths or (self.rules.block_epochs,) * len(activities)
         phase_length = epochs if dropout is True else dropout
         first_epoch, self._rows, self._spikes = self.epoch, [], []
         if start:
+            if keep_patterns:  # patterns of the other kind are not kept beside them, and of other tasks only as many
+                last = {
+                    task: [] if selective != self.kept_selective else kept[-keep_patterns:] for task, kept in self.patterns.items()
+                }
+                self.patterns, self.kept_selective = last, selective
+            self.keep_patterns, self.selective = keep_patterns, selective
             self._start_phase(activities, freeze_fraction)
         for _ in range(epochs):
             self._run_epoch(activities, lengths, phase_length)
@@ -675,6 +769,7 @@ class Oracle:
             if activity.trained:
                 self.task_spikes[activity.task - 1] = 0
                 self.task_epochs[activity.task - 1] = 0
+                self.patterns[activity.task] = []
         if "unsupervised" not in activities:
             self.input_hidden_frozen = True
             self.input_hidden_traces = Traces()
@@ -686,22 +781,30 @@ class Oracle:
         name = activities[block]
         activity = activity_named(name)
         if begins:
-            self.grid = draw_world(self.seed, self.epoch, types_in_world(activity, self.tasks), self.rules)
+            types = types_in_world(activity, self.tasks, self.unsupervised)
+            self.world = draw_world(self.seed, self.epoch, types, self.rules, self.particles)
         if dropout_length:
             number = self.phase_epoch * self.rules.n_hidden // dropout_length
             self.removed[removal_order(self.seed, self.rules.n_hidden)[:number]] = True
         if activity.asleep:
-            r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep)
-            self.x[self.hidden_cells] += self.rules.sleep_pulse * sleep_pulses(self.seed, self.epoch, r)
+            self.x[self.hidden_cells] += self.rules.sleep_pulse * self._pulsed(activity)
         task = activity.task if activity.trained else 0
         for step_in_epoch in range(self.rules.steps_per_epoch):
             self._step(step_in_epoch, task)
             if step_in_epoch == 0:
-                self._boundary(name, activity)
+                self._boundary(name, activity, begins)
         if task:
             self.task_epochs[task - 1] += 1
         self.epoch += 1
         self.phase_epoch += 1
+
+    def _pulsed(self, activity: Activity) -> np.ndarray:
+        """Mask of the hidden cells that get a pulse in an epoch of sleep."""
+        if activity.show:
+            pattern = pattern_to_show(self.seed, self.epoch, self.patterns, activity)
+            return np.zeros(self.rules.n_hidden, dtype=bool) if pattern is None else pattern
+        r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep, activity.cue)
+        return sleep_pulses(self.seed, self.epoch, r)
 
     # --- one step
 
@@ -758,16 +861,19 @@ class Oracle:
 
     # --- boundary
 
-    def _boundary(self, name: str, activity: Activity) -> None:
+    def _boundary(self, name: str, activity: Activity, block_begins: bool) -> None:
         """Everything that happens at the first step of an epoch after its spikes."""
         step = self.epoch * self.rules.steps_per_epoch
         self.input_hidden_traces = self.input_hidden_traces.alive_at(step, self.rules)
         self.hidden_output_traces = self.hidden_output_traces.alive_at(step, self.rules)
         move, eaten, outcome = (STAY, 0, 0) if activity.asleep else self._act(activity.task)
+        if self.keep_patterns and activity.trained and not block_begins and (outcome == 1 or not self.selective):
+            kept = [*self.patterns[activity.task], self.spike_count[self.hidden_cells] > 0]
+            self.patterns[activity.task] = kept[-self.keep_patterns :]
         if activity.plastic:
             self._plasticity_event(step, reward_signal(outcome, activity.asleep, self.rules))
         if not activity.asleep:
-            seen = view(self.grid, self.agent_x, self.agent_y, self.rules) > 0
+            seen = view(self.world.grid, self.agent_x, self.agent_y, self.rules) > 0
             self.x[self.input_cells] += self.rules.flash * seen
         if activity.plastic:
             self._homeostasis()
@@ -782,7 +888,7 @@ class Oracle:
         self.agent_x = (self.agent_x + column - 1) % self.rules.size
         self.agent_y = (self.agent_y + row - 1) % self.rules.size
         self.last_move = move
-        eaten = eat(self.grid, self.agent_x, self.agent_y, self.seed, self.epoch)
+        eaten = eat(self.world, self.agent_x, self.agent_y, self.seed, self.epoch)
         outcome = outcome_of(eaten, self.tasks.get(task))
         self.hunger = 0 if outcome else self.hunger + 1
         return move, eaten, outcome

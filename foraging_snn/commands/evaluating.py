@@ -123,15 +123,16 @@ def tasks_of(trials: Sequence[RecordedPoints], given: str | None) -> tuple[str, 
     RunError
         Unknown, or named twice.
     """
+    parameters = trials[0].trial.parameters
     if given is None:
         activities = (activity for points in trials for recorded in points.trial.phases for activity in recorded.activities)
         trained = {activity.trained_task.name: activity.trained_task for activity in activities if activity.trained_task}
-        return tuple(sorted(trained, key=lambda name: trained[name].slot))
+        return tuple(sorted(trained, key=lambda name: parameters.task_number(trained[name])))
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     if not names or len(set(names)) < len(names):
         raise RunError(f"--tasks: {given!r} given, allowed are names of tasks such as T1,T2, each once")
     for name in names:
-        phase_of_test(name, 1)
+        phase_of_test(name, 1, parameters)
     return names
 
 

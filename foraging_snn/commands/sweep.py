@@ -40,7 +40,7 @@ from foraging_snn.models.parameters import toml_text
 from foraging_snn.protocols import protocol
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import Plan, is_complete
-from foraging_snn.running.starting import check_start
+from foraging_snn.running.starting import check_start, rates_of
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.sweep_table import SweepTable, Value
@@ -166,7 +166,7 @@ def grid(parameters: Parameters, asked_for: Mapping[str, Sequence[Any]]) -> tupl
     points = []
     for values in itertools.product(*asked_for.values()):
         changed = parameters.with_changes(dict(zip(asked_for, values, strict=True)))
-        as_set = {row.name: row.value for row in changed.rows()}
+        as_set = changed.values()
         points.append(SweepPoint(tuple(asked_for), tuple(as_set[name] for name in asked_for), changed))
     for k, name in enumerate(asked_for):
         different = {point.values[k] for point in points}
@@ -197,7 +197,7 @@ def plans(points: Sequence[SweepPoint], name: str, base: Plan) -> list[Plan]:
     return [
         replace(
             base,
-            experiments=(protocol(name, point.parameters),),
+            experiments=(protocol(name, point.parameters, rates_of=rates_of),),
             parameters=point.parameters,
             directory=base.directory / point.folder,
         )

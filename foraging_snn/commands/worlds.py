@@ -5,16 +5,7 @@ Nothing is simulated here: the agent moves as recorded, and the rules and draws 
 
 import numpy as np
 
-from foraging_snn.environments import (
-    N_PARTICLE_TYPES,
-    PARTICLE_NAMES,
-    ParticleType,
-    Stream,
-    draw_world,
-    eat,
-    empty_world,
-    stream_key,
-)
+from foraging_snn.environments import GridWorld, Stream, draw_world, eat, empty_world, stream_key
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Positions, Trial
 from foraging_snn.models import rows_of
@@ -57,7 +48,7 @@ def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
     -------
     (n, size, size) int8
         The grid after the move of each epoch: what was eaten is gone, what grew instead is there. Indexed [epoch, y, x]; 0 empty,
-        1 ... 4 a particle. Asleep, there is none.
+        else the number of the type of the particle. Asleep, there is none.
 
     Raises
     ------
@@ -72,18 +63,18 @@ def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
             f"{trial.path}: the world of phase {phase_index} ({recorded.name}) is not known in its epochs {epochs.start} to "
             f"{epochs.stop - 1}: positions were not recorded since it was drawn"
         )
-    grid = empty_world(trial.parameters.world.size)
-    grids = np.empty((len(epochs), *grid.shape), np.int8)
+    world = empty_world(trial.parameters.world.size, trial.parameters.particles.values())
+    grids = np.empty((len(epochs), *world.grid.shape), np.int8)
     known = range(stretch.start, epochs.stop)
     way, rows = way_in(trial, phase_index, known), rows_of(recorded.phase, trial.parameters)
     blocks, begins = recorded.phase.schedule(known)
     for row, phase_epoch in enumerate(known):
         if begins[row]:
             block, key = blocks[row], stream_key(trial.seed, Stream.WORLD, way.epoch[row])
-            draw_world(grid, rows.present[block], rows.per_type[block], key)
-        _eat_as_recorded(grid, way, row, trial)
+            draw_world(world, rows.present[block], rows.per_type[block], key)
+        _eat_as_recorded(world, way, row, trial)
         if phase_epoch >= epochs.start:
-            grids[phase_epoch - epochs.start] = grid
+            grids[phase_epoch - epochs.start] = world.grid
     return grids
 
 
@@ -109,18 +100,18 @@ def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
         raise RecordingError(f"{trial.path}: damaged or truncated: positions of phase {phase_index} are missing")
     way = Positions(**{name: values[rows] for name, values in vars(positions).items()})
     size = trial.parameters.world.size
-    for name, values, end in (("x", way.x, size), ("y", way.y, size), ("eaten", way.eaten, N_PARTICLE_TYPES + 1)):
+    for name, values, end in (("x", way.x, size), ("y", way.y, size), ("eaten", way.eaten, len(trial.parameters.particles) + 1)):
         if values.min() < 0 or values.max() >= end:
             raise RecordingError(f"{trial.path}: damaged: positions/{name} has values outside 0 ... {end - 1}")
     return way
 
 
-def _eat_as_recorded(grid: np.ndarray, way: Positions, row: int, trial: Trial) -> None:
+def _eat_as_recorded(world: GridWorld, way: Positions, row: int, trial: Trial) -> None:
     if not way.awake[row]:
         return
     x, y, epoch, recorded = (int(values[row]) for values in (way.x, way.y, way.epoch, way.eaten))
-    if eat(grid, x, y, stream_key(trial.seed, Stream.NEW_PARTICLE, epoch)) != recorded:
-        what = f"a {PARTICLE_NAMES[ParticleType(recorded)]} particle" if recorded else "nothing"
+    if eat(world, x, y, stream_key(trial.seed, Stream.NEW_PARTICLE, epoch)) != recorded:
+        what = f"a {list(trial.parameters.particles)[recorded - 1]} particle" if recorded else "nothing"
         raise RecordingError(
             f"{trial.path}: damaged, or made by other rules: in epoch {epoch} the agent ate {what}, which is not what its seed and "
             f"way put on square ({x}, {y})"

@@ -133,21 +133,21 @@ def read_image_run(path: Path) -> ImageRun:
         It cannot be read, is another kind of file, or is damaged.
     """
     with open_for_reading(path, FORMAT_NAME, FORMAT_VERSION, RecordingError) as file, damage_reported(path, RecordingError):
-        texts = {name: read_text(file.attrs, name) for name in ("experiment", "data", "sha256", "settings")}
-        lists = {name: _names(file, name) for name in ("rows", "columns", "planned")}
+        names = {name: _names(file, name) for name in ("rows", "columns", "planned")}
         attributes = group_in(file, PROVENANCE).attrs
-        settings = Settings.from_json(texts.pop("settings"))
         groups = group_in(file, CONDITIONS)
-        size = (len(lists["rows"]), len(lists["columns"]))
-        conditions = {name: _read(group_in(groups, name), size) for name in lists["planned"] if name in groups}
-        provenance = {name: read_text(attributes, name) for name in attributes}
+        size = (len(names["rows"]), len(names["columns"]))
         return ImageRun(
-            **texts,
+            experiment=read_text(file.attrs, "experiment"),
+            data=read_text(file.attrs, "data"),
+            sha256=read_text(file.attrs, "sha256"),
             seed=read_number(file.attrs, "seed", 0, 2**62),
-            settings=settings,
-            **lists,
-            conditions=conditions,
-            provenance=provenance,
+            settings=Settings.from_json(read_text(file.attrs, "settings")),
+            rows=names["rows"],
+            columns=names["columns"],
+            planned=names["planned"],
+            conditions={name: _read(group_in(groups, name), size) for name in names["planned"] if name in groups},
+            provenance={name: read_text(attributes, name) for name in attributes},
         )
 
 

@@ -1,11 +1,20 @@
 """From what a protocol says to its phases: lengths, blocks, tests, what is changed in a phase. The text is read in language.py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from foraging_snn.environments import TASKS, Task
-from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns, with_elastic
+from foraging_snn.environments import Task
+from foraging_snn.models import (
+    Activity,
+    Block,
+    ParameterError,
+    Parameters,
+    Phase,
+    keeping_patterns,
+    unsupervised_particles,
+    with_elastic,
+)
 from foraging_snn.protocols.definitions import ExperimentError, ImportRates, Step
 from foraging_snn.protocols.language import ParsedBlock, ParsedSleep, ParsedStep, ProtocolError, tasks_named
 
@@ -19,7 +28,12 @@ LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "drop
 
 def tasks_of(parameters: Parameters) -> Mapping[str, Task]:
     """The tasks that a protocol can name, in their order."""
-    return TASKS
+    return parameters.tasks
+
+
+def unsupervised_activity(parameters: Parameters, names: Collection[str]) -> Activity:
+    """The activity with which a protocol begins that trains or tests the tasks of these names."""
+    return Activity.unsupervised(unsupervised_particles(parameters, [parameters.task(name) for name in names]))
 
 
 def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -64,10 +78,10 @@ def build(
     ExperimentError
         There are too many phases.
     """
+    builder = _Builder(text, parameters, unsupervised_activity(parameters, {*tasks_named(parsed), *tests}), rates_of)
+    steps = tuple(builder.steps(parsed, tests))
     try:
-        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters, rates_of).steps(parsed, tests)), parameters))
-    except ProtocolError:
-        raise
+        steps = tuple(with_elastic(keeping_patterns(steps), parameters))
     except ValueError as error:
         raise ExperimentError(f"protocol: {error}") from None
     if len(steps) > MAX_PHASES:
@@ -79,6 +93,7 @@ def build(
 class _Builder:
     text: str
     parameters: Parameters
+    unsupervised: Activity
     rates_of: RatesOf | None = None
     learned: list[str] = field(default_factory=list)  # tasks trained so far, in their order
 
@@ -120,7 +135,7 @@ class _Builder:
         """In the order in which they take turns: as written, but sleep with which an interleaved phase begins comes last."""
         awake, asleep = self.parameters.phases.block_epochs, self.parameters.sleep.block_epochs
         if step.kind == "unsupervised":
-            yield Block(Activity.UNSUPERVISED, awake)
+            yield Block(self.unsupervised, awake)
         first = next((n for n, block in enumerate(blocks) if isinstance(block.what, str)), 0)
         for block in (*blocks[first:], *blocks[:first]):
             is_test = step.kind in ("test", "dropout")
@@ -151,7 +166,7 @@ class _Builder:
                     raise ProtocolError(self.text, step.at, "rates of a file given without `rates_of`, allowed is rates=[...]")
                 yield self.rates_of(rates)
                 continue
-            branch = _Builder(self.text, self.parameters)
+            branch = _Builder(self.text, self.parameters, self.unsupervised)  # it begins as the trial itself
             steps = tuple(branch.steps(rates, ()))
             if not branch.learned:
                 raise ProtocolError(
@@ -162,7 +177,7 @@ class _Builder:
 
     def _changes(self, step: ParsedStep) -> tuple[tuple[str, Any], ...]:
         """Parameters that are changed in a phase, with values of their types."""
-        known = {row.name for row in self.parameters.rows()}
+        known = self.parameters.values()
         for name, value in step.changes:
             at = max(step.at, self.text.find(name, step.at))
             if name in known and name not in CHANGEABLE and name.partition(".")[0] not in CHANGEABLE:
@@ -178,5 +193,5 @@ class _Builder:
             changed = self.parameters.with_changes(dict(step.changes))
         except ParameterError as error:
             raise ProtocolError(self.text, step.at, str(error)) from None
-        values = {row.name: row.value for row in changed.rows()}
+        values = changed.values()
         return tuple((name, values[name]) for name, _ in step.changes)

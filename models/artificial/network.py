@@ -161,10 +161,9 @@ def with_weights(network: Sequential, weights: Sequence[np.ndarray]) -> Sequenti
     """A copy of a network with other weights, (n, n_before) for each Linear; of the network's own type of numbers."""
     torch = pytorch()
     made = copy.deepcopy(network)
-    linear = [module.weight for _, module in _modules(made) if isinstance(module, torch.nn.Linear)]
     with torch.no_grad():
-        for weight, values in zip(linear, weights, strict=True):
-            weight.data.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+        for parameter, values in zip(made.parameters(), weights, strict=True):
+            parameter.copy_(torch.from_numpy(np.ascontiguousarray(values)))
     return made
 
 

@@ -144,11 +144,15 @@ def test_patterns_that_sleep_shows_are_kept_by_the_training_before_it():
 @pytest.mark.parametrize(
     ("text", "character", "said"),
     [
-        ("I()", 3, "')' found, expected a task (T1, T2), S, uniform S"),
+        ("I()", 3, "')' found, expected a task (T1, T2, T3, T4, T5, T6), S, uniform S"),
         ("I(S)", 4, "')' found, expected ',' and a second block"),
         ("I(S,T1", 7, "the text ends, expected ',' or ')'"),
-        ("T1 -> ", 7, "the text ends, expected a task (T1, T2), I(...), S, uniform S, freeze(...%), dropout, test(...)"),
-        ("T1 -> T7", 7, "'T7' found, expected a task (T1, T2), "),
+        (
+            "T1 -> ",
+            7,
+            "the text ends, expected a task (T1, T2, T3, T4, T5, T6), I(...), S, uniform S, freeze(...%), dropout, test(...)",
+        ),
+        ("T1 -> T7", 7, "'T7' found, expected a task (T1, T2, T3, T4, T5, T6), "),
         ("T1 T2", 4, "'T2' found, expected '->' or the end"),
         ("T1[0]", 4, "0 aeons given, allowed is a whole number from 1 to 1,000,000,000"),
         ("T1[-5]", 4, "-5 aeons given, "),
@@ -200,7 +204,7 @@ def test_patterns_with_and_without_selection_do_not_go_together():
 
 
 def test_an_unknown_task_to_test_is_named():
-    with pytest.raises(ExperimentError, match="^tests: 'T9' given, allowed are T1, T2, with commas between$"):
+    with pytest.raises(ExperimentError, match="^tests: 'T9' given, allowed are T1, T2, T3, T4, T5, T6, with commas between$"):
         protocol("T1", TINY, tests=["T1", "T9"])
 
 
@@ -302,6 +306,7 @@ def test_a_file_holds_one_protocol_or_several(tmp_path):
         ('protocol = "I()"', "protocol 'I()', character 3: "),
         ("protocol = 3", "protocol: 3 given, allowed is text"),
         ('protocol = "T1 -> T2"\nfigure = "1"', "'figure': unknown, allowed are name, protocol, tests, label"),
+        ('protocol = "T1 -> T2"\nlabel = "' + 300 * "x" + '"', "label: 'xxxx"),
         ('protocol = "T1"\n[[experiments]]', "protocol: given beside [[experiments]], allowed is one or the other"),
         ("protocol = ", "not readable as TOML: "),
         ('[[experiments]]\nprotocol="T1[1]"\nname="x"\n[[experiments]]\nprotocol="T2"\nname="x"', "name: 'x' given twice"),
@@ -321,7 +326,7 @@ def test_a_file_that_is_no_protocol_is_refused_in_one_line(tmp_path, contents, s
 # ------------------------------------------------------------------------------------------------- parameters of a phase
 
 
-@pytest.mark.parametrize("engine", ["event", "brian2-runtime"])
+@pytest.mark.parametrize("engine", ["event", "brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
 def test_a_phase_with_changes_is_run_as_by_an_engine_with_other_parameters(engine):
     small = TINY.with_changes({"network.hidden_cells": 20})
     changes = {"homeostasis.output_step": 1e-3, "synapse.noise": 0.5}
