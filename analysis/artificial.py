@@ -34,7 +34,7 @@ MEASURE_COLUMNS = ("condition", "measure", ">mean ± sd", ">95 % interval", ">se
 INCREMENTAL = "ann-incremental"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # its arrays have no one answer
 class ConditionResult:
     """One condition over seeds.
 

@@ -236,3 +236,54 @@ def tune(
     settings, done = search.run(tried)
     write_whole_file(out, toml_of(settings, done).encode(), overwrite=False)
     typer.echo(out)
+
+
+@app.command("figures")
+def figures(
+    sources: Annotated[list[Path], typer.Argument(metavar="DIR|FILES", help="Folders with files of `ann run`; files.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Default: figures beside the first of them.")] = None,
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
+) -> None:
+    """Draw each experiment: accuracies, the sequence of tasks, spikes in sleep, confusion matrices; older figures are replaced."""
+    from foraging_snn.analysis.artificial import image_results
+    from foraging_snn.analysis.figures.ann import draw
+    from foraging_snn.analysis.figures.drawing import FORMATS, chosen, save_figure
+    from foraging_snn.running.existing import prepare_folders
+
+    endings = chosen(formats, FORMATS, "--format")
+    found = image_results(sources)
+    folder = out or (sources[0] if sources[0].is_dir() else sources[0].parent) / "figures"
+    prepare_folders([folder])
+    names: list[str] = []
+    for results in found:
+        name = f"{results.first.experiment}_{results.first.data}"
+        names.append(name)
+        stem = name if names.count(name) == 1 else f"{name}_{names.count(name)}"
+        for path in save_figure(lambda results=results: draw(results), [folder / f"{stem}.{ending}" for ending in endings]):
+            typer.echo(path)
+
+
+@app.command("translate")
+def translate(
+    data: DataOption = DEFAULT_DATA,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", help="Of 1 ms, that each image is shown.")] = 100,
+    n_images: Annotated[int, typer.Option("--images", metavar="N", help="Test images that are shown, the first ones.")] = 200,
+    probability: Annotated[float, typer.Option("--probability", metavar="P", help="Of a spike of a white pixel in a step.")] = 1.0,
+    decay: Annotated[float, typer.Option("--decay", metavar="D", help="Of the membrane potential in a step; 1: no leak.")] = 1.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="K", help="Of the network and of the spikes.")] = 1,
+    file: SettingsOption = None,
+    changes: SetOption = None,
+) -> None:
+    """Train a network on all classes, translate it to one with spikes, and compare them over the number of steps.
+
+    Accuracy and spikes of the spiking network after 1, 2, 5, ... steps, beside the network without spikes on the same images.
+    """
+    from foraging_snn.running.translating import translated
+
+    rows, without = translated(data, chosen_settings(data, file, changes), steps, n_images, probability, decay, seed)
+    shown = new_table(">steps", ">accuracy, %", ">same choice, %", ">spikes per image", ">CPU s")
+    for row in rows:
+        cells = f"{100 * row.accuracy:.1f}", f"{100 * row.agreement:.1f}", f"{row.spikes:,.0f}", f"{row.seconds:.2f}"
+        add_row(shown, row.steps, *cells)
+    print_table(shown)
+    typer.echo(f"Without spikes: accuracy {100 * without.accuracy:.1f} %, {without.seconds:.2f} CPU s for the same images.")

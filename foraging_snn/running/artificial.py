@@ -171,6 +171,10 @@ class Laboratory:
             tally.accuracy[k] = self._accuracies_of_tasks(network)
         return network
 
+    def trained_on_all(self) -> "Sequential":
+        """A network trained on all classes at once, with the images of all tasks."""
+        return self._all_at_once(_Tally(len(self.rows), len(self.columns), len(self.settings.hidden) + 1))
+
     def _all_at_once(self, tally: _Tally) -> "Sequential":
         network = self._new_network()
         numbers = np.concatenate([self._numbers_of_task(k) for k in range(len(self.tasks))])

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch")
 
 from foraging_snn.analysis.artificial import image_results
+from foraging_snn.analysis.figures.ann import draw
 from foraging_snn.commands.cli import main
 from foraging_snn.files.artificial import read_image_run
 from foraging_snn.files.layout import RecordingError
@@ -170,6 +171,37 @@ def test_hyperparameters_are_chosen_and_used(ann, tmp_path):
     assert "replay: 3 tries" in out
 
 
+def test_each_experiment_is_drawn(ann, tmp_path):
+    ann("run", "ann-incremental", "--out", tmp_path, "--conditions", "none,sleep,all", *SMALL)
+    ann("run", "ann-noise", "--out", tmp_path, "--conditions", "none,sleep", *SMALL)
+    code, out, err = ann("figures", tmp_path, "--format", "png")
+    assert (code, err) == (0, "")
+    names = ["ann-incremental_digits.png", "ann-noise_digits.png"]
+    assert [line.rpartition("/")[2] for line in out.splitlines()] == names
+    assert all((tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
+    (sequence, noise) = (draw(results) for results in image_results([tmp_path]))
+    assert [axes.get_title() for axes in sequence.axes] == ["ann-incremental, digits", "none", "sleep", "sleep", "none", "sleep"]
+    lines = sequence.axes[2].get_lines()  # of sleep, a line per task
+    run = read_image_run(tmp_path / "ann-incremental_digits_seed0001.h5").conditions["sleep"]
+    assert len(lines) == 5
+    assert lines[1].get_ydata()[1::2] / 100 == pytest.approx(run.arrays["accuracy"][:, 1])
+    assert lines[1].get_ydata()[::2] / 100 == pytest.approx(run.arrays["awake"][:, 1])
+    assert len(noise.axes) == 4
+
+
+def test_a_network_is_translated_to_spikes(ann):
+    options = ["--set", "hidden=40", "--set", "sleep_thresholds=5,5", "--set", "epochs=20"]
+    code, out, err = ann("translate", "--steps", 60, "--images", 100, *options)
+    assert (code, err) == (0, "")
+    rows = [line.split() for line in out.splitlines() if line.strip() and line.split()[0].isdigit()]
+    assert [int(row[0]) for row in rows] == [1, 2, 5, 10, 20, 50, 60]
+    accuracy = [float(row[1]) for row in rows]
+    without = float(out.rpartition("accuracy ")[2].split()[0])
+    assert accuracy[0] < accuracy[-1]
+    assert accuracy[-1] > without - 15.0
+    assert without > 60.0
+
+
 def test_settings_survive_json_and_take_values_of_a_search():
     assert Settings.from_json(DIGITS.as_json()) == DIGITS
     for ranges in SEARCHED.values():
@@ -205,6 +237,10 @@ def test_list_shows_experiments_images_and_settings(ann):
         (["tune", "sleep", "--tries", 0, "--out", "x.toml"], "--tries: 0 given"),
         (["tune", "sleep", "--sampler", "grid", "--out", "x.toml"], "--sampler: 'grid' given"),
         (["table", "nowhere"], "nowhere"),
+        (["figures", "."], "no result of `foraging-snn ann run` in it"),
+        (["figures", ".", "--format", "gif"], "--format: 'gif' given"),
+        (["translate", "--steps", 0], "--steps: 0 given"),
+        (["translate", "--decay", 0], "--decay: 0 given"),
         (["table", ".", "--format", "pdf"], "--format: 'pdf' given"),
         (["table", "."], "no result of `foraging-snn ann run` in it"),
     ],
