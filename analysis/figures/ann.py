@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from foraging_snn.analysis.artificial import ConditionResult, ImageResults, caption
 
@@ -83,7 +84,7 @@ def _draw_sequence(axes: Axes, results: ImageResults, condition: ConditionResult
     axes.set_ylabel("accuracy on a task, %")
     axes.set_ylim(-3.0, 103.0)
     if condition is results.conditions[0]:
-        axes.legend(title="classes", title_fontsize=style.SMALL, fontsize=style.SMALL)
+        axes.legend(title="classes", title_fontsize=style.SMALL, handlelength=1.0, loc="center right", frameon=True, framealpha=0.9)
 
 
 def _draw_sleep(axes: Axes, results: ImageResults, condition: ConditionResult) -> None:
@@ -101,5 +102,7 @@ def _draw_sleep(axes: Axes, results: ImageResults, condition: ConditionResult) -
 def _draw_confusion(axes: Axes, results: ImageResults, condition: ConditionResult) -> None:
     counts = np.sum([each.arrays["confusion"] for each in condition.conditions], axis=0)
     axes.imshow(100.0 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1), origin="lower", vmin=0.0, vmax=100.0)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("choice")
     axes.set_ylabel("class")
