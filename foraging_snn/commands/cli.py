@@ -497,7 +497,9 @@ def draw_figures(
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, landscape, paths. Default: all."),
+        typer.Option(
+            "--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, protocols, landscape, paths. Default: all."
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
 ) -> None:
