@@ -18,7 +18,7 @@ from trial_contents import differences
 
 from foraging_snn import __version__
 from foraging_snn.commands.cli import main
-from foraging_snn.files.hdf5 import write_text
+from foraging_snn.files.hdf5 import harmless, write_text
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import load_state
@@ -206,7 +206,7 @@ def test_a_preset_beside_a_file_is_refused(refused, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["nonsense"], "No such command 'nonsense'"), (["run"], "Missing argument 'EXPERIMENT'")]
+    ("arguments", "message"), [(["nonsense"], "No such command 'nonsense'"), (["run"], "Missing option '--out'")]
 )
 def test_usage_errors_point_to_the_help(refused, arguments, message):
     line = refused(*arguments)
@@ -318,7 +318,7 @@ def test_hostile_texts_of_a_file_are_escaped_for_programs(results, done, tmp_pat
         write_text(file.attrs, "ended", "")
     out = done("info", path, "--json")
     assert out.isascii() and all(c.isprintable() or c == "\n" for c in out)
-    assert json.loads(out)["provenance"]["command_line"] == hostile
+    assert json.loads(out)["provenance"]["command_line"] == harmless(hostile)
     assert json.loads(out)["complete"] is False
     assert json.loads(out)["ended"] is None
 
@@ -414,7 +414,9 @@ def test_a_start_state_of_another_world_is_refused(refused, start_file, tmp_path
 
 def test_a_trial_is_not_a_start_state(refused, results, tmp_path):
     path = results[0] / "sequential_seed0005.h5"
-    assert refused("run", "task1", "--out", tmp_path, "--start-from", path).startswith(f"{path}: not a 'foraging_snn state' file")
+    assert refused("run", "task1", "--out", tmp_path, "--start-from", path).startswith(
+        f"{path}: a trial; allowed is {path}@ and one of its states: "
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ damaged files
