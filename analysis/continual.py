@@ -114,7 +114,7 @@ def performance_matrix(trials: Sequence[Trial]) -> PerformanceMatrix:
     return PerformanceMatrix(tuple(name for name, _ in stages), numbers, tuple(learned.get(task) for task in numbers), values)
 
 
-def measures(matrix: PerformanceMatrix, above_chance: bool = False) -> tuple[Measure, ...]:
+def measures(matrix: PerformanceMatrix, above_chance: bool = False, chance: float = CHANCE) -> tuple[Measure, ...]:
     """The measures that are defined for a protocol; see the head of this module for what they are.
 
     Parameters
@@ -122,6 +122,8 @@ def measures(matrix: PerformanceMatrix, above_chance: bool = False) -> tuple[Mea
     matrix : PerformanceMatrix
     above_chance : bool
         Take chance off the performance.
+    chance : float
+        Performance of who knows nothing.
     """
     if not matrix.after:
         return ()
@@ -131,14 +133,14 @@ def measures(matrix: PerformanceMatrix, above_chance: bool = False) -> tuple[Mea
     awaited = [(j, stage) for j, stage in enumerate(matrix.learned) if stage]
     found = []
     if trained:
-        nothing = 0.0 if above_chance else CHANCE
-        found.append(_measure("average performance", nothing, [values[:, last, j] - CHANCE * above_chance for j in trained]))
+        nothing = 0.0 if above_chance else chance
+        found.append(_measure("average performance", nothing, [values[:, last, j] - chance * above_chance for j in trained]))
     if kept:
         found.append(_measure("backward transfer", 0.0, [values[:, last, j] - values[:, stage, j] for j, stage in kept]))
         best = np.fmax.reduce(values[:, :last], axis=1)
         found.append(_measure("forgetting", 0.0, [best[:, j] - values[:, last, j] for j, _ in kept]))
     if awaited:
-        found.append(_measure("forward transfer", 0.0, [values[:, stage - 1, j] - CHANCE for j, stage in awaited]))
+        found.append(_measure("forward transfer", 0.0, [values[:, stage - 1, j] - chance for j, stage in awaited]))
     return tuple(found)
 
 

@@ -34,6 +34,9 @@ class Stream(IntEnum):
     SLEEP_PULSE = 10
     DROPOUT_ORDER = 11
     SLEEP_PATTERN = 12
+    ARTIFICIAL_INPUT = 21
+    ARTIFICIAL_WINDOW = 22
+    ARTIFICIAL_IMAGE = 23
 
 
 @cached_njit(inline="always")

@@ -86,7 +86,7 @@ def _key() -> str:
     for package in ("foraging_snn.environments", "foraging_snn.models"):
         spec = find_spec(package)
         for place in (spec.submodule_search_locations if spec else None) or ():
-            for path in sorted(Path(place).glob("*.py")):
+            for path in sorted(Path(place).rglob("*.py")):
                 source = path.read_bytes()
                 if b"jit" in source or b"intrinsic" in source:
                     found.update(f"\n{path.name} {len(source)}\n".encode() + source)

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import foraging_snn
+from foraging_snn.commands import ann
 from foraging_snn.commands.completion import complete_engine, complete_experiments
 from foraging_snn.commands.export import (
     as_json,
@@ -99,6 +100,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(ann.app, name="ann")
 
 
 def _place(text: str | Path) -> Path:

@@ -12,11 +12,23 @@ from foraging_snn.commands.screen import open_screens
 PROGRAM = "foraging-snn"
 MEGABYTE = 10**6
 # Address space, measured with one thread: 360 to load the command line, 500 for a table, 520 to 740 for figures, 790 to
-# compile the event engine. LLVM ends the process at once where it gets no memory, and OpenBLAS tries for minutes, so that
-# neither can be left to an exception.
-NEEDED_TO_LOAD, NEEDED_FOR_STATISTICS, NEEDED_TO_COMPUTE = 400, 600, 900  # MB
-COMPUTING = ("run", "reproduce", "sweep", "unsupervised", "demo", "compare-engines", "figures", "animate", "landscape", "paths")
-NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE)
+# compile the event engine, 960 with PyTorch. LLVM ends the process at once where it gets no memory, and OpenBLAS tries for
+# minutes, so that neither can be left to an exception.
+NEEDED_TO_LOAD, NEEDED_FOR_STATISTICS, NEEDED_TO_COMPUTE, NEEDED_FOR_NETWORKS = 400, 600, 900, 1050  # MB
+COMPUTING = (
+    "ann",
+    "run",
+    "reproduce",
+    "sweep",
+    "unsupervised",
+    "demo",
+    "compare-engines",
+    "figures",
+    "animate",
+    "landscape",
+    "paths",
+)
+NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE) | {"ann": NEEDED_FOR_NETWORKS}
 MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 NOT_LOADED = (MemoryError, ImportError, OSError, SystemError)  # what libraries raise that get no memory while they are loaded

@@ -1,9 +1,11 @@
 """Failures that can be foreseen: they end in one line, not in a traceback."""
 
+from foraging_snn.environments.images import ImageError
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import AnalysisError
 from foraging_snn.files.states import StateError
 from foraging_snn.models import EngineError, ParameterError, WiringError
+from foraging_snn.models.artificial import NetworkError
 from foraging_snn.protocols import ExperimentError
 
 
@@ -25,6 +27,8 @@ FORESEEN = (
     WiringError,
     RunError,
     AnalysisError,
+    ImageError,
+    NetworkError,
     OSError,
 )
 

@@ -56,7 +56,8 @@ class Job(Protocol):
         What comes out of it, e.g. files of a trial.
     epochs : int
         All that it computes.
-    parameters : Parameters
+    parameters : Parameters or None
+        Of the foraging model; None: it does not run it.
     log_path : Path
         Where its log goes if its process dies.
     """
@@ -74,7 +75,7 @@ class Job(Protocol):
     def epochs(self) -> int: ...  # noqa: D102
 
     @property
-    def parameters(self) -> Parameters: ...  # noqa: D102
+    def parameters(self) -> Parameters | None: ...  # noqa: D102
 
     @property
     def log_path(self) -> Path: ...  # noqa: D102
@@ -467,7 +468,8 @@ class Reporter(Listener):
         self._begun = 0
         self._written_at = 0.0
         self._eaten: deque[tuple[int, int, int]] = deque()  # epochs, rewarded, punished of the latest pieces
-        self._eaten_epochs = PERFORMANCE_AEONS * self.trial.parameters.timing.epochs_per_aeon
+        parameters = self.trial.parameters
+        self._eaten_epochs = PERFORMANCE_AEONS * parameters.timing.epochs_per_aeon if parameters else 0
 
     @property
     def is_alone(self) -> bool:
@@ -483,6 +485,12 @@ class Reporter(Listener):
         """See :class:`Listener`."""
         self.channel.note(self.number, f"{epochs} epochs were computed before")
         self.report.found += epochs
+        self._write()
+
+    def part(self, name: str) -> None:
+        """See :class:`Listener`."""
+        self.report.experiment = name
+        self.channel.note(self.number, name)
         self._write()
 
     def done(self, parts: int) -> None:

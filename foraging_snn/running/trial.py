@@ -63,6 +63,9 @@ class Listener:
     def found(self, epochs: int) -> None:
         """So many more epochs of the trial were computed before."""
 
+    def part(self, name: str) -> None:
+        """A part of a job that is no trial is begun."""
+
     def done(self, parts: int) -> None:
         """So many of the parts of a job that is no trial are done."""
 
