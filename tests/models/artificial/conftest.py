@@ -1,6 +1,8 @@
-"""All tests here need PyTorch, the extra `ann`."""
+"""PyTorch, where there is one, with one thread: the tests here are small, and others run beside them."""
 
-import pytest
+import importlib.util
 
-torch = pytest.importorskip("torch")
-torch.set_num_threads(1)
+if importlib.util.find_spec("torch"):
+    import torch
+
+    torch.set_num_threads(1)

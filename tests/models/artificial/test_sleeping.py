@@ -9,12 +9,13 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from artificial_oracle import Sleeper, change, factors
 
-from foraging_snn.models.artificial import NetworkError
-from foraging_snn.models.artificial.network import Layer, layers_of, new_network, with_weights
-from foraging_snn.models.artificial.sleeping import POWERS, SleepParameters, _exp, applied_factors, sleep, sleep_weights
+torch = pytest.importorskip("torch")
+
+from foraging_snn.models.artificial import NetworkError  # noqa: E402
+from foraging_snn.models.artificial.network import Layer, layers_of, new_network, with_weights  # noqa: E402
+from foraging_snn.models.artificial.sleeping import POWERS, SleepParameters, _exp, applied_factors, sleep, sleep_weights  # noqa: E402
 
 SHAPE = (6, 5)  # not square
 SIZES = (30, 20, 12, 4)

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-import torch
 
-from foraging_snn.models.artificial import NetworkError
-from foraging_snn.models.artificial.network import activities, layers_of, new_network, with_weights
-from foraging_snn.models.artificial.spiking import to_spiking
-from foraging_snn.models.artificial.training import Buffer, Descent, Elastic, Rehearsal, choices, errors, train, updates_of
+torch = pytest.importorskip("torch")
+
+from foraging_snn.models.artificial import NetworkError  # noqa: E402
+from foraging_snn.models.artificial.network import activities, layers_of, new_network, with_weights  # noqa: E402
+from foraging_snn.models.artificial.spiking import to_spiking  # noqa: E402
+from foraging_snn.models.artificial.training import Buffer, Descent, Elastic, Rehearsal, choices, errors, train, updates_of  # noqa: E402
 
 SIZES = (6, 9, 3)
 RANDOM = np.random.default_rng(3)
