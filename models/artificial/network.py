@@ -12,7 +12,7 @@ import numpy as np
 from foraging_snn.models.artificial import NetworkError, pytorch
 
 if TYPE_CHECKING:
-    from torch.nn import Module, Sequential
+    from torch.nn import Module, Sequential  # pyright: ignore[reportMissingImports] - an extra
 
 INITIAL_WEIGHT = 0.01  # weights are drawn uniformly within plus and minus this (the authors' program)
 DROPOUT = 0.25

@@ -19,7 +19,7 @@ from foraging_snn.models.artificial import NetworkError
 from foraging_snn.models.artificial.network import Layer, activities, check_images, layers_of, with_weights
 
 if TYPE_CHECKING:
-    from torch.nn import Sequential
+    from torch.nn import Sequential  # pyright: ignore[reportMissingImports] - an extra
 
 STEP_SECONDS = 0.001
 DECAY = 0.999  # of the membrane potential in a step

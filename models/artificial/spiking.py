@@ -18,7 +18,7 @@ from foraging_snn.models.artificial.network import check_images, layers_of
 from foraging_snn.models.artificial.sleeping import MAX_STEPS, largest_values
 
 if TYPE_CHECKING:
-    from torch.nn import Sequential
+    from torch.nn import Sequential  # pyright: ignore[reportMissingImports] - an extra
 
 
 @dataclass(frozen=True)

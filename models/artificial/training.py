@@ -14,8 +14,8 @@ import numpy as np
 from foraging_snn.models.artificial import NetworkError, pytorch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.nn import Sequential
+    from torch import Tensor  # pyright: ignore[reportMissingImports] - an extra
+    from torch.nn import Sequential  # pyright: ignore[reportMissingImports] - an extra
 
 IMPORTANCE_IMAGES = 500  # over which importances of weights are averaged, at most
 BATCH_TESTED = 2000
