@@ -15,7 +15,19 @@ MEGABYTE = 10**6
 # compile the event engine. LLVM ends the process at once where it gets no memory, and OpenBLAS tries for minutes, so that
 # neither can be left to an exception.
 NEEDED_TO_LOAD, NEEDED_FOR_STATISTICS, NEEDED_TO_COMPUTE = 400, 600, 900  # MB
-COMPUTING = ("run", "reproduce", "sweep", "unsupervised", "demo", "compare-engines", "figures", "animate", "landscape", "paths")
+COMPUTING = (
+    "run",
+    "reproduce",
+    "sweep",
+    "unsupervised",
+    "demo",
+    "compare-engines",
+    "figures",
+    "animate",
+    "landscape",
+    "paths",
+    "explore",
+)
 NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE)
 MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
