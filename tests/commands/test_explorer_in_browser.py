@@ -10,6 +10,8 @@ import sys
 import pytest
 from explorer_data import make_folder
 
+from foraging_snn.files.landscapes import read_landscape
+
 pytestmark = pytest.mark.slow
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 pytest.importorskip("bokeh", reason="Bokeh is not installed")
@@ -17,7 +19,7 @@ CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.whic
 if not CHROMIUM:
     pytest.skip("no Chromium on this computer (apt-get install chromium, or its path in CHROMIUM)", allow_module_level=True)
 
-PATIENCE = 120_000  # ms; a busy computer compiles the engine meanwhile
+PATIENCE = 60_000  # ms; a busy computer compiles the engine meanwhile
 LAST, FIRST = "sequential_seed0001.h5", 0
 
 
@@ -47,9 +49,17 @@ def served(folder, *options):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_api.sync_playwright() as playwright:
-        with playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser:
-            yield browser
+    with (
+        sync_api.sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as browser,
+    ):
+        yield browser
+
+
+def corner(folder):
+    """A point of the landscape where no state is."""
+    made = read_landscape(folder / "landscape.h5")
+    return float(made.x[-1]), float(made.y[-1])
 
 
 class Visit:
@@ -110,8 +120,8 @@ def test_a_page_that_is_served(browser, folder):
         visit.text(r"epoch \d+ of 1000")
         assert visit.chosen("a") == {"trial": 0, "row": 8} and visit.chosen("b") == {"trial": 0, "row": 0}
 
-        page.mouse.move(*visit.place(*visit.point(4)))  # hover
-        visit.text(r"in the tests after it")
+        page.mouse.move(*visit.place(*visit.point(8)))  # hover
+        visit.text(r"^phase:\s*$")
 
         page.keyboard.press("ArrowLeft")  # the slider, by keyboard
         page.keyboard.press("Shift+ArrowRight")
@@ -122,24 +132,22 @@ def test_a_page_that_is_served(browser, folder):
         page.keyboard.press("c")
         assert visit.chosen("b") == visit.chosen("a")
 
-        page.mouse.click(*visit.place(*visit.point(2)))  # a state
-        assert visit.chosen("a") == {"trial": 0, "row": 2}
+        page.mouse.click(*visit.place(*visit.point(8)))  # a state
+        assert visit.chosen("a") == {"trial": 0, "row": 8}
 
-        box = [visit.place(*visit.point(k)) for k in (5, 6)]
-        x, y = (sum(axis) / 2 for axis in zip(*box, strict=True))
-        page.mouse.click(x + 70, y + 70)  # strengths that never existed
+        page.mouse.click(*visit.place(*corner(folder)))  # strengths that never existed
         visit.text(r"^the point -?[\d.]+, -?[\d.]+ of the plane")
-        visit.text(r"T1 [\d.]+ ± [\d.]+, T2 [\d.]+ ± [\d.]+ \(5,000 epochs each; moved by|\(5,000 epochs each\)")
+        visit.text(r"T1 [\d.]+ ± [\d.]+, T2 [\d.]+ ± [\d.]+ \(5,000 epochs each")
         page.get_by_role("button", name="continue from here").click()
         said = visit.text(r"go on with:")
         assert "--start-from" in said
         assert [path.name.startswith("point_") for path in (folder / "explored").iterdir()] == [True]
 
         again = page.url
-        assert "point=" in again and "a=sequential_seed0001.h5%3A2" in again
+        assert "point=" in again and "a=sequential_seed0001.h5%3A8" in again
         visit.kept_to_itself()
         with Visit(browser, again) as other:  # the view is in the address
-            assert other.chosen("a") == {"trial": 0, "row": 2}
+            assert other.chosen("a") == {"trial": 0, "row": 8}
             assert other.chosen("point")["x"] == pytest.approx(visit.chosen("point")["x"])
             other.text(r"^the point ")
 
@@ -164,8 +172,7 @@ def test_a_page_in_a_file_needs_no_network(browser, folder, tmp_path):
         visit.text(r"epoch \d+ of 300")
         visit.page.keyboard.press("ArrowLeft")
         visit.text("Recorded, not live: the nearest state whose agent is in this file")
-        x, y = visit.place(*visit.point(6))
-        visit.page.mouse.click(x + 70, y + 70)
+        visit.page.mouse.click(*visit.place(*corner(folder)))
         visit.text(r"Recorded, not live: the landscape at .* has T1 [\d.]+ ± [\d.]+, T2")
         assert visit.requests == [out.as_uri()]
         visit.kept_to_itself()
@@ -186,8 +193,8 @@ def test_nothing_in_a_file_is_run(browser, folder, tmp_path):
                         item.attrs.create(name, text.encode(), dtype=h5py.string_dtype("utf-8", len(text)))
     with served(tmp_path / "hostile") as address, Visit(browser, address) as visit:
         assert "onerror=alert(1)" in visit.text(r"^A: ")
-        visit.page.mouse.move(*visit.place(*visit.point(4)))
-        visit.text(r"in the tests after it")
+        visit.page.mouse.move(*visit.place(*visit.point(8)))
+        visit.text(r"^phase:\s*$")
         visit.text(r"epoch \d+ of 1000")
         assert visit.page.locator("img[src=x]").count() == 0
         visit.kept_to_itself()

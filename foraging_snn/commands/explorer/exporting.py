@@ -66,8 +66,10 @@ def html_of(folder: Folder) -> str:
     """The page as text, with all scripts and styles in it."""
     tables = tables_of(folder)
     page, document = Page(folder, tables, recorded_ways(folder, tables["about"]["tasks"][0])), Document()
+    replayed = replay.NOTHING
     for trial in folder.trials:
-        page.replay.data = replay.with_trial(dict(page.replay.data), trial)
+        replayed = replay.with_trial(replayed, trial)
+    page.replay.data = replayed
     page.add_to(document)
     inline = Resources(mode="inline")
     return file_html(

@@ -4,6 +4,9 @@ All choosing happens in the browser (data/explorer.js), in the same way on a pag
 file. What the browser cannot do, running the agent, it asks for in the table `request`; live.py's answer comes in `live`.
 """
 
+# Bokeh declares the properties of its models so that a type checker takes them for something else.
+# pyright: reportArgumentType=false, reportCallIssue=false, reportAttributeAccessIssue=false, reportOptionalMemberAccess=false
+
 from collections.abc import Sequence
 from html import escape
 from importlib import resources
@@ -22,7 +25,6 @@ from bokeh.models import (
     CustomJS,
     Div,
     HoverTool,
-    InlineStyleSheet,
     LinearColorMapper,
     LogAxis,
     Model,
@@ -86,8 +88,7 @@ HELP = (
     "click a state: choose it, Shift + click: compare with it · click elsewhere on a landscape: strengths that never existed · "
     "drag with the box tool: time then runs over these states only"
 )
-STYLE = InlineStyleSheet(css=":host { font-family: system-ui, sans-serif; font-size: 12px; color: #222; }")
-HEADING = {"font-size": "13px", "font-weight": "600", "margin": "2px 0"}
+STYLE = ":host { font-family: system-ui, sans-serif; font-size: 12px; color: #222; }"
 
 
 def tables_of(folder: Folder) -> dict[str, Columns]:

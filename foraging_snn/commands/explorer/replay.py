@@ -6,7 +6,7 @@ from foraging_snn.analysis.figures.replay import sleep_content
 from foraging_snn.commands.evaluating import trained_tasks
 from foraging_snn.commands.explorer.contents import ExploredTrial
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Any]
 NOTHING: Columns = {"name": [], "aeon": [], "task1": [], "task2": []}
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource
+from bokeh.resources import Resources
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
 from bokeh.settings import settings
@@ -176,6 +177,12 @@ class GuardedTornado(BokehTornado):
         if not known or request.headers.get_list("Host") != [self.host] or origin != f"http://{self.host}":
             return self.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
         return super().find_handler(request, **options)
+
+    def resources(self, absolute_url: str | bool | None = None) -> Resources:
+        """Scripts that the page needs, and no others: it has no tables and no formulas."""
+        found = super().resources(absolute_url)
+        found.components = ["bokeh", "bokeh-widgets"]
+        return found
 
 
 class ExplorerServer:
