@@ -8,14 +8,17 @@ What a network does
     Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
+    Rule                something of one's own that is done to the state every so many epochs of a phase
     experiments         the catalogue: every experiment of the paper as a sequence of phases; `experiment` gives one by name
-    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters)
+    protocol            an experiment of one's own from a text, e.g. protocol("T1 -> I(S,T2) -> T1", parameters); `rates_of` for
+                        sleep with the rates of a state in a file
 
 Running it
     initial_state       a new network, drawn from a seed: a NetworkState, NumPy arrays and nothing else
     engine_class        an engine by name (ENGINES lists them); `engine.run(state, phase)` gives the next state and a record
     performance         rewarded / (rewarded + punished) particles; chance is 0.5
     run_trial           run an experiment and record it in a file
+    evaluate            test many strengths of one network on some tasks
 
 Files
     Trial               reads the file of a trial; RecordingError says in one line why it cannot
@@ -52,12 +55,15 @@ if TYPE_CHECKING:
         NetworkState,
         Parameters,
         Phase,
+        Rule,
         engine_class,
         initial_state,
         performance,
         preset,
     )
     from foraging_snn.protocols import experiment, experiments, protocol
+    from foraging_snn.running.evaluating import evaluate
+    from foraging_snn.running.starting import rates_of
     from foraging_snn.running.trial import run_trial
 
     __version__: str
@@ -75,12 +81,15 @@ _PLACES = {
         "NetworkState",
         "Parameters",
         "Phase",
+        "Rule",
         "engine_class",
         "initial_state",
         "performance",
         "preset",
     ),
     "protocols": ("experiment", "experiments", "protocol"),
+    "running.evaluating": ("evaluate",),
+    "running.starting": ("rates_of",),
     "running.trial": ("run_trial",),
 }
 _PLACE = {name: place for place, names in _PLACES.items() for name in names}
@@ -95,10 +104,12 @@ __all__ = [
     "Parameters",
     "Phase",
     "RecordingError",
+    "Rule",
     "Task",
     "Trial",
     "__version__",
     "engine_class",
+    "evaluate",
     "experiment",
     "experiments",
     "initial_state",
@@ -106,6 +117,7 @@ __all__ = [
     "performance",
     "preset",
     "protocol",
+    "rates_of",
     "run_trial",
     "save_state",
 ]

@@ -118,10 +118,21 @@ def _source_digest(name: str, rule: type) -> str:
     digest = hashlib.sha256()
     for cls in rule.__mro__[: rule.__mro__.index(Rule)]:
         try:
-            digest.update(textwrap.dedent(inspect.getsource(cls)).encode())
+            digest.update(_source(cls).encode())
         except (OSError, TypeError):
             raise ValueError(f"rule {name}: the source text of {cls.__name__} is not to be found; define it in a file") from None
     return digest.hexdigest()[:SOURCE_DIGITS]
+
+
+def _source(cls: type) -> str:
+    """Source text of a class; in a notebook, where classes have none, of its functions."""
+    try:
+        return textwrap.dedent(inspect.getsource(cls))
+    except (OSError, TypeError):
+        own = [value for name, value in vars(cls).items() if inspect.isfunction(value) and not name.startswith("__")]
+        if not own:
+            raise
+        return "".join(textwrap.dedent(inspect.getsource(function)) for function in own)
 
 
 def rule_of(applied: AppliedRule, packaged: Mapping[str, type[Rule]]) -> Rule:

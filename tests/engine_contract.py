@@ -5,7 +5,8 @@ so; nothing else is left out.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -21,9 +22,36 @@ from foraging_snn.models import (
     Parameters,
     Phase,
     Recorder,
+    Rule,
     begin_phase,
     initial_state,
 )
+
+
+@dataclass(frozen=True)
+class Drift(Rule):
+    """Strengths go on, by a little, as they went since the last time, of which it keeps a memory."""
+
+    share: float = 0.01
+
+    every: ClassVar[int] = 3
+    memory: ClassVar[tuple[str, ...]] = ("before",)
+
+    def begin(self, state, phase, parameters):
+        self.rows(state)["before"][:] = state.hidden_output
+
+    def apply(self, state, phase, parameters):
+        before, now = self.rows(state)["before"], state.hidden_output.copy()
+        state.hidden_output += self.share * (now - before)
+        before[:] = now
+
+
+@dataclass(frozen=True)
+class Nothing(Rule):
+    """A rule that changes nothing."""
+
+    every: ClassVar[int] = 2
+
 
 COLUMNS = ("awake", "move", "eaten", "outcome", "x", "y", "hidden_spikes", "output_spikes", "spike_step", "spike_cell")
 KINDS = {  # activities of the blocks, and options of the phase
@@ -33,6 +61,11 @@ KINDS = {  # activities of the blocks, and options of the phase
     "interleaved": ((Activity.train("T1"), Activity.train("T2")), {}),
     "sleep": ((Activity.train("T2"), Activity.SLEEP), {}),
     "uniform sleep": ((Activity.train("T1"), Activity.UNIFORM_SLEEP), {}),
+    "kinds of sleep": (
+        (Activity.train("T2"), Activity.sleep(cue={"T1": 0.7, "T2": 0.3}), Activity.sleep(patterns=3)),
+        {"keep_patterns": 4},
+    ),
+    "rules": ((Activity.train("T1"), Activity.SLEEP), {"rules": (Drift(),)}),
     "three blocks": ((Activity.SLEEP, Activity.train("T1"), Activity.test("T2")), {}),
     "test": ((Activity.test("T2"),), {}),
     "dropout": ((Activity.test("T1"),), {"dropout": True}),
@@ -339,6 +372,25 @@ def listening_changes_nothing(case):
     assert case.engine.run(case.trained, phase, recorder=listener)[0].differences(expected) == []
 
 
+def a_rule_that_changes_nothing_changes_nothing(case):
+    needs("parts", case)
+    phase = case.phase("sleep")
+    expected, _ = case.engine.run(case.trained, phase)
+    assert case.engine.run(case.trained, replace(phase, rules=(Nothing(),)))[0].differences(expected) == []
+
+
+def a_rule_changes_the_state_that_the_engine_goes_on_with(case):
+    needs("parts", case)
+    phase, state = case.phase("training", 7), case.trained
+    expected, _ = case.engine.run(state, phase, epochs=3)
+    drifted, _ = case.engine.run(state, replace(phase, rules=(Drift(share=0.5),)), epochs=3)
+    assert set(drifted.differences(expected)) <= {"hidden_output", "hidden_output_total", "inhibition", "memory", "memory_label"}
+    np.testing.assert_array_equal(drifted.memory, expected.hidden_output[None])
+    assert drifted.hidden_output.sum(axis=0) == pytest.approx(np.full(8, case.engine.parameters.output_input_target), rel=1e-3)
+    if (expected.hidden_output != state.hidden_output).any():
+        assert (drifted.hidden_output != expected.hidden_output).any()
+
+
 def recorder_and_progress_get_all_epochs_in_pieces_of_at_most_chunk_epochs(case):
     phase, chunk, n = case.phase("training"), case.epochs // 2 - 1, case.epochs
     expected, _ = case.engine.run(case.trained, phase)
@@ -453,6 +505,8 @@ CHECKS = (
     snapshots_of_a_phase_in_parts_come_once_each,
     a_snapshot_at_the_end_is_not_the_state_that_is_returned,
     listening_changes_nothing,
+    a_rule_that_changes_nothing_changes_nothing,
+    a_rule_changes_the_state_that_the_engine_goes_on_with,
     recorder_and_progress_get_all_epochs_in_pieces_of_at_most_chunk_epochs,
     it_refuses_states_of_other_networks_in_one_line_and_stays_usable,
     it_refuses_states_with_counts_of_tasks_that_are_not_in_the_table,

@@ -100,13 +100,16 @@ TASKS = {1: Task(rewarded=(1,), punished=(4,)), 2: Task(rewarded=(2,), punished=
 @dataclass(frozen=True)
 class Activity:
     """What goes on in a block, by the name of the activity: "unsupervised", "train3" and "test3" (of task 3), "sleep",
-    "uniform-sleep"."""
+    "uniform-sleep"; "sleep 1:0.8 3:0.2", reactivating these tasks with these weights; "sleep show 5", reactivating one of
+    the last 5 patterns of a task; "sleep show 5 1:1", both."""
 
     task: int  # 0: none
     plastic: bool
     trained: bool = False
     asleep: bool = False
     uniform_sleep: bool = False
+    cue: dict[int, float] | None = None  # weights of tasks; without, all weigh the same
+    show: int = 0
 
 
 def activity_named(name: str) -> Activity:
@@ -115,6 +118,12 @@ def activity_named(name: str) -> Activity:
         return Activity(task=int(name[5:]), plastic=True, trained=True)
     if name.startswith("test"):
         return Activity(task=int(name[4:]), plastic=False)
+    if name.startswith("sleep "):
+        words = name.split()[1:]
+        show = int(words.pop(1)) if words[0] == "show" else 0
+        cue = dict(word.split(":") for word in words if ":" in word)
+        weights = {int(task): float(weight) for task, weight in cue.items()}
+        return Activity(task=0, plastic=True, asleep=True, cue=weights or None, show=show)
     return {
         "unsupervised": Activity(task=0, plastic=True),
         "sleep": Activity(task=0, plastic=True, asleep=True),
@@ -159,6 +168,7 @@ STREAM_HIDDEN_OUTPUT = 8
 STREAM_INHIBITION = 9
 STREAM_SLEEP = 10
 STREAM_REMOVAL = 11
+STREAM_PATTERN = 12
 
 
 def mix(z):
@@ -544,13 +554,32 @@ def homeostasis(value: np.ndarray, rate: np.ndarray, target_rate: float, relativ
 # --------------------------------------------------------------------------------------------- sleep and dropout
 
 
-def sleep_probabilities(task_spikes: np.ndarray, task_epochs: np.ndarray, same_for_all: bool) -> np.ndarray:
-    """r_h (n_hidden,): mean over the trained tasks of the spikes per epoch of each hidden cell in its training."""
-    trained = task_epochs > 0
-    if not trained.any():
+def sleep_probabilities(
+    task_spikes: np.ndarray, task_epochs: np.ndarray, same_for_all: bool, cue: dict[int, float] | None = None
+) -> np.ndarray:
+    """r_h (n_hidden,): mean over the trained tasks of the spikes per epoch of each hidden cell in its training; with a cue, the
+    mean with its weights over those of its tasks that were trained."""
+    cue = cue or dict.fromkeys(range(1, len(task_epochs) + 1), 1.0)
+    weights = {task: weight for task, weight in cue.items() if weight > 0 and task_epochs[task - 1] > 0}
+    if not weights:
         return np.zeros(task_spikes.shape[1])
-    r = (task_spikes[trained] / task_epochs[trained, None]).mean(axis=0)
+    rates = [task_spikes[task - 1] / task_epochs[task - 1] for task in weights]
+    r = np.average(rates, axis=0, weights=list(weights.values()))
     return np.full_like(r, r.mean()) if same_for_all else r
+
+
+def pattern_to_show(seed: int, epoch: int, patterns: dict[int, list[np.ndarray]], activity: Activity) -> np.ndarray | None:
+    """Mask of the hidden cells of the pattern that is shown in an epoch of sleep: the task is drawn by its weight among those
+    of which there are patterns, then one of its last ones. None if there are none."""
+    cue = activity.cue or dict.fromkeys(sorted(patterns), 1.0)
+    weights = {task: cue[task] for task in sorted(cue) if cue[task] > 0 and patterns.get(task)}
+    if not weights:
+        return None
+    key_ = key(seed, STREAM_PATTERN, epoch)
+    reached = np.cumsum(list(weights.values()))
+    task = list(weights)[int(np.searchsorted(reached, uniform(key_, 0) * reached[-1], side="right"))]
+    latest = patterns[task][-activity.show :]
+    return latest[-1 - int(integer(key_, 1, len(latest)))]
 
 
 def sleep_pulses(seed: int, epoch: int, probability: np.ndarray) -> np.ndarray:
@@ -603,6 +632,9 @@ class Oracle:
         self.hunger = 0
         self.task_spikes = np.zeros((len(self.tasks), rules.n_hidden), dtype=np.int64)
         self.task_epochs = np.zeros(len(self.tasks), dtype=np.int64)
+        self.patterns: dict[int, list[np.ndarray]] = {}  # of each task, masks of the hidden cells that fired, in the order of time
+        self.kept_selective = False  # whether these are only those that led to a reward
+        self.keep_patterns, self.selective = 0, False  # of the phase under way
         self._rows: list[tuple] = []  # of the current run
         self._spikes: list[np.ndarray] = []
 
@@ -651,16 +683,25 @@ class Oracle:
         freeze_fraction: float = 0.0,
         dropout: bool | int | None = None,
         lengths: tuple[int, ...] | None = None,
+        keep_patterns: int = 0,
+        selective: bool = False,
     ) -> Record:
         """Run `epochs` epochs of a phase; with start=False, go on with the phase that is under way.
 
         dropout removes the hidden cells one by one over the phase: True takes `epochs` for the length of the phase, a
         number is that length itself (needed to run such a phase in parts). lengths are those of the blocks of the
-        activities, which take turns; without them all have the length that the rules say."""
+        activities, which take turns; without them all have the length that the rules say. keep_patterns is how many hidden
+        patterns are kept of each task that is trained, the last ones, and with selective only of those that led to a reward."""
         lengths = lengths or (self.rules.block_epochs,) * len(activities)
         phase_length = epochs if dropout is True else dropout
         first_epoch, self._rows, self._spikes = self.epoch, [], []
         if start:
+            if keep_patterns:  # patterns of the other kind are not kept beside them, and of other tasks only as many
+                last = {
+                    task: [] if selective != self.kept_selective else kept[-keep_patterns:] for task, kept in self.patterns.items()
+                }
+                self.patterns, self.kept_selective = last, selective
+            self.keep_patterns, self.selective = keep_patterns, selective
             self._start_phase(activities, freeze_fraction)
         for _ in range(epochs):
             self._run_epoch(activities, lengths, phase_length)
@@ -675,6 +716,7 @@ class Oracle:
             if activity.trained:
                 self.task_spikes[activity.task - 1] = 0
                 self.task_epochs[activity.task - 1] = 0
+                self.patterns[activity.task] = []
         if "unsupervised" not in activities:
             self.input_hidden_frozen = True
             self.input_hidden_traces = Traces()
@@ -691,17 +733,24 @@ class Oracle:
             number = self.phase_epoch * self.rules.n_hidden // dropout_length
             self.removed[removal_order(self.seed, self.rules.n_hidden)[:number]] = True
         if activity.asleep:
-            r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep)
-            self.x[self.hidden_cells] += self.rules.sleep_pulse * sleep_pulses(self.seed, self.epoch, r)
+            self.x[self.hidden_cells] += self.rules.sleep_pulse * self._pulsed(activity)
         task = activity.task if activity.trained else 0
         for step_in_epoch in range(self.rules.steps_per_epoch):
             self._step(step_in_epoch, task)
             if step_in_epoch == 0:
-                self._boundary(name, activity)
+                self._boundary(name, activity, begins)
         if task:
             self.task_epochs[task - 1] += 1
         self.epoch += 1
         self.phase_epoch += 1
+
+    def _pulsed(self, activity: Activity) -> np.ndarray:
+        """Mask of the hidden cells that get a pulse in an epoch of sleep."""
+        if activity.show:
+            pattern = pattern_to_show(self.seed, self.epoch, self.patterns, activity)
+            return np.zeros(self.rules.n_hidden, dtype=bool) if pattern is None else pattern
+        r = sleep_probabilities(self.task_spikes, self.task_epochs, activity.uniform_sleep, activity.cue)
+        return sleep_pulses(self.seed, self.epoch, r)
 
     # --- one step
 
@@ -758,12 +807,15 @@ class Oracle:
 
     # --- boundary
 
-    def _boundary(self, name: str, activity: Activity) -> None:
+    def _boundary(self, name: str, activity: Activity, block_begins: bool) -> None:
         """Everything that happens at the first step of an epoch after its spikes."""
         step = self.epoch * self.rules.steps_per_epoch
         self.input_hidden_traces = self.input_hidden_traces.alive_at(step, self.rules)
         self.hidden_output_traces = self.hidden_output_traces.alive_at(step, self.rules)
         move, eaten, outcome = (STAY, 0, 0) if activity.asleep else self._act(activity.task)
+        if self.keep_patterns and activity.trained and not block_begins and (outcome == 1 or not self.selective):
+            kept = [*self.patterns[activity.task], self.spike_count[self.hidden_cells] > 0]
+            self.patterns[activity.task] = kept[-self.keep_patterns :]
         if activity.plastic:
             self._plasticity_event(step, reward_signal(outcome, activity.asleep, self.rules))
         if not activity.asleep:

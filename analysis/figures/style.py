@@ -128,12 +128,15 @@ def lines_of(text: str, characters: int) -> list[str]:
 
 
 def phase_colour(name: str) -> str:
-    """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2"."""
+    """The colour of a phase by its name, e.g. "T1", "I(S,T2)", "test T2", "T1#2"."""
+    name = name.partition("#")[0]
     if name == "unsupervised":
         return UNSUPERVISED
+    if re.search(r"\bS\b", name):
+        return SLEEP
     if name.startswith("I("):
-        return SLEEP if re.search(r"\bS\b", name) else INTERLEAVED
-    return TASK_1 if name.endswith("T1") else TASK_2
+        return INTERLEAVED
+    return task_colour(name.rpartition(" ")[2])
 
 
 def written(name: str, longest: int = LONGEST_LABEL) -> str:
@@ -157,8 +160,7 @@ def _shown(text: str) -> str:
 
 def task_colour(name: str) -> str:
     """The colour of a task by its name, e.g. "T1"."""
-    further = OTHER_TASKS[sum(map(ord, name)) % len(OTHER_TASKS)]
-    return {"T1": TASK_1, "T2": TASK_2}.get(name, further)
+    return {"T1": TASK_1, "T2": TASK_2}.get(name, OTHER_TASKS[sum(map(ord, name)) % len(OTHER_TASKS)])
 
 
 def chance_line(axes: Axes) -> None:

@@ -78,6 +78,7 @@ from foraging_snn.running.plan import (
     unless_set,
 )
 from foraging_snn.running.scheduling import Workers
+from foraging_snn.running.starting import rates_of
 
 PROGRAM = "foraging-snn"
 MAX_COMPARED = 1_000_000  # epochs, seeds, aeons; all of a comparison is kept in memory
@@ -369,7 +370,7 @@ def sweep(
     from foraging_snn.commands import sweep as sweeps
 
     request, parameters = options.stop_request(), options.parameters()
-    chosen = protocol(name, parameters)
+    chosen = protocol(name, parameters, rates_of=rates_of)
     if not any(phase.is_test and not phase.dropout for phase in chosen.phases):
         raise ExperimentError(f"{chosen.name}: {chosen.label} has no test, allowed in a sweep are protocols that name a task")
     points = sweeps.grid(parameters, sweeps.values_asked_for(over or (), grid_file))
@@ -674,4 +675,6 @@ def demo(
 
     plan = demo_plan(out, seed, engine, context.obj or PROGRAM)
     shown = run_demo(plan, jobs=min(TRIALS, os.cpu_count() or 1))
+    if len(of_seed := plan.paths(seed)) > 1:
+        typer.echo(f"\nnext: {PROGRAM} landscape {shlex.join(map(str, of_seed))}  # where in the space of strengths they ended")
     raise typer.Exit(0 if shown else NOT_ALL_WELL)

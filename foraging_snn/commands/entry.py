@@ -32,7 +32,7 @@ NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_C
 MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 NOT_LOADED = (MemoryError, ImportError, OSError, SystemError)  # what libraries raise that get no memory while they are loaded
-NOT_ALL_WELL, BAD_INPUT = 1, 2
+NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 def main() -> int:
@@ -46,7 +46,11 @@ def main() -> int:
     """
     os.environ["MPLBACKEND"] = "agg"
     screen = open_screens()
-    code = _run()
+    try:
+        code = _run()
+    except KeyboardInterrupt:  # while libraries were loaded; later, cli.py sees to it
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     screen.flush()
     if screen.failure is None or _command(sys.argv[1:]) in COMPUTING:
         return code

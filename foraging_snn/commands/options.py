@@ -16,7 +16,7 @@ from foraging_snn.protocols import Experiment, ExperimentError, protocol, protoc
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import other_ledgers, trial_seeds
 from foraging_snn.running.scheduling import LocalWorkers, Workers
-from foraging_snn.running.starting import load_start
+from foraging_snn.running.starting import load_start, rates_of
 from foraging_snn.running.stopping import StopRequest
 from foraging_snn.running.trial import CHECKPOINT_MINUTES
 
@@ -238,8 +238,8 @@ def chosen_protocols(
         raise ExperimentError(f"--tests: given together with {file}; write tests = {tested} into the file instead")
     if name and (file or len(which) > 1):
         raise ExperimentError("--name: given for several protocols, allowed is one for one; a file can give a name to each")
-    found = [protocol(text, parameters, tests=tested, name=name) for text in which]
-    found += protocols_of_file(file, parameters) if file else []
+    found = [protocol(text, parameters, tests=tested, name=name, rates_of=rates_of) for text in which]
+    found += protocols_of_file(file, parameters, rates_of) if file else []
     if not found:
         raise ExperimentError("no experiment given, allowed are names from `foraging-snn list`, protocols, --protocol FILE.toml")
     if twice := [row.name for n, row in enumerate(found) if row.name in {other.name for other in found[:n]}]:

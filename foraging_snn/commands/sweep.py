@@ -40,7 +40,7 @@ from foraging_snn.models.parameters import toml_text
 from foraging_snn.protocols import protocol
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import Plan, is_complete
-from foraging_snn.running.starting import check_start
+from foraging_snn.running.starting import check_start, rates_of
 
 if TYPE_CHECKING:
     from foraging_snn.analysis.sweep_table import SweepTable, Value
@@ -197,7 +197,7 @@ def plans(points: Sequence[SweepPoint], name: str, base: Plan) -> list[Plan]:
     return [
         replace(
             base,
-            experiments=(protocol(name, point.parameters),),
+            experiments=(protocol(name, point.parameters, rates_of=rates_of),),
             parameters=point.parameters,
             directory=base.directory / point.folder,
         )

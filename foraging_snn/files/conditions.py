@@ -63,14 +63,20 @@ def shortened_lengths(parameters: Parameters, phases: Iterable[Phase]) -> list[s
 
 
 def changes_in_phases(parameters: Parameters, phases: Iterable[Phase]) -> list[str]:
-    """Parameters that are other in a phase than in the rest of the trial: "in T2: reward.punished -0.5 instead of -0.001"."""
+    """What is other in a phase than in the rest of the trial: "in T2: reward.punished -0.5 instead of -0.001"; and in which phases
+    rules act between epochs: "rule between epochs of T1, T2: elastic(strength=0.1) [source 0123456789abcdef]"."""
+    phases = list(phases)
     usual = {row.name: row.value for row in parameters.rows()}
     lines = {
         f"in {phase.name}: {', '.join(f'{name} {value} instead of {usual.get(name)}' for name, value in phase.changes)}": None
         for phase in phases
         if phase.changes
     }
-    return list(lines)
+    of_rule: dict[str, dict[str, None]] = {}
+    for phase in phases:
+        for rule in phase.rules:
+            of_rule.setdefault(str(rule), {})[phase.name] = None
+    return [*lines, *(f"rule between epochs of {', '.join(names)}: {rule}" for rule, names in of_rule.items())]
 
 
 def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from foraging_snn.models import AEON_COUNTS, Activity, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, all_activities
+from foraging_snn.models import AEON_COUNTS, Activity, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord
 from foraging_snn.models.schema import Field, schema_of
 
 FORMAT_NAME = "foraging_snn trial"
@@ -18,10 +18,11 @@ FORMAT_VERSION = 1
 PROVENANCE, STARTED_FROM, WIRING, PHASES = "provenance", "started_from", "wiring", "phases"
 STATE = "state"  # of a phase: the whole state at its end, as in the file of a state
 CHANGES = "changes"  # attribute of a phase; only if parameters are changed in it
+KEEP_PATTERNS, SELECTIVE, RULES, RATES_FROM = "keep_patterns", "selective", "rules", "rates_from"  # likewise
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
 ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
-PAPER_ACTIVITIES = (  # an activity is written as its position here; all others follow, see numbered_activities()
+PAPER_ACTIVITIES = (  # an activity is written as its position here; others of a file follow, see numbered_activities()
     Activity.UNSUPERVISED,
     Activity.train("T1"),
     Activity.train("T2"),
@@ -86,14 +87,15 @@ class RecordingError(RuntimeError):
     """The file of a trial cannot be written or read; the message is one line that names it."""
 
 
-def numbered_activities() -> list[Activity]:
-    """All activities, each at the number that stands for it in a file written now."""
-    return [*PAPER_ACTIVITIES, *(activity for activity in all_activities() if activity not in PAPER_ACTIVITIES)]
+def numbered_activities(phases: Iterable[Phase]) -> list[str]:
+    """Names of the activities in a file of these phases, each at the number that stands for it there."""
+    names = (activity.name for activity in (*PAPER_ACTIVITIES, *(activity for phase in phases for activity in phase.activities)))
+    return list(dict.fromkeys(names))
 
 
-def activity_legend() -> str:
-    """What the numbers of activities mean in a file written now."""
-    return ", ".join(f"{number} {activity.name}" for number, activity in enumerate(numbered_activities()))
+def activity_legend(phases: Iterable[Phase]) -> str:
+    """What the numbers of activities mean in a file of these phases."""
+    return ", ".join(f"{number} {name}" for number, name in enumerate(numbered_activities(phases)))
 
 
 def recorded_tables(parameters: Parameters) -> Iterable[str]:

@@ -48,13 +48,17 @@ class Network:
 
         Notes
         -----
-        A trial that began with a saved state holds the strengths input to hidden as they are; one with an unsupervised phase of its
-        own holds what came out of it in half the room (float32), which moves them by a part in ten million.
+        Bit for bit if the trial holds whole states, or began with a saved one; otherwise its snapshots hold the strengths input to
+        hidden in half the room (float32), which moves them by a part in ten million.
         """
         wiring = trial.wiring()
         strengths = wiring.input_hidden
-        if any(recorded.phase.is_unsupervised for recorded in trial.phases):
-            strengths = trial.input_hidden_snapshots().strength[-1].astype(np.float64)
+        if unsupervised := [recorded.index for recorded in trial.phases if recorded.phase.is_unsupervised]:
+            whole = [recorded for recorded in trial.phases[unsupervised[-1] :] if recorded.has_state]
+            if whole:
+                strengths = trial.state_at(_end(whole[0])).state.input_hidden
+            else:
+                strengths = trial.input_hidden_snapshots().strength[-1].astype(np.float64)
         return cls(trial.parameters, wiring.input_index, wiring.hidden_index, strengths)
 
     def state(self, strengths: np.ndarray, resistance: np.ndarray, seed: int, epoch: int = 0) -> NetworkState:
@@ -129,6 +133,8 @@ class NetworkPoint:
 class RecordedPoints:
     """Strengths and resistances of a trial at its snapshots from the first training on, without those of tests; n snapshots.
 
+    At the ends of phases they are those of the whole state, bit for bit, if the file holds it; elsewhere a snapshot's (float32).
+
     Attributes
     ----------
     trial : Trial
@@ -171,21 +177,30 @@ class RecordedPoints:
             raise RecordingError(f"{trial.path}: no snapshot of its training")
         phase = snapshots.phase[rows].astype(np.int64)
         phase[snapshots.epoch[rows] == first] = -1
-        strengths = snapshots.strength[rows].astype(np.float64)
-        return cls(trial, strengths, resistances.resistance[rows], phase, snapshots.epoch[rows])
+        strengths, resistance = snapshots.strength[rows].astype(np.float64), resistances.resistance[rows]
+        with trial:
+            for recorded in trial.phases:
+                if recorded.has_state and len(row := np.flatnonzero(snapshots.epoch[rows] == _end(recorded))):
+                    state = trial.state_at(_end(recorded)).state
+                    strengths[row[-1]], resistance[row[-1]] = state.hidden_output, state.resistance
+        return cls(trial, strengths, resistance, phase, snapshots.epoch[rows])
 
     @property
     def names(self) -> list[str]:
-        """Name of the phase of each snapshot."""
-        return [NAIVE if k < 0 else self.trial.phases[k].name for k in self.phase.tolist()]
+        """Name of the phase of each snapshot; of several phases of a name with a number, as "T1#2"."""
+        return [NAIVE if k < 0 else self._name(self.trial.phases[k]) for k in self.phase.tolist()]
+
+    def _name(self, recorded: RecordedPhase) -> str:
+        alike = [phase.index for phase in self.trial.phases if phase.name == recorded.name]
+        return recorded.name if len(alike) == 1 else f"{recorded.name}#{alike.index(recorded.index) + 1}"
 
     def ends(self) -> list[NetworkPoint]:
         """At the end of each phase of training that is complete, and before the first if that was recorded; in their order."""
         found = [self._at(NAIVE, 0)] if self.phase[0] < 0 else []
-        return found + [self._at(recorded.name, self._row(recorded)) for recorded in self._complete()]
+        return found + [self._at(self._name(recorded), self._row(recorded)) for recorded in self._complete()]
 
     def end(self, which: str) -> NetworkPoint:
-        """At the end of a phase, by its name (the first so called) or its number in the file, or `NAIVE`.
+        """At the end of a phase, by its name; "T1#2" is the second of several; or `NAIVE`.
 
         Raises
         ------
@@ -195,8 +210,8 @@ class RecordedPoints:
         if which == NAIVE and self.phase[0] < 0:
             return self._at(NAIVE, 0)
         for recorded in self._complete():
-            if which in (recorded.name, str(recorded.index)):
-                return self._at(recorded.name, self._row(recorded))
+            if which == self._name(recorded):
+                return self._at(which, self._row(recorded))
         names = ", ".join(dict.fromkeys(point.name for point in self.ends()))
         raise RecordingError(f"{self.trial.path}: no state {which!r}, allowed are the ends of {names or 'no phase'}")
 
@@ -208,6 +223,11 @@ class RecordedPoints:
 
     def _at(self, name: str, row: int) -> NetworkPoint:
         return NetworkPoint(name, self.strengths[row], self.resistance[row])
+
+
+def _end(recorded: RecordedPhase) -> int:
+    """Completed epochs at the end of a phase."""
+    return recorded.first_epoch + recorded.epochs
 
 
 def learning_phases(trial: Trial) -> list[RecordedPhase]:

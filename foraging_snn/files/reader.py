@@ -5,7 +5,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,14 @@ from foraging_snn.files.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
     INPUT_SNAPSHOTS,
+    KEEP_PATTERNS,
     OTHER_VERSIONS,
     PHASES,
     POSITIONS,
     PROVENANCE,
+    RATES_FROM,
+    RULES,
+    SELECTIVE,
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
@@ -45,6 +49,7 @@ from foraging_snn.models import (
     AEON_COUNTS,
     MAX_SEED,
     Activity,
+    AppliedRule,
     Block,
     ParameterError,
     Parameters,
@@ -54,6 +59,8 @@ from foraging_snn.models import (
     check_state,
     performance,
 )
+from foraging_snn.models.between import rules_from_json
+from foraging_snn.models.phases import MAX_PATTERNS, sleep_named
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
@@ -86,6 +93,13 @@ class RecordedPhase:
         Parameters that were other in this phase than in the rest of the trial.
     has_state : bool
         The whole state at its end is in the file, see :meth:`Trial.state_at`.
+    keep_patterns : int
+    selective : bool
+        Hidden patterns that were kept in it for sleep, see :class:`foraging_snn.models.Phase`.
+    rules : tuple of AppliedRule
+        Rules between epochs, with their parameters and digests of their source texts.
+    rates_from : str
+        The state from which its sleep has the rates, "" if it is of this trial.
     """
 
     index: int
@@ -99,6 +113,10 @@ class RecordedPhase:
     complete: bool
     changes: tuple[tuple[str, Any], ...] = ()
     has_state: bool = False
+    keep_patterns: int = 0
+    selective: bool = False
+    rules: tuple[AppliedRule, ...] = ()
+    rates_from: str = ""
 
     @property
     def activities(self) -> tuple[Activity, ...]:
@@ -108,7 +126,8 @@ class RecordedPhase:
     @property
     def phase(self) -> Phase:
         """What the engine was given."""
-        return Phase(self.name, self.blocks, self.epochs, self.freeze_fraction, self.dropout, self.changes)
+        names = ("name", "blocks", "epochs", "freeze_fraction", "dropout", "changes", "keep_patterns", "selective", "rules")
+        return Phase(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -642,7 +661,7 @@ def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
     activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
     if not all(activity in names for activity in activities):
         raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
-    known = {activity.name: activity for activity in all_activities()}
+    known = {activity.name: activity for activity in all_activities()} | _kinds_of_sleep(names.values())
     if unknown := [names[activity] for activity in activities if names[activity] not in known]:
         raise ValueError(f"phase {index}: activity {unknown[0]!r} is not known here, only {', '.join(known)}")
     if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
@@ -661,9 +680,21 @@ def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
         bool(read_number(attributes, "complete", 0, 1)),
         _changes(attributes),
         STATE in group_in(phases, f"{index:03d}"),
+        read_number(attributes, KEEP_PATTERNS, 1, MAX_PATTERNS) if KEEP_PATTERNS in attributes else 0,
+        bool(read_number(attributes, SELECTIVE, 0, 1)) if SELECTIVE in attributes else False,
+        rules_from_json(json.loads(read_text(attributes, RULES))) if RULES in attributes else (),
+        read_text(attributes, RATES_FROM) if RATES_FROM in attributes else "",
     )
     _ = phase.phase  # checks what it is made of
     return phase
+
+
+def _kinds_of_sleep(names: Iterable[str]) -> dict[str, Activity]:
+    found = {}
+    for name in names:
+        with suppress(ValueError):
+            found[name] = sleep_named(name)
+    return found
 
 
 def _changes(attributes: h5py.AttributeManager) -> tuple[tuple[str, Any], ...]:

@@ -24,10 +24,14 @@ from foraging_snn.files.layout import (
     FORMAT_NAME,
     FORMAT_VERSION,
     INPUT_SNAPSHOTS,
+    KEEP_PATTERNS,
     OTHER_VERSIONS,
     PHASES,
     POSITIONS,
     PROVENANCE,
+    RATES_FROM,
+    RULES,
+    SELECTIVE,
     SNAPSHOTS,
     SPIKES,
     STARTED_FROM,
@@ -48,6 +52,7 @@ from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState, write_state
 from foraging_snn.models import AEON_COUNTS, EpochRecords, NetworkState, Parameters, Phase, PhaseRecord, Recorder
+from foraging_snn.models.between import rules_to_json
 from foraging_snn.models.engine import AeonCounter
 from foraging_snn.models.schema import Field, axis_sizes
 from foraging_snn.protocols import Experiment
@@ -221,6 +226,8 @@ class PhaseContents:
         That of the ledger; "" if the phase is in none.
     state : callable, optional
         Gives the whole state at its end.
+    rates_from : str
+        The state from which its sleep has the rates, if it is not one of this trial.
     """
 
     phase: Phase
@@ -230,6 +237,7 @@ class PhaseContents:
     at_end: Mapping[str, np.ndarray] | None = None
     key: str = ""
     state: Callable[[], NetworkState] | None = None
+    rates_from: str = ""
 
 
 def wiring_of(state: NetworkState) -> dict[str, np.ndarray]:
@@ -278,10 +286,12 @@ def write_trial(
     n_bytes = HEADER_BYTES + rows_bytes(part for _, part in parts) + sum(map(state_bytes, states.values()))
     try:
         with whole_file(path, n_bytes, overwrite=overwrite) as file:
+            names = numbered_activities(contents.phase for contents in phases)
             _write_header(file, header, versions, ended, complete)
+            write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend(contents.phase for contents in phases))
             for index, contents in enumerate(phases):
                 group = file.create_group(phase_path(index))
-                _write_phase(group, contents)
+                _write_phase(group, contents, names)
                 if index in states:
                     write_state(group.create_group(STATE), states[index], axes=False)
             for name in tables:
@@ -302,21 +312,27 @@ def _write_header(file: h5py.File, header: TrialHeader, versions: Iterable[str],
     write_texts(file.create_group(PROVENANCE).attrs, origin | ({OTHER_VERSIONS: ", ".join(others)} if others else {}))
     if header.started_from_provenance:
         write_texts(file.create_group(STARTED_FROM).attrs, header.started_from_provenance)
-    write_text(file.create_group(PHASES).attrs, ACTIVITY_LEGEND, activity_legend())
     if header.wiring:
         _write_fixed(file.create_group(WIRING), header.wiring, FIXED[WIRING])
 
 
-def _write_phase(group: h5py.Group, contents: PhaseContents) -> None:
+def _write_phase(group: h5py.Group, contents: PhaseContents, names: Sequence[str]) -> None:
     phase = contents.phase
     write_texts(group.attrs, {"name": phase.name} | ({"key": contents.key} if contents.key else {}))
-    group.attrs["activities"] = np.array([numbered_activities().index(activity) for activity in phase.activities], np.int8)
+    numbers = [names.index(activity.name) for activity in phase.activities]
+    group.attrs["activities"] = np.array(numbers, np.int8 if len(names) <= 128 else np.int16)
     group.attrs["block_epochs"] = np.array([block.epochs for block in phase.blocks], np.int64)
     numbers = {"first_epoch": contents.first_epoch, "epochs": phase.epochs, "epochs_done": contents.epochs_done}
     group.attrs.update({name: np.int64(value) for name, value in numbers.items()})
     group.attrs["freeze_fraction"] = np.float64(phase.freeze_fraction)
     if phase.changes:
         write_text(group.attrs, CHANGES, json.dumps(dict(phase.changes)))
+    if phase.keep_patterns:
+        group.attrs.update({KEEP_PATTERNS: np.int64(phase.keep_patterns), SELECTIVE: np.uint8(phase.selective)})
+    if contents.rates_from:
+        write_text(group.attrs, RATES_FROM, contents.rates_from)
+    if phase.rules:
+        write_text(group.attrs, RULES, json.dumps(rules_to_json(phase.rules)))
     group.attrs.update({"dropout": np.uint8(phase.dropout), "complete": np.uint8(contents.at_end is not None)})
     if contents.at_end is not None:
         _write_fixed(group, contents.at_end, FIXED[PHASES])

@@ -5,7 +5,7 @@ to a state is in models/.
 """
 
 from .catalogue import experiment, experiments, protocol, protocols_of_file
-from .definitions import Experiment, ExperimentError, ImportRates, PublishedValue, Step
+from .definitions import Experiment, ExperimentError, ImportRates, PublishedValue, RatesOfState, Step, rates_before
 from .language import ProtocolError
 
 __all__ = [
@@ -14,9 +14,11 @@ __all__ = [
     "ImportRates",
     "ProtocolError",
     "PublishedValue",
+    "RatesOfState",
     "Step",
     "experiment",
     "experiments",
     "protocol",
     "protocols_of_file",
+    "rates_before",
 ]

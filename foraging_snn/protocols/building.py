@@ -1,6 +1,6 @@
 """From what a protocol says to its phases: lengths, blocks, tests, what is changed in a phase. The text is read in language.py."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,11 @@ LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "drop
 def tasks_of(parameters: Parameters) -> Mapping[str, Task]:
     """The tasks that a protocol can name, in their order."""
     return TASKS
+
+
+def unsupervised_activity(parameters: Parameters, names: Collection[str]) -> Activity:
+    """The activity with which a protocol begins that trains or tests the tasks of these names."""
+    return Activity.UNSUPERVISED
 
 
 def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -64,10 +69,10 @@ def build(
     ExperimentError
         There are too many phases.
     """
+    builder = _Builder(text, parameters, unsupervised_activity(parameters, {*tasks_named(parsed), *tests}), rates_of)
+    steps = tuple(builder.steps(parsed, tests))
     try:
-        steps = tuple(with_elastic(keeping_patterns(_Builder(text, parameters, rates_of).steps(parsed, tests)), parameters))
-    except ProtocolError:
-        raise
+        steps = tuple(with_elastic(keeping_patterns(steps), parameters))
     except ValueError as error:
         raise ExperimentError(f"protocol: {error}") from None
     if len(steps) > MAX_PHASES:
@@ -79,6 +84,7 @@ def build(
 class _Builder:
     text: str
     parameters: Parameters
+    unsupervised: Activity
     rates_of: RatesOf | None = None
     learned: list[str] = field(default_factory=list)  # tasks trained so far, in their order
 
@@ -120,7 +126,7 @@ class _Builder:
         """In the order in which they take turns: as written, but sleep with which an interleaved phase begins comes last."""
         awake, asleep = self.parameters.phases.block_epochs, self.parameters.sleep.block_epochs
         if step.kind == "unsupervised":
-            yield Block(Activity.UNSUPERVISED, awake)
+            yield Block(self.unsupervised, awake)
         first = next((n for n, block in enumerate(blocks) if isinstance(block.what, str)), 0)
         for block in (*blocks[first:], *blocks[:first]):
             is_test = step.kind in ("test", "dropout")
@@ -151,7 +157,7 @@ class _Builder:
                     raise ProtocolError(self.text, step.at, "rates of a file given without `rates_of`, allowed is rates=[...]")
                 yield self.rates_of(rates)
                 continue
-            branch = _Builder(self.text, self.parameters)
+            branch = _Builder(self.text, self.parameters, self.unsupervised)  # it begins as the trial itself
             steps = tuple(branch.steps(rates, ()))
             if not branch.learned:
                 raise ProtocolError(

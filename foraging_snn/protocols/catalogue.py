@@ -117,13 +117,15 @@ def protocols_of_file(path: str | Path, parameters: Parameters, rates_of: RatesO
         It cannot be read, or is something else.
     """
     try:
-        return tuple(_of_user(row, parameters, rates_of) for row in _rows(tomllib.loads(toml_text(path)), KEYS))
-    except ExperimentError as error:
-        raise ExperimentError(f"{path}: {error}") from None
+        tree = tomllib.loads(toml_text(path))
     except OSError as error:
         raise ExperimentError(f"{path}: cannot be read: {error.strerror}") from None
     except UNREADABLE as error:
         raise ExperimentError(f"{path}: not readable as TOML: {error}") from None
+    try:
+        return tuple(_of_user(row, parameters, rates_of) for row in _rows(tree, KEYS))
+    except ExperimentError as error:
+        raise ExperimentError(f"{path}: {error}") from None
 
 
 # ------------------------------------------------------------------------------------------------------- rows to experiments
@@ -145,9 +147,9 @@ def _parsed(text: str, parameters: Parameters) -> tuple[ParsedStep, ...]:
 
 def _name_of(parsed: Sequence[ParsedStep], text: str, tests: Sequence[str], usual_tests: bool) -> str:
     """A name for files: the text itself if it is tasks only, else what is readable of it and a digest."""
-    plain = text.replace(" -> ", "-").replace(",", "+").replace("(", ".").replace(")", "")
-    plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", plain)[:SLUG]
-    is_all = all(step.kind == "train" and not step.aeons and not step.changes for step in parsed) and len(plain) < SLUG
+    short = text.replace(" -> ", "-").replace(",", "+").replace("(", ".").replace(")", "")
+    plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", short)[:SLUG]
+    is_all = plain == short and all(step.kind == "train" for step in parsed)
     if is_all and usual_tests and plain not in _names():
         return plain
     digest = hashlib.sha256("\n".join([text, *tests]).encode()).hexdigest()
@@ -204,6 +206,9 @@ def _row(table: Mapping[str, Any], keys: Mapping[str, Any]) -> _Row:
             raise ExperimentError(f"{key!r}: unknown, allowed are {', '.join(keys)}")
         if not isinstance(value, keys[key]) or (isinstance(value, list) and not all(isinstance(item, str) for item in value)):
             raise ExperimentError(f"{key}: {value!r} given, allowed is {'a list of names' if key == 'tests' else 'text'}")
+    label = table.get("label", "")
+    if not label.isprintable() or len(label) > LONGEST_LABEL:
+        raise ExperimentError(f"label: {label[:SLUG]!r} given, allowed is one line of at most {LONGEST_LABEL} characters")
     if "protocol" not in table:
         raise ExperimentError('protocol: missing, allowed is a text such as "T1 -> T2", or a list of its steps')
     text, tests, paper = table["protocol"], table.get("tests"), table.get("paper")
@@ -211,7 +216,7 @@ def _row(table: Mapping[str, Any], keys: Mapping[str, Any]) -> _Row:
         " -> ".join(text) if isinstance(text, list) else text,
         table.get("name", ""),
         None if tests is None else tuple(tests),
-        table.get("label", ""),
+        label,
         table.get("figure", ""),
         (PublishedValue(*paper["T1"]), PublishedValue(*paper["T2"])) if paper else None,
     )

@@ -3,9 +3,11 @@
 Experiments with the same first steps share them: a trial trains Task 1 once and branches from that state.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 
-from foraging_snn.models import Phase
+from foraging_snn.models import NetworkState, Phase
 
 
 class ExperimentError(ValueError):
@@ -28,7 +30,29 @@ class ImportRates:
     steps: tuple["Step", ...]
 
 
-Step = Phase | ImportRates
+@dataclass(frozen=True)
+class RatesOfState:
+    """Take over the hidden spike counts of all tasks from a state of the same network, for use as sleep noise.
+
+    Parameters
+    ----------
+    source : str
+        Where the state comes from, in words: it goes into files.
+    sha256 : str
+        Its digest. Two of these are the same if their digests are.
+    state : NetworkState
+    """
+
+    source: str = field(compare=False)
+    sha256: str
+    state: NetworkState = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        """The source, and the beginning of the digest."""
+        return f"{self.source} [{self.sha256[:12]}]"
+
+
+Step = Phase | ImportRates | RatesOfState
 
 
 @dataclass(frozen=True)
@@ -54,7 +78,7 @@ class Experiment:
         As in the paper, e.g. "T1 -> T2 -> I(S,T1)".
     figure : str
         Figure of the paper; "" if there is none.
-    steps : tuple of Phase or ImportRates
+    steps : tuple of Phase, ImportRates or RatesOfState
         From the start of the trial, tests included.
     published : tuple of two PublishedValue, or None
         Task 1 and Task 2 performance after the last phase.
@@ -73,3 +97,9 @@ class Experiment:
     def phases(self) -> tuple[Phase, ...]:
         """Its phases in order."""
         return tuple(step for step in self.steps if isinstance(step, Phase))
+
+
+def rates_before(steps: Sequence[Step]) -> str:
+    """From which states the rates come with which the last of these steps begins; "" if from none."""
+    before = takewhile(lambda step: not isinstance(step, Phase), reversed(steps[:-1]))
+    return ", ".join(reversed([str(step) for step in before if isinstance(step, RatesOfState)]))

@@ -37,6 +37,7 @@ INDEX_SHARE = 0.05  # the index grows with what is in it
 
 STATES = "states"  # besides the tables, in the ledger
 STATE_BYTES = {"synapse": 40, "hidden": 400, "other": 100_000}  # of one; traces included
+PATTERN_SHARE = 0.1  # of a byte per hidden cell and pattern kept, of two tasks: few cells fire in an epoch
 SEGMENT_BYTES = 200_000  # of a segment, besides tables and state
 
 LOWERED_BY = {
@@ -97,19 +98,24 @@ def trial_bytes(parameters: Parameters, phases: Iterable[Phase]) -> int:
     fixed = _row_bytes(FIXED[WIRING], sizes) + len(phases) * _row_bytes(FIXED[PHASES], sizes)
     datasets = sum(map(len, TABLES.values())) + len(FIXED[WIRING]) + len(phases) * len(FIXED[PHASES])
     states = sum(keeps_state(parameters, phase, k == len(phases) - 1) for k, phase in enumerate(phases))
-    contents = fixed + sum(table_bytes(parameters, phases).values()) + states * _state_bytes(parameters)
+    contents = fixed + sum(table_bytes(parameters, phases).values()) + states * _state_bytes(parameters, phases)
     return math.ceil(contents * (1 + INDEX_SHARE) + datasets * HEADER_BYTES)
 
 
-def segment_bytes(parameters: Parameters, phases: Iterable[Phase]) -> dict[str, float]:
-    """Bytes that the segments of phases take in the ledger at most, by table and for the states."""
+def segment_bytes(parameters: Parameters, phases: Iterable[Phase], of_trial: Iterable[Phase] = ()) -> dict[str, float]:
+    """Bytes that the segments of phases take in the ledger at most, by table and for the states; `of_trial` are those of their
+    whole trial, whose patterns and memories of rules are in states from then on."""
     phases = list(phases)
-    return table_bytes(parameters, phases) | {STATES: _state_bytes(parameters) * len(phases)}
+    return table_bytes(parameters, phases) | {STATES: _state_bytes(parameters, [*phases, *of_trial]) * len(phases)}
 
 
-def _state_bytes(parameters: Parameters) -> float:
+def _state_bytes(parameters: Parameters, phases: Iterable[Phase]) -> float:
     sizes = {**axis_sizes(parameters), "other": 1}
-    return sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
+    usual = sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
+    phases = list(phases)
+    patterns = max((phase.keep_patterns for phase in phases), default=0)
+    remembered = {(rule.name, row) for phase in phases for rule in phase.rules for row in (rule.rule.memory if rule.rule else ())}
+    return usual + parameters.n_hidden * (2 * PATTERN_SHARE * patterns + 8 * N_OUTPUT * len(remembered))
 
 
 def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1) -> None:
@@ -142,7 +148,8 @@ def check_space(directory: Path, planned: Iterable[PlannedTrial], jobs: int = 1)
             continue
         n_files, parameters = n_files + len(files), trial.identity.parameters
         sizes = [_trial_bytes(parameters, phases) for phases in files.values() if phases]
-        kept = [segment_bytes(parameters, [phase]) for phase in _missing_phases(trial, keys)]
+        of_trial = trial.identity.phases.values()
+        kept = [segment_bytes(parameters, [phase], of_trial) for phase in _missing_phases(trial, keys)]
         for of_phase in kept:
             parts.update({name: int(n_bytes) for name, n_bytes in of_phase.items()})
         for phases in files.values():

@@ -15,7 +15,7 @@ from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Parameters, Phase
-from foraging_snn.protocols import Experiment, ExperimentError, ImportRates, Step
+from foraging_snn.protocols import Experiment, ExperimentError, ImportRates, Step, rates_before
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.ledger import Ledger, Origin
 from foraging_snn.running.starting import unsupervised_phase
@@ -107,7 +107,7 @@ def phases_of(*sequences: Steps) -> dict[Steps, Phase]:
         for n, step in enumerate(steps, 1):
             if isinstance(step, ImportRates):
                 found |= {these: phase for these, phase in phases_of(step.steps).items() if these not in found}
-            else:
+            elif isinstance(step, Phase):
                 found.setdefault(steps[:n], step)
     return found
 
@@ -125,6 +125,9 @@ def what_differs(identity: TrialIdentity, experiment: Experiment, recorded: Tria
     lines += [f"{name}: {there[name] or 'none'}, {now[name] or 'none'}" for name in now if there[name] != now[name]]
     if not lines and [phase.phase for phase in recorded.phases] != list(experiment.phases)[: len(recorded.phases)]:
         lines.append("phases: others than this version of foraging_snn runs")
+    rates = [rates_before(experiment.steps[:n]) for n, step in enumerate(experiment.steps, 1) if isinstance(step, Phase)]
+    if not lines and any(phase.rates_from != now for phase, now in zip(recorded.phases, rates, strict=False)):
+        lines.append("rates of sleep: from another state")
     if (recorded.experiment, recorded.seed) != (experiment.name, identity.seed):
         lines.append(f"trial: {recorded.experiment} seed {recorded.seed}, {experiment.name} seed {identity.seed}")
     return lines

@@ -34,7 +34,7 @@ from foraging_snn.files.provenance import provenance, version_and_commit
 from foraging_snn.files.states import SavedState, check_state, read_state, update_digest, write_state
 from foraging_snn.files.writer import HEADER_BYTES, PhaseContents, TableRows, has_rows, rows_bytes, state_bytes, write_table
 from foraging_snn.models import MAX_SEED, RESULTS_VERSION, NetworkState, Parameters, Phase
-from foraging_snn.protocols import ImportRates, Step
+from foraging_snn.protocols import ImportRates, RatesOfState, Step, rates_before
 from foraging_snn.running.errors import LedgerError
 
 FORMAT_NAME, FORMAT_VERSION = "foraging_snn segment", 1
@@ -82,6 +82,8 @@ class Origin:
     def _of_step(self, step: Step) -> str:
         if isinstance(step, ImportRates):
             return f"spike counts of task {step.task} from {self.key(step.steps)}"
+        if isinstance(step, RatesOfState):
+            return f"spike counts of all tasks from the state {step.sha256}"
         return repr(step)
 
     def key(self, steps: Sequence[Step]) -> str:
@@ -322,7 +324,8 @@ def contents_of(origin: Origin, steps: Sequence[Step], chain: Sequence[Segment],
         if done == phase.epochs:
             at_end = {name: dataset_in(files[-1], f"{STATE}/{name}")[...] for name in FIXED[PHASES]}
             state = partial(read_state, group_in(files[-1], STATE), origin.parameters)
-        yield PhaseContents(phase, started_at, done, [_rows_in(file) for file in files], at_end, origin.key(steps), state)
+        rows = [_rows_in(file) for file in files]
+        yield PhaseContents(phase, started_at, done, rows, at_end, origin.key(steps), state, rates_before(steps))
 
 
 def _rows_in(file: h5py.File) -> TableRows:

@@ -10,7 +10,7 @@ from foraging_snn.files.layout import FORMAT_NAME as TRIAL_FORMAT
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState, StateError, compatible, load_state, packaged_states
 from foraging_snn.models import Parameters, Phase
-from foraging_snn.protocols import experiment
+from foraging_snn.protocols import RatesOfState, experiment
 
 
 def unsupervised_phase(parameters: Parameters) -> Phase:
@@ -58,6 +58,12 @@ def load_start(name: str, parameters: Parameters) -> SavedState:
     start = read_start(name)
     check_start(start, parameters, name)
     return start
+
+
+def rates_of(name: str) -> RatesOfState:
+    """The rates of a state, named as for :func:`read_start`, as a step of a protocol; its errors are those of that function."""
+    saved = read_start(name)
+    return RatesOfState(name, saved.sha256, saved.state)
 
 
 def check_start(start: SavedState, parameters: Parameters, name: str) -> None:

@@ -12,14 +12,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from foraging_snn.files.hdf5 import remove_leftovers
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.files.writer import PhaseRecorder, TableRows, TrialHeader, header_of, new_header, now, wiring_of, write_trial
 from foraging_snn.models import Engine, EpochRecords, NetworkState, Parameters, Phase, initial_state
-from foraging_snn.protocols import Experiment, ImportRates, Step
-from foraging_snn.running.errors import FORESEEN
+from foraging_snn.protocols import Experiment, ImportRates, RatesOfState, Step
+from foraging_snn.running.errors import FORESEEN, RunError
 from foraging_snn.running.existing import (
     TrialIdentity,
     after_start,
@@ -358,6 +360,8 @@ class Fold:
             return self.first
         if isinstance(last := steps[-1], ImportRates):
             return _with_rates_of(self.after(steps[:-1]), self.after(last.steps), last.task)
+        if isinstance(last, RatesOfState):
+            return _with_all_rates_of(self.after(steps[:-1]), last)
         chain = self._segments(steps, None)
         return self._latest[1] if self._latest[0] == steps else chain[-1].state(self._ledger.origin.parameters)
 
@@ -445,4 +449,18 @@ def _with_rates_of(state: NetworkState, other: NetworkState, task: int) -> Netwo
     state = state.copy()
     state.task_spikes[task - 1] = other.task_spikes[task - 1]
     state.task_epochs[task - 1] = other.task_epochs[task - 1]
+    return state
+
+
+def _with_all_rates_of(state: NetworkState, rates: RatesOfState) -> NetworkState:
+    other, state = rates.state, state.copy()
+    for name in ("input_index", "hidden_index"):
+        if not np.array_equal(getattr(state, name), getattr(other, name)):
+            raise RunError(
+                f"rates of {rates.source}: the state is of a network with another wiring, whose cells see something else"
+            )
+    if other.task_epochs.shape != state.task_epochs.shape:
+        counted = len(other.task_epochs), len(state.task_epochs)
+        raise RunError(f"rates of {rates.source}: it counts spikes of {counted[0]} tasks, this trial of {counted[1]}")
+    state.task_spikes, state.task_epochs = other.task_spikes.copy(), other.task_epochs.copy()
     return state

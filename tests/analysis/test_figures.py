@@ -9,6 +9,7 @@ from pretend_trials import SMALL, write_trials
 from foraging_snn.analysis.collection import Collection, MissingTrials
 from foraging_snn.analysis.figures import FIGURES, figure_module, style
 from foraging_snn.commands.cli import main
+from foraging_snn.commands.drawing import OF_FILES
 from foraging_snn.environments import Outcome
 
 NAMES = ("task1", "task2", "sequential", "interleaved", "sleep", "naive-sleep", "task1-sleep", "uniform-sleep")
@@ -222,8 +223,8 @@ def test_no_figure_at_all_is_a_failure(tmp_path, capfd):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--only", "fig9"], f"--only: 'fig9' given, allowed are {', '.join(FIGURES)}, with commas between"),
-        (["--only", ","], f"--only: ',' given, allowed are {', '.join(FIGURES)}, with commas between"),
+        (["--only", "fig9"], f"--only: 'fig9' given, allowed are {', '.join((*FIGURES, *OF_FILES))}, with commas between"),
+        (["--only", ","], f"--only: ',' given, allowed are {', '.join((*FIGURES, *OF_FILES))}, with commas between"),
         (["--format", "png,bmp"], "--format: 'bmp' given, allowed are png, pdf, svg, with commas between"),
     ],
 )

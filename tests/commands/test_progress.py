@@ -64,7 +64,7 @@ def test_performance_is_that_of_the_last_20_aeons_of_the_phase(reporter):
 
 def trials(n, n_epochs, n_files=1):
     """Stand for planned trials, of which only the lengths matter."""
-    return [SimpleNamespace(plan=SimpleNamespace(epochs=n_epochs), paths=["a file"] * n_files) for _ in range(n)]
+    return [SimpleNamespace(epochs=n_epochs, parts=n_files) for _ in range(n)]
 
 
 def shown_later(capsys, display, clock, seconds, reports):

@@ -11,7 +11,6 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError
 from foraging_snn.models import engine_class, preset
 from foraging_snn.protocols import protocol
-from foraging_snn.running.locks import FOLDER
 from foraging_snn.running.starting import read_start
 from foraging_snn.running.trial import run_trial
 
@@ -202,8 +201,22 @@ def test_an_unsupervised_phase_and_a_start_state_do_not_go_together(trial, refus
     assert "nothing is left of it after the start state" in refused("run", "naive", *SMALL, *start)
 
 
+def test_sleep_takes_the_rates_of_a_state_in_a_file(trial, done, refused, tmp_path):
+    text = f'naive -> S(rates="{trial.path}@T2")'
+    done("run", text, "--tests", "T1", "--name", "mine", *SMALL, "--reuse", trial.path.parent, "--out", tmp_path)
+    made = Trial(tmp_path / "mine_seed0001.h5")
+    assert (names(made), made.protocol) == (["unsupervised", "S", "test T1"], text)
+    taken, there = made.training_spikes("S"), trial.training_spikes("T2")
+    assert taken.epochs.tolist() == there.epochs.tolist() == [100, 100]
+    assert (taken.spikes == there.spikes).all()
+    assert refused("run", 'S(rates="nowhere.h5@T2")', *SMALL, "--out", tmp_path / "out").startswith("nowhere.h5@T2: no such file")
+    line = refused("run", f'S(rates="{trial.path}@T9")', *SMALL, "--out", tmp_path / "out")
+    assert line.startswith(f"{trial.path}: no phase 'T9'; its phases are ")
+
+
 def test_states_can_be_left_out_of_files(done, refused, tmp_path, folder):
-    done("run", "T1", *SMALL, "--set", "recording.states=false", "--reuse", folder, "--out", tmp_path)
+    said = done("run", "T1", *SMALL, "--set", "recording.states=false", "--reuse", folder, "--out", tmp_path)
+    assert "400 of 400 epochs were computed before" in said  # it is no other computation
     path = tmp_path / "task1_seed0001.h5"
     assert Trial(path).states == {}
     line = refused("run", "S", *SMALL, "--start-from", f"{path}@T1", "--out", tmp_path / "out")
@@ -224,7 +237,6 @@ def test_a_damaged_state_is_refused(trial, tmp_path):
 
 def test_a_file_put_together_from_the_ledger_has_the_same_states(folder, trial, done, tmp_path):
     done("run", "T1 -> T2 -> T1", *SMALL, "--reuse", folder, "--out", tmp_path)
-    assert (tmp_path / FOLDER).exists()
     assert differences(trial.path, tmp_path / "T1-T2-T1_seed0001.h5") == ["provenance@command_line"]
 
 

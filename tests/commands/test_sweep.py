@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -149,6 +150,17 @@ def made_up(names, axes):
     values = [tuple(point) for point in np.array(np.meshgrid(*axes)).reshape(len(axes), -1).T.tolist()]
     rows = [SweepRow(v, seed, "T1", task, 1, 1, 0.5) for v in values for seed in (1, 2) for task in (1, 2)]
     return SweepTable("task1", "T1", names, tuple(rows), ("preset tiny",))
+
+
+def test_of_several_phases_of_a_name_the_last_tests_count_and_of_tasks_those_tested():
+    rows = [SweepRow((v,), 1, "T1", task, 1, 1, p) for v in (1, 2) for p in (0.2, 0.7) for task in (1, 3, 4)]
+    table = SweepTable("mine", "T1 -> T1", ("x.a",), tuple(rows), ())
+    assert table.tasks == (1, 3, 4)
+    assert table.performances(3, {"x.a": 2}).tolist() == [0.7]
+    (axes,) = draw(table).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["Task 1", "Task 3", "Task 4"]
+    two = SweepTable("mine", "T1 -> T1", ("x.a", "x.b"), tuple(replace(row, values=(row.values[0], 1)) for row in rows), ())
+    assert [axes.get_title() for axes in draw(two).axes][:3] == ["Task 1", "Task 3", "Task 4"]
 
 
 def test_one_parameter_is_drawn_as_curves(table):

@@ -150,12 +150,25 @@ def trial(tmp_path_factory):
 def test_states_of_a_trial_are_those_at_the_ends_of_its_phases(trial):
     points, snapshots = RecordedPoints.of(trial), trial.hidden_output_snapshots()
     assert [end.name for end in points.ends()] == [NAIVE, "T1", "T2"]
-    last = np.flatnonzero(snapshots.phase == trial.phase("T1").index)[-1]
-    np.testing.assert_array_equal(points.end("T1").strengths, snapshots.strength[last].astype(float))
-    np.testing.assert_array_equal(points.end("1").resistance, trial.resistances().resistance[last])
-    np.testing.assert_array_equal(points.end(NAIVE).strengths, snapshots.strength[snapshots.phase == 0][-1].astype(float))
+    whole = trial.state_at("T1").state
+    np.testing.assert_array_equal(points.end("T1").strengths, whole.hidden_output)
+    np.testing.assert_array_equal(points.end("T1").resistance, whole.resistance)
+    np.testing.assert_array_equal(points.end(NAIVE).strengths, trial.state_at("unsupervised").state.hidden_output)
+    np.testing.assert_array_equal(Network.of_trial(trial).input_hidden, whole.input_hidden)
+    middle = np.flatnonzero(snapshots.phase == trial.phase("T1").index)[0]
+    of_snapshot = points.strengths[points.epoch == snapshots.epoch[middle]][0]
+    np.testing.assert_array_equal(of_snapshot, snapshots.strength[middle].astype(float))
     assert set(points.names) == {NAIVE, "T1", "T2"}
     assert (np.diff(points.epoch) > 0).all()
+
+
+def test_without_whole_states_in_its_file_a_trial_has_those_of_its_snapshots(tmp_path):
+    write_trials(tmp_path, ["sequential"], [1], SMALL.with_changes({"recording.states": False}))
+    trial = Trial(tmp_path / "sequential_seed0001.h5")
+    points, snapshots = RecordedPoints.of(trial), trial.hidden_output_snapshots()
+    last = np.flatnonzero(snapshots.phase == trial.phase("T2").index)[-1]
+    np.testing.assert_array_equal(points.end("T2").strengths, snapshots.strength[last].astype(float))
+    np.testing.assert_array_equal(Network.of_trial(trial).input_hidden, trial.input_hidden_snapshots().strength[-1].astype(float))
 
 
 def test_a_trial_from_a_state_has_its_start_and_exact_strengths(tmp_path):

@@ -999,8 +999,8 @@ LEGEND = "0 unsupervised, 1 train-task1, 2 train-task2, 3 test-task1, 4 test-tas
 
 
 def test_the_activities_of_the_paper_keep_their_numbers_and_names():
-    assert layout.activity_legend() == LEGEND
-    assert layout.numbered_activities() == list(all_activities())
+    assert layout.activity_legend(()) == LEGEND
+    assert layout.numbered_activities(()) == [activity.name for activity in all_activities()]
 
 
 def test_activities_of_a_further_task_are_numbered_after_those_of_the_paper_and_read_through_the_legend(tmp_path, monkeypatch):

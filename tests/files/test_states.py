@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import fields, replace
+from dataclasses import replace
 from errno import ENOSPC
 
 import h5py
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from foraging_snn.files import states
-from foraging_snn.files.states import StateError, compatible, load_state, save_state
-from foraging_snn.models import Activity, Block, NetworkState, Phase, engine_class, initial_state, preset
+from foraging_snn.files.states import FIELDS, StateError, compatible, load_state, save_state
+from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
 
 SMALL = preset("tiny").with_changes({"network.hidden_cells": 20, "world.size": 12, "world.field": 5})
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -254,7 +254,7 @@ def test_a_file_that_is_not_a_whole_state_is_not_read(path, change, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("field", [field.name for field in fields(NetworkState)])
+@pytest.mark.parametrize("field", [name for name, what in FIELDS.items() if not what.optional])
 def test_no_field_can_be_missing(path, field):
     edited(path, lambda file: file["state"].pop(field) if field in file["state"] else file["state"].attrs.pop(field))
     with pytest.raises(StateError, match=rf"{field} is missing$"):
@@ -350,3 +350,20 @@ def test_a_state_written_in_one_process_is_read_in_another(path):
 
 def test_a_state_is_shown_in_one_line(state):
     assert repr(state) == "NetworkState(seed 7, epoch 40, 3 of its phase, 25-20-8 cells, 180 synapses, grid 12 x 12)"
+
+
+def test_fields_that_hold_nothing_are_left_out_and_come_back(path, state, tmp_path):
+    with h5py.File(path) as file:
+        optional = [name for name, what in FIELDS.items() if what.optional]
+        assert optional == ["patterns", "patterns_kept", "patterns_selective", "memory", "memory_label"]
+        assert not set(optional) & {*file["state"], *file["state"].attrs}
+    assert load_state(path).state.differences(state) == []
+    state.patterns = np.zeros((4, len(state.task_epochs), 20), np.bool_)
+    save_state(tmp_path / "room.h5", state, SMALL)
+    assert load_state(tmp_path / "room.h5").state.differences(state) == []  # room for patterns, none kept yet
+    state.patterns[1, 1, 3], state.patterns_kept[1], state.patterns_selective = True, 9, True
+    state.memory, state.memory_label = np.ones((1, 20, 8)), np.array([7])
+    save_state(tmp_path / "full.h5", state, SMALL)
+    assert load_state(tmp_path / "full.h5").state.differences(state) == []
+    digests = {load_state(each).sha256 for each in (path, tmp_path / "room.h5", tmp_path / "full.h5")}
+    assert len(digests) == 3

@@ -18,6 +18,11 @@ def activity_of(name: str) -> Activity:
         return Activity.train(int(name[5:]))
     if name.startswith("test"):
         return Activity.test(int(name[4:]))
+    if name.startswith("sleep "):
+        words = name.split()[1:]
+        show = int(words.pop(1)) if words[0] == "show" else 0
+        cue = {int(task): float(weight) for task, weight in (word.split(":") for word in words if ":" in word)}
+        return Activity.sleep(cue=cue or None, patterns=show)
     return {"unsupervised": Activity.UNSUPERVISED, "sleep": Activity.SLEEP, "uniform-sleep": Activity.UNIFORM_SLEEP}[name]
 
 
@@ -72,9 +77,20 @@ def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[
         np.testing.assert_allclose(
             getattr(state, name), getattr(reference, name), rtol=TOLERANCE, atol=0, err_msg=f"{phase.name}: {name}"
         )
+    compare_patterns(state, reference)
     np.testing.assert_allclose(state.V, reference.V, rtol=TOLERANCE)
     np.testing.assert_allclose(state.x, reference.x, rtol=TOLERANCE, atol=1e-15)
     return state
+
+
+def compare_patterns(state, reference: oracle.Oracle) -> None:
+    """Those of each task, the latest first."""
+    for task, expected in reference.patterns.items():
+        kept = state.patterns_kept[task - 1]
+        for back in range(min(kept, len(state.patterns))):
+            found = state.patterns[(kept - 1 - back) % len(state.patterns), task - 1]
+            np.testing.assert_array_equal(found, expected[-1 - back], err_msg=f"pattern {back} of task {task}")
+        assert min(kept, len(state.patterns)) == len(expected)
 
 
 def compare_protocol(engine: Engine, seed: int, epochs: int, block: int) -> None:
@@ -170,3 +186,52 @@ def test_event_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three
             np.testing.assert_array_equal(ours.column("move"), expected.move)
             for name in ("task_spikes", "task_epochs", "grid"):
                 np.testing.assert_array_equal(getattr(after, name), getattr(reference, name))
+
+
+# ------------------------------------------------------------------------------------------ cued sleep, and patterns in sleep
+
+KINDS_OF_SLEEP = (  # activities, options of the phase; up to three blocks
+    (("train1",), {"keep_patterns": 6}),
+    (("train2",), {"keep_patterns": 4}),
+    (("train1", "sleep 1:0.7 2:0.3", "sleep 2:1"), {}),
+    (("train2", "sleep show 4", "sleep show 3 1:0.25 2:1"), {"keep_patterns": 4}),
+    (("train1", "sleep 2:1", "sleep show 50 2:1 1:0"), {"keep_patterns": 50}),
+)
+SELECTIVE = ((("train1",), {"keep_patterns": 5, "selective": True}), (("sleep 1:1",), {}))
+
+
+def compare_kinds_of_sleep(engine: Engine, seed: int, epochs: int, lengths: tuple[int, int, int], selective_epochs: int):
+    """Phases of which each depends on what the ones before kept; returns the last state."""
+    state, reference = initial_state(engine.parameters, seed), oracle.Oracle(seed=seed)
+    for names, options in KINDS_OF_SLEEP:
+        state = compare_phase(engine, state, reference, names, epochs, lengths[: len(names)], **options)
+    for names, options in SELECTIVE:
+        state = compare_phase(engine, state, reference, names, selective_epochs, lengths[: len(names)], **options)
+    return state
+
+
+def test_compiled_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
+    with engine_class("brian2")(preset("full")) as engine:
+        state = compare_kinds_of_sleep(engine, seed=8, epochs=25, lengths=(6, 3, 4), selective_epochs=70)
+        assert 0 < state.patterns_kept[0] < 30  # of 69
+
+
+def test_runtime_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
+    compare_kinds_of_sleep(engine_class("brian2-runtime")(preset("full")), seed=9, epochs=7, lengths=(3, 2, 2), selective_epochs=4)
+
+
+def test_event_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
+    """Epoch by epoch from states of the compiled engine, as with three tasks."""
+    p, reference = preset("full"), oracle.Oracle(seed=8)
+    with engine_class("brian2")(p) as exact, engine_class("event")(p) as event:
+        state = initial_state(p, 8)
+        for names, options in (*KINDS_OF_SLEEP, *SELECTIVE):
+            phase = Phase("+".join(names), tuple(map(Block, map(activity_of, names), (6, 3, 4))), 25, **options)
+            for _ in range(phase.epochs):
+                after, _ = event.run(state, phase, epochs=1)
+                state, _ = exact.run(state, phase, epochs=1)
+                for name in ("patterns", "patterns_kept", "task_spikes", "recent_step", "recent_cell"):
+                    np.testing.assert_array_equal(getattr(after, name), getattr(state, name), err_msg=f"{names}: {name}")
+            reference.run(names, phase.epochs, lengths=(6, 3, 4)[: len(names)], **options)
+            compare_patterns(after, reference)
+            np.testing.assert_allclose(after.hidden_output, reference.hidden_output, rtol=1e-6)

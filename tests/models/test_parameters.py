@@ -76,7 +76,7 @@ OF_THE_PACKAGE = {
     "network.seed",
     "phases.dropout_aeons",
     "phases.sleep_aeons",
-    *(name for name in ROWS if name.startswith("recording.")),
+    *(name for name in ROWS if name.startswith(("recording.", "elastic."))),
 }
 
 
@@ -135,7 +135,7 @@ def other_value(name):
     value = ROWS[name].value
     if isinstance(value, bool):
         return not value
-    return value + 2 if isinstance(value, int) else value * 0.9
+    return value + 2 if isinstance(value, int) else value * 0.9 or 0.1
 
 
 def what_it_is_good_for(parameters):
@@ -144,7 +144,8 @@ def what_it_is_good_for(parameters):
     arrays = [value.tobytes() if hasattr(value, "tobytes") else value for _, value in state.items()]
     phases = experiments(parameters)["task1"].phases
     rows = [column.tobytes() for phase in phases for column in rows_of(phase, parameters)]
-    return constants_header(parameters), arrays, experiments(parameters), protocol("T1 -> S", parameters), rows
+    of_ours = protocol("T1{elastic.strength=0.5} -> S", parameters)
+    return constants_header(parameters), arrays, experiments(parameters), of_ours, rows
 
 
 @pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("recording.")])

@@ -130,4 +130,5 @@ def test_a_task_with_several_types_and_another_slot_is_a_row_like_the_others(mon
     assert rows.present[1].tolist() == [False, True, True, False, True]
     assert rows.per_type.tolist() == [0, 42, 63]
     types = [array.dtype for array in rows]
-    assert types == [np.bool_, np.bool_, np.float64, np.bool_, np.int64, np.int8, np.bool_, np.int64]
+    of_sleep = [np.bool_, np.int64, np.int64, np.bool_]
+    assert types == [np.bool_, np.bool_, np.float64, *of_sleep, np.int64, np.int8, np.bool_, np.int64]

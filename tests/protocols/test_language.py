@@ -302,6 +302,7 @@ def test_a_file_holds_one_protocol_or_several(tmp_path):
         ('protocol = "I()"', "protocol 'I()', character 3: "),
         ("protocol = 3", "protocol: 3 given, allowed is text"),
         ('protocol = "T1 -> T2"\nfigure = "1"', "'figure': unknown, allowed are name, protocol, tests, label"),
+        ('protocol = "T1 -> T2"\nlabel = "' + 300 * "x" + '"', "label: 'xxxx"),
         ('protocol = "T1"\n[[experiments]]', "protocol: given beside [[experiments]], allowed is one or the other"),
         ("protocol = ", "not readable as TOML: "),
         ('[[experiments]]\nprotocol="T1[1]"\nname="x"\n[[experiments]]\nprotocol="T2"\nname="x"', "name: 'x' given twice"),
@@ -321,7 +322,7 @@ def test_a_file_that_is_no_protocol_is_refused_in_one_line(tmp_path, contents, s
 # ------------------------------------------------------------------------------------------------- parameters of a phase
 
 
-@pytest.mark.parametrize("engine", ["event", "brian2-runtime"])
+@pytest.mark.parametrize("engine", ["event", "brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
 def test_a_phase_with_changes_is_run_as_by_an_engine_with_other_parameters(engine):
     small = TINY.with_changes({"network.hidden_cells": 20})
     changes = {"homeostasis.output_step": 1e-3, "synapse.noise": 0.5}

@@ -172,13 +172,17 @@ def test_a_start_state_made_with_other_parameters_is_refused(start, tmp_path):
     assert load_start(str(tmp_path / "start.h5"), longer).sha256 == start.sha256
 
 
-def test_a_state_after_training_is_not_a_start_state(tmp_path):
+def test_a_state_after_training_is_a_start_state_but_not_one_in_the_midst_of_a_phase(tmp_path):
     path = tmp_path / "trial.h5"
     engine = PretendEngine(TINY)
-    state = run_trial(experiments(TINY)["task1"], TINY, seed=3, trial=0, engine=engine, path=path, command_line="a test")
+    row = experiments(TINY)["task1"]
+    state = run_trial(row, TINY, seed=3, trial=0, engine=engine, path=path, command_line="a test")
     save_state(tmp_path / "trained.h5", state, TINY)
-    with pytest.raises(StateError, match="trained.h5: not a state after the unsupervised phase"):
-        load_start(str(tmp_path / "trained.h5"), TINY)
+    assert load_start(str(tmp_path / "trained.h5"), TINY).state.input_hidden_frozen
+    within, _ = engine.run(state, row.phases[1], epochs=5)
+    save_state(tmp_path / "within.h5", within, TINY)
+    with pytest.raises(StateError, match="within.h5: a state in the midst of a phase, allowed is one between two phases"):
+        load_start(str(tmp_path / "within.h5"), TINY)
 
 
 def test_the_package_holds_start_states_that_can_be_read():
