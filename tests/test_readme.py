@@ -20,6 +20,7 @@ SHORTER = {
     "--preset quick": "--preset tiny",
     "foraging-snn landscape ": "foraging-snn landscape --grid 3 --epochs 200 ",
     "foraging-snn paths ": "foraging-snn paths --points 3 --epochs 200 ",
+    "foraging-snn explore paper": "foraging-snn explore paper --export page.html",  # it would be served until Ctrl-C
 }
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
 

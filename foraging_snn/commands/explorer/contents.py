@@ -13,7 +13,7 @@ from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.networks import NAIVE, Network, RecordedPoints
 from foraging_snn.files.reader import Trial
 
-MOST_SNAPSHOTS = 400  # of a trial that are shown; half a kilobyte of each stays in memory per hidden cell and eight output cells
+MOST_SNAPSHOTS = 250  # of a trial that are shown: each takes 50 kB of memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +26,8 @@ class ExploredTrial:
     network : Network
     images : (H, F, F) float32
         Input weight images of the hidden cells.
-    strengths : (n, H, 8) float32
-        Hidden to output, as the file has them.
+    strengths : (n, H, 8) float64
+        Hidden to output, as :class:`RecordedPoints` has them.
     resistance : (n, 8) float64
         Of the output cells.
     phase : (n,) int64
@@ -56,10 +56,8 @@ class ExploredTrial:
         points = RecordedPoints.of(trial)
         rows = thinned(points.phase, MOST_SNAPSHOTS)
         images = trial.input_hidden_snapshots().images([-1])[0]
-        strengths = points.strengths[rows].astype(np.float32)
-        return cls(
-            trial, Network.of_trial(trial), images, strengths, points.resistance[rows], points.phase[rows], points.epoch[rows]
-        )
+        of_rows = (points.strengths[rows], points.resistance[rows], points.phase[rows], points.epoch[rows])
+        return cls(trial, Network.of_trial(trial), images, *of_rows)
 
     def __len__(self) -> int:
         return len(self.epoch)

@@ -48,7 +48,7 @@ class ChosenNetwork:
 def snapshot_of(trial: ExploredTrial, row: int) -> ChosenNetwork:
     """A snapshot of a trial."""
     title = f"{trial.trial.label}, seed {trial.trial.seed}, {trial.phase_names[row]}, aeon {trial.aeon[row]:g}"
-    strengths, moved = legal(trial.strengths[row].astype(np.float64), trial.trial.parameters)
+    strengths, moved = legal(trial.strengths[row], trial.trial.parameters)
     return ChosenNetwork(title, trial.network, strengths, trial.resistance[row], moved)
 
 

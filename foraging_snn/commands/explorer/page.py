@@ -304,7 +304,7 @@ class Page:
         told = [("", "@title"), ("phase", "@phase"), ("aeon", "@aeon{0,0.[0]}"), ("performance", "@performance")]
         plot.add_tools(HoverTool(renderers=[dots], tooltips=told, point_policy="snap_to_data", limit=2))
         plot.js_on_event(Tap, CustomJS(code="window.explorer.tap(cb_obj)"))
-        self._keep("map_mapper", mapper), self._keep("map_plot", plot)
+        self._args |= {"map_mapper": mapper, "map_plot": plot}
         return column(plot, _key(), margin=0)
 
     def _performance(self) -> Model:
@@ -379,7 +379,7 @@ class Page:
 
     def _networks(self) -> list[Model]:
         strength, change = LinearColorMapper(VIRIDIS, low=0.0, high=0.01), LinearColorMapper(FADING, low=-0.001, high=0.001)
-        self._keep("field_mapper", strength), self._keep("change_mapper", change)
+        self._args |= {"field_mapper": strength, "change_mapper": change}
         fields = [self._fields("fields_a", "output cells, A", strength), self._fields("fields_b", "output cells, B", strength)]
         third = row(self._fields("change", "A less B", change), self._histogram())
         return [row(*fields), third, self._driver_plot(strength), self._replay()]

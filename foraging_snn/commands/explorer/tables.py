@@ -79,7 +79,7 @@ def landscape_map(name: str, landscape: Landscape, trials: Sequence[ExploredTria
         if landscape.network.differs_from(trial.network):
             position.append(np.full((len(trial), AXES), np.nan))
             continue
-        vectors = strength_coordinates(trial.strengths).astype(float)
+        vectors = strength_coordinates(trial.strengths)
         position.append(np.column_stack([plane.position(vectors), plane.distance(vectors)]))
     return StateMap(f"landscape: {name}", ("x", "y", "distance from it"), tuple(position))
 
