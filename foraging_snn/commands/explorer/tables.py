@@ -27,12 +27,13 @@ from foraging_snn.analysis.weight_space import (
 from foraging_snn.analysis.weights import STRONG, strength_distribution
 from foraging_snn.commands.explorer.contents import ExploredTrial
 from foraging_snn.files.landscapes import Landscape
-from foraging_snn.files.networks import NAIVE
+from foraging_snn.files.networks import NAIVE, Network
 from foraging_snn.models import N_OUTPUT
 
 AXES = 3  # of a map
 DRIVERS = 4  # hidden cells that drive an output cell most, that are shown
 EDGES = np.linspace(0.0, 0.24, 49)  # of the histogram of strengths; STRONG is one of them
+ROUNDED = 1e-6  # relative; snapshots hold strengths in half the room
 NAIVE_COLOUR = "#666666"
 
 Columns = dict[str, Any]
@@ -76,7 +77,7 @@ def landscape_map(name: str, landscape: Landscape, trials: Sequence[ExploredTria
     plane = Plane(landscape.origin.reshape(-1), landscape.axes.reshape(2, -1))
     position = []
     for trial in trials:
-        if landscape.network.differs_from(trial.network):
+        if not same_network(landscape.network, trial.network):
             position.append(np.full((len(trial), AXES), np.nan))
             continue
         vectors = strength_coordinates(trial.strengths)
@@ -84,11 +85,16 @@ def landscape_map(name: str, landscape: Landscape, trials: Sequence[ExploredTria
     return StateMap(f"landscape: {name}", ("x", "y", "distance from it"), tuple(position))
 
 
+def same_network(one: Network, other: Network) -> bool:
+    """Whether strengths hidden to output can be compared: one wiring, and strengths input to hidden but for how files round them."""
+    return one.has_wiring_of(other) and np.allclose(one.input_hidden, other.input_hidden, rtol=ROUNDED, atol=0.0)
+
+
 def _largest_network(trials: Sequence[ExploredTrial]) -> list[ExploredTrial]:
     """The most trials whose strengths can be compared."""
     groups: list[list[ExploredTrial]] = []
     for trial in trials:
-        group = next((group for group in groups if not group[0].network.differs_from(trial.network)), None)
+        group = next((group for group in groups if same_network(group[0].network, trial.network)), None)
         if group is None:
             groups.append([trial])
         else:
