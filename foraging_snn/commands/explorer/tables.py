@@ -86,7 +86,7 @@ def landscape_map(name: str, landscape: Landscape, trials: Sequence[ExploredTria
 
 
 def same_network(one: Network, other: Network) -> bool:
-    """Whether strengths hidden to output can be compared: one wiring, and strengths input to hidden but for how files round them."""
+    """Whether strengths hidden to output can be compared: one wiring, and one set of inputs, but for how files round them."""
     return one.has_wiring_of(other) and np.allclose(one.input_hidden, other.input_hidden, rtol=ROUNDED, atol=0.0)
 
 
