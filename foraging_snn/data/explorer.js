@@ -18,7 +18,7 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high)
 const chosen = {a: {trial: 0, row: 0}, b: {trial: 0, row: 0}, point: null}
 let busy = false // while the script itself changes controls
 let timer = null, clock = null, frame = null
-let asked = 0 // number of the last request
+let asked = 0, last_live = 0 // numbers of the last request, and of the last for the agent
 const way = {size: 0, epoch: 0, rewarded: 0, punished: 0, of: null}
 
 // ----------------------------------------------------------------------------------------------------------------- rows
@@ -128,6 +128,7 @@ function fit_ranges() {
 // --------------------------------------------------------------------------------------------------------------- states
 
 function describe(letter, state) {
+  if (letter === "A" && chosen.point) return `A: the point ${chosen.point.x.toFixed(2)}, ${chosen.point.y.toFixed(2)} of the plane${is_recorded ? "; its network is not in this file, that of the last state is shown" : ""}`
   const k = row_of(state), data = points.data
   const where = `${data.phase[k]}, aeon ${Number(data.aeon[k].toFixed(1))}`
   return `${letter}: ${data.title[k]} · ${where}${data.performance[k] ? ` · ${data.performance[k]}` : ""}`
@@ -184,9 +185,15 @@ function fill_images(source, values) {
   source.change.emit()
 }
 
+// The table and the row of it with the network of a state; that of a clicked point takes the place of A.
+function network_of(letter) {
+  if (letter === "a" && chosen.point?.known) return {table: point, row: 0, trial: point.data.trial[0]}
+  return {table: points, row: row_of(chosen[letter]), trial: chosen[letter].trial}
+}
+
 function show_networks() {
-  const rows = [row_of(chosen.a), row_of(chosen.b)]
-  const [a, b] = rows.map((row) => part(points, "fields", row))
+  const [of_a, of_b] = ["a", "b"].map(network_of)
+  const [a, b] = [of_a, of_b].map(({table, row}) => part(table, "fields", row))
   const less = a.map((value, k) => value - b[k])
   field_mapper.high = Math.max(a.reduce((x, y) => Math.max(x, y)), b.reduce((x, y) => Math.max(x, y)), 1e-9)
   const most = Math.max(less.reduce((x, y) => Math.max(x, Math.abs(y)), 0), 1e-9)
@@ -194,16 +201,17 @@ function show_networks() {
   fill_images(fields_a, a)
   fill_images(fields_b, b)
   fill_images(change, less)
-  const cells = part(points, "drivers", rows[0]), first = trials.data.image[chosen.a.trial]
+  const cells = part(of_a.table, "drivers", of_a.row), first = trials.data.image[of_a.trial]
   cells.forEach((cell, k) => drivers.data.image[k].set(part(images, "image", first + cell)))
   drivers.data.cell = Array.from(cells)
   driver_mapper.high = drivers.data.image.reduce((most, image) => image.reduce((x, y) => Math.max(x, y), most), 1e-9)
   drivers.change.emit()
-  part(points, "histogram", rows[0]).forEach((share, k) => { bars.data.top[k] = Math.max(share, LOWEST) })
-  part(points, "histogram", rows[1]).forEach((share, k) => { outline.data.y[k] = Math.max(share, LOWEST) })
+  part(of_a.table, "histogram", of_a.row).forEach((share, k) => { bars.data.top[k] = Math.max(share, LOWEST) })
+  part(of_b.table, "histogram", of_b.row).forEach((share, k) => { outline.data.y[k] = Math.max(share, LOWEST) })
   bars.change.emit()
   outline.change.emit()
-  clusters.text = `above 0.08: ${points.data.strong[rows[0]]} in A, ${points.data.strong[rows[1]]} in B`
+  const strong = ({table, row}) => table.data.strong[row]
+  clusters.text = `above 0.08: ${strong(of_a)} in A, ${strong(of_b)} in B`
 }
 
 function choose(letter, trial, row) {
@@ -234,13 +242,14 @@ function show_brushed() {
     of.set(name, [...(of.get(name) ?? []), points.data.aeon[k]])
   }
   const parts = [...of].slice(0, 4).map(([name, aeons]) => `${name}: ${aeons.length} (aeons ${Math.min(...aeons).toFixed(0)} to ${Math.max(...aeons).toFixed(0)})`)
-  brushed.text = `${rows.length} states in the box: ${parts.join("; ")}${of.size > 4 ? "; …" : ""}`
+  brushed.text = `${rows.length} state${rows.length > 1 ? "s" : ""} in the box: ${parts.join("; ")}${of.size > 4 ? "; …" : ""}`
 }
 
 // ---------------------------------------------------------------------------------------------------------------- agent
 
 function ask(kind, more = {}) {
   asked += 1
+  if (kind === "live") last_live = asked
   const cells = {number: asked, kind, trial: trials.data.name[chosen.a.trial], row: chosen.a.row, task: task.value, map: chosen_map.value, x: NaN, y: NaN, point: false, ...more}
   if (chosen.point) Object.assign(cells, {point: true, map: chosen.point.map, x: chosen.point.x, y: chosen.point.y})
   request.data = Object.fromEntries(Object.entries(cells).map(([name, value]) => [name, [value]]))
@@ -474,7 +483,7 @@ function tables_changed() { // a file has come or gone: stay where one is
 }
 
 let seen = Array.from(trials.data.name)
-window.explorer = {tap, tap_time, play_time, compare_here, pause_agent, go_on, chosen, way, map_plot, points}
+window.explorer = {choose, tap, tap_time, play_time, compare_here, pause_agent, go_on, chosen, way, map_plot, points}
 options_of_tables()
 read_address()
 show_surface()
@@ -491,15 +500,18 @@ on(slider_a, "value", () => choose("a", chosen.a.trial, slider_a.value))
 on(slider_b, "value", () => choose("b", chosen.b.trial, slider_b.value))
 points.selected.properties.indices.change.connect(show_brushed)
 maps.properties.data.change.connect(tables_changed) // the last of the tables that is sent
-live.properties.data.change.connect(() => { if (live.data.number[0] === asked_live()) start_way(live.data, 0) })
+live.properties.data.change.connect(() => { if (live.data.number[0] === last_live) start_way(live.data, 0) })
 answer.properties.data.change.connect(() => {
   const [number, kind, text] = ["number", "kind", "text"].map((name) => answer.data[name][0])
   if (kind === "saved") continued.text = text
   else if (kind === "failed") tally.text = text
-  else if (number === asked_live()) tested.text = text
+  else if (number === last_live) tested.text = text
+})
+point.properties.data.change.connect(() => {
+  if (chosen.point === null || point.data.number[0] !== last_live) return
+  chosen.point.known = true
+  show_states()
 })
 replay.properties.data.change.connect(show_replay)
-let last_live = 0
-function asked_live() { return last_live }
-request.properties.data.change.connect(() => { if (request.data.kind[0] === "live") last_live = request.data.number[0] })
+document.getElementById("loading")?.remove()
 run_agent()

@@ -132,11 +132,16 @@ def test_a_page_that_is_served(browser, folder):
         page.keyboard.press("c")
         assert visit.chosen("b") == visit.chosen("a")
 
+        track = page.locator(".noUi-target").first.bounding_box()  # the slider, by mouse
+        page.mouse.click(track["x"] + track["width"] / 2, track["y"] + track["height"] / 2)
+        assert visit.chosen("a") == {"trial": 1, "row": 4}
+
         page.mouse.click(*visit.place(*visit.point(8)))  # a state
         assert visit.chosen("a") == {"trial": 0, "row": 8}
 
         page.mouse.click(*visit.place(*corner(folder)))  # strengths that never existed
         visit.text(r"^the point -?[\d.]+, -?[\d.]+ of the plane")
+        page.wait_for_function("window.explorer.chosen.point.known === true", timeout=PATIENCE)  # its receptive fields
         visit.text(r"T1 [\d.]+ ± [\d.]+, T2 [\d.]+ ± [\d.]+ \(5,000 epochs each")
         page.get_by_role("button", name="continue from here").click()
         said = visit.text(r"go on with:")
@@ -150,6 +155,24 @@ def test_a_page_that_is_served(browser, folder):
             assert other.chosen("a") == {"trial": 0, "row": 8}
             assert other.chosen("point")["x"] == pytest.approx(visit.chosen("point")["x"])
             other.text(r"^the point ")
+
+
+def test_states_in_a_box_are_brushed_and_time_plays_over_them(browser, folder):
+    with served(folder) as address, Visit(browser, address) as visit:
+        page = visit.page
+        page.locator(".bk-tool-icon-box-select").first.click()
+        x, y = visit.place(*visit.point(8))
+        page.mouse.move(x - 12, y - 12)
+        page.mouse.down()
+        page.mouse.move(x + 12, y + 12, steps=5)
+        page.mouse.up()
+        visit.text(r"\d states? in the box: T1 -> T2, seed 1 · T2: ")
+        page.get_by_role("button", name="B goes along").click()
+        page.evaluate("window.explorer.choose('a', 0, 0)")
+        page.get_by_role("button", name="▶ time").click()
+        page.wait_for_function("window.explorer.chosen.a.row === 8", timeout=PATIENCE)
+        assert visit.chosen("b") == {"trial": 0, "row": 8}
+        visit.kept_to_itself()
 
 
 def test_a_folder_that_grows_and_a_map_of_another_kind(browser, folder, tmp_path):

@@ -1,8 +1,9 @@
 """What is in a folder: trials as states over time, and landscapes. Reads files; computes and draws nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ class ExploredTrial:
         Number of the phase in the file; -1 for the state before the first training.
     epoch : (n,) int64
         Completed epochs since the trial began.
+    made : dict of str to anything
+        What tables.py has made of it, so that it is made once.
     """
 
     trial: Trial
@@ -43,6 +46,7 @@ class ExploredTrial:
     resistance: np.ndarray
     phase: np.ndarray
     epoch: np.ndarray
+    made: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, trial: Trial) -> "ExploredTrial":

@@ -44,7 +44,7 @@ from foraging_snn.analysis.collection import conditions_of
 from foraging_snn.analysis.figures.style import PUNISHED, REWARDED, SLEEP, TASK_1, TASK_2, task_colour
 from foraging_snn.analysis.receptive_fields import DIRECTION_NAMES, directions
 from foraging_snn.commands.evaluating import trained_tasks
-from foraging_snn.commands.explorer.contents import Folder
+from foraging_snn.commands.explorer.contents import ExploredTrial, Folder
 from foraging_snn.commands.explorer.live import Way
 from foraging_snn.commands.explorer.tables import (
     DRIVERS,
@@ -55,6 +55,7 @@ from foraging_snn.commands.explorer.tables import (
     images_table,
     landscapes_table,
     maps_of,
+    network_columns,
     points_table,
     states_table,
     trials_table,
@@ -74,6 +75,10 @@ TEMPLATE = """{% extends base %}
     <meta http-equiv="Content-Security-Policy" content="{{ policy }}">
     <meta name="referrer" content="no-referrer">
     <link rel="icon" href="data:,">
+{% endblock %}
+{% block contents %}
+    <p id="loading" style="font: 14px system-ui, sans-serif; margin: 16px">foraging-snn explore: opening {{ n_trials }} trials …</p>
+    {{ super() }}
 {% endblock %}
 """
 VIRIDIS = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.0, 1.0, 256))]
@@ -141,6 +146,11 @@ def way_columns(way: Way, title: str, number: int) -> Columns:
     }
 
 
+def point_columns(strengths: np.ndarray, trials: Sequence[ExploredTrial], number: int, trial: int) -> Columns:
+    """A row of the table `point`: what is shown of the network at a point of a landscape, over the inputs of a trial."""
+    return {"number": [number], "trial": [trial]} | network_columns(strengths[None], trials[trial].images)
+
+
 EMPTY_WAY: Columns = {name: [] for name in ("number", "title", "task", "grid", "x", "y", "outcome", "changes")}
 
 
@@ -161,12 +171,14 @@ class Page:
         self.size = folder.trials[0].trial.parameters.world.size
         self.request = ColumnDataSource(data={"number": [], "kind": []})
         self.live = ColumnDataSource(data=EMPTY_WAY)
+        self.point = ColumnDataSource(data={"number": []})
         self.answer = ColumnDataSource(data={"number": [], "kind": [], "text": []})
         self.replay = ColumnDataSource(data={"name": [], "aeon": [], "task1": [], "task2": []})
         self.recorded = ColumnDataSource(data=recorded or {})
         self._args: dict[str, Any] = self.tables | {
             "request": self.request,
             "live": self.live,
+            "point": self.point,
             "answer": self.answer,
             "replay": self.replay,
             "recorded": self.recorded,
@@ -185,8 +197,16 @@ class Page:
         """
         document.title = TITLE
         document.template = get_env().from_string(TEMPLATE)
-        document.template_variables["policy"] = POLICY.format(connect=connect)
-        self.root.tags = [self.request, self.live, self.answer, self.replay, *self.tables.values()]  # else changes are not sent
+        n_trials = len(self.tables["trials"].data["name"])
+        document.template_variables.update(policy=POLICY.format(connect=connect), n_trials=n_trials)
+        self.root.tags = [
+            self.request,
+            self.live,
+            self.point,
+            self.answer,
+            self.replay,
+            *self.tables.values(),
+        ]  # else changes are not sent
         document.add_root(self.root)
         code = (resources.files("foraging_snn") / "data" / "explorer.js").read_text("utf-8")
         document.js_on_event(DocumentReady, CustomJS(args=self._args, code=code))

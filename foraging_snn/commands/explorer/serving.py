@@ -25,13 +25,14 @@ from tornado.web import ErrorHandler
 from foraging_snn.analysis.collection import CollectionError
 from foraging_snn.commands.explorer import live, replay
 from foraging_snn.commands.explorer.contents import Folder
-from foraging_snn.commands.explorer.page import Page, tables_of, way_columns
-from foraging_snn.commands.explorer.tables import command_from
+from foraging_snn.commands.explorer.page import Page, point_columns, tables_of, way_columns
+from foraging_snn.commands.explorer.tables import command_from, same_network
 from foraging_snn.files.hdf5 import reason
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 
 ADDRESS = "127.0.0.1"
 LOOK_SECONDS = 3.0  # between two looks at the folder
+PREPARE_SECONDS = 5.0  # after a page was opened, until the next is made
 SAVED = "explored"  # folder for strengths that are saved as states, in that of the trials
 
 
@@ -50,6 +51,14 @@ class Explorer:
         self.folder, self.tables, self.version = folder, tables_of(folder), folder.version
         self.agent, self.replayed = live.LiveAgent(), replay.NOTHING
         self.worker = ThreadPoolExecutor(1, "explore")  # engines and files are used by one thread
+        self.worker.submit(self._warm_up)
+        self._spare: tuple[int, Page] | None = None  # made before it is asked for, as that takes half a second
+        self.prepare()
+
+    def _warm_up(self) -> None:
+        """Have the engine ready, which may have to be compiled."""
+        trial = self.folder.trials[0]
+        self.agent.way(live.snapshot_of(trial, 0), self.tables["about"]["tasks"][0], trial.trial.parameters.timing.epochs_per_aeon)
 
     def look(self) -> None:
         """See whether something else is in the folder; a folder without trials leaves what was there."""
@@ -59,6 +68,19 @@ class Explorer:
         if folder.trials:
             self.tables = tables_of(folder)
             self.version = folder.version
+
+    def prepare(self) -> None:
+        """Make a page for whoever comes next."""
+        if self._spare is None or self._spare[0] != self.version:
+            self._spare = self.version, Page(self.folder, self.tables)
+
+    def page(self) -> Page:
+        """A page that nobody has yet."""
+        self.prepare()
+        assert self._spare is not None
+        (_, page), self._spare = self._spare, None
+        IOLoop.current().call_later(PREPARE_SECONDS, self.prepare)
+        return page
 
     def close(self) -> None:
         """Let the worker end what it does."""
@@ -78,7 +100,7 @@ class PageSession:
     def __init__(self, explorer: Explorer, document: Document):
         self.explorer, self.document, self.version = explorer, document, explorer.version
         self.last = 0  # number of the last request for a live agent
-        self.page = Page(explorer.folder, explorer.tables)
+        self.page = explorer.page()
         self.page.replay.data = explorer.replayed
         self.page.add_to(document, f"'self' ws://{explorer.host}")
         self.page.request.on_change("data", self._asked)
@@ -136,11 +158,19 @@ class PageSession:
             return
         chosen, tasks = self._chosen(wanted), self.explorer.tables["about"]["tasks"][0]
         task = wanted["task"] if wanted["task"] in tasks else tasks[0]
+        if wanted["point"]:
+            self._show_point(chosen, number)
         way = self.explorer.agent.way(chosen, task)
         self._later(self.page.live, way_columns(way, chosen.title, number))
         if number < self.last:
             return
         self._say("tested", live.said(self.explorer.agent.test(chosen, tasks), chosen.moved), number)
+
+    def _show_point(self, chosen: live.ChosenNetwork, number: int) -> None:
+        trials = self.explorer.folder.trials
+        with_it = (k for k, trial in enumerate(trials) if same_network(trial.network, chosen.network))
+        if (trial := next(with_it, None)) is not None:
+            self._later(self.page.point, point_columns(chosen.strengths, trials, number, trial))
 
     def _save(self, wanted: dict[str, Any], number: int) -> None:
         chosen, folder = self._chosen(wanted), self.explorer.folder

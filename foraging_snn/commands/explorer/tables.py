@@ -4,7 +4,7 @@ A row of `points` is a snapshot of a trial. Everything that belongs to it is the
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,7 +171,7 @@ def _title(trial: ExploredTrial) -> str:
 
 def points_table(trials: Sequence[ExploredTrial], maps: Sequence[StateMap]) -> Columns:
     """A row per snapshot of each trial, in their order."""
-    parts = [_points_of(k, trial) for k, trial in enumerate(trials)]
+    parts = [_once(trial, "points", _points_of) | {"trial": np.full(len(trial), k, np.int32)} for k, trial in enumerate(trials)]
     table: Columns = {}
     for name, first in parts[0].items():
         columns = [part[name] for part in parts]
@@ -182,14 +182,17 @@ def points_table(trials: Sequence[ExploredTrial], maps: Sequence[StateMap]) -> C
     return table
 
 
-def _points_of(number: int, trial: ExploredTrial) -> Columns:
+def _once(trial: ExploredTrial, name: str, make: Callable[[ExploredTrial], Any]) -> Any:
+    """What is made of a trial, kept with it."""
+    if name not in trial.made:
+        trial.made[name] = make(trial)
+    return trial.made[name]
+
+
+def _points_of(trial: ExploredTrial) -> Columns:
     names, n = trial.phase_names, len(trial)
-    fields = np.array([output_receptive_fields(trial.images, state) for state in trial.strengths]).reshape(n, -1)
-    drivers = [[strongest_hidden_cells(state, output, DRIVERS) for output in range(N_OUTPUT)] for state in trial.strengths]
-    shares = [strength_distribution(state, EDGES).share for state in trial.strengths]
     said = performance_of_snapshots(trial)
     return {
-        "trial": np.full(n, number, np.int32),
         "row": np.arange(n, dtype=np.int32),
         "title": [_title(trial)] * n,
         "phase": names,
@@ -198,11 +201,28 @@ def _points_of(number: int, trial: ExploredTrial) -> Columns:
         "epoch": trial.epoch.astype(np.int32),
         "aeon": trial.aeon.astype(np.float64),
         "performance": said,
-        "fields": fields.astype(np.float32),
+        "command": commands(trial),
+    } | network_columns(trial.strengths, trial.images)
+
+
+def network_columns(strengths: np.ndarray, images: np.ndarray) -> Columns:
+    """What is shown of networks: receptive fields, the hidden cells that drive most, and the distribution of strengths.
+
+    Parameters
+    ----------
+    strengths : (n, H, 8) array
+    images : (H, F, F) array
+        Input weight images of the hidden cells.
+    """
+    n = len(strengths)
+    fields = [output_receptive_fields(images, state) for state in strengths]
+    drivers = [[strongest_hidden_cells(state, output, DRIVERS) for output in range(N_OUTPUT)] for state in strengths]
+    shares = [strength_distribution(state, EDGES).share for state in strengths]
+    return {
+        "fields": np.array(fields, np.float32).reshape(n, -1),
         "drivers": np.array(drivers, np.int32).reshape(n, -1),
         "histogram": np.array(shares, np.float32),
-        "strong": np.array([np.count_nonzero(state > STRONG) for state in trial.strengths], np.int32),
-        "command": commands(trial),
+        "strong": np.array([np.count_nonzero(state > STRONG) for state in strengths], np.int32),
     }
 
 
@@ -274,6 +294,10 @@ class Curve:
 
 def performance_curves(trial: ExploredTrial) -> list[Curve]:
     """Of all phases with a task."""
+    return _once(trial, "curves", _curves)
+
+
+def _curves(trial: ExploredTrial) -> list[Curve]:
     phases = [recorded for recorded in trial.trial.phases if tasks_of(recorded) and not recorded.dropout]
     found = []
     for recorded, of_phase in zip(phases, performance_over_aeons([trial.trial], CURVE_POINTS), strict=True):
