@@ -503,9 +503,9 @@ maps.properties.data.change.connect(tables_changed) // the last of the tables th
 live.properties.data.change.connect(() => { if (live.data.number[0] === last_live) start_way(live.data, 0) })
 answer.properties.data.change.connect(() => {
   const [number, kind, text] = ["number", "kind", "text"].map((name) => answer.data[name][0])
-  if (kind === "saved") continued.text = text
-  else if (kind === "failed") tally.text = text
-  else if (number === last_live) tested.text = text
+  if (kind === "saved" || kind === "save failed") continued.text = text
+  else if (kind === "live failed" && number === last_live) tally.text = text
+  else if (kind === "tested" && number === last_live) tested.text = text
 })
 point.properties.data.change.connect(() => {
   if (chosen.point === null || point.data.number[0] !== last_live) return

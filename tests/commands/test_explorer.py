@@ -21,7 +21,7 @@ from foraging_snn.commands.explorer.contents import Folder, thinned
 from foraging_snn.files.landscapes import write_landscape
 from foraging_snn.files.networks import RecordedPoints
 from foraging_snn.files.reader import Trial
-from foraging_snn.files.states import load_state
+from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import engine_class
 from foraging_snn.running.evaluating import evaluate, phase_of_test
 
@@ -172,6 +172,9 @@ def test_strengths_are_saved_as_a_state_that_a_run_starts_from(folder, tmp_path)
     landscape = next(iter(folder.landscapes.values()))
     chosen = live.point_of(landscape, 0.001, 0.002)
     path = live.save(chosen, tmp_path / "explored", "point")
+    assert live.save(chosen, tmp_path / "explored", "point") == path  # once more: it is there
+    with pytest.raises(StateError, match="exists already"):
+        live.save(live.point_of(landscape, 0.002, 0.002), tmp_path / "explored", "point")
     saved = load_state(path)
     np.testing.assert_array_equal(saved.state.hidden_output, chosen.strengths)
     assert saved.note == "strengths and resistances of the point 0.00, 0.00 of the plane, at rest"

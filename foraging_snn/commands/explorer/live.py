@@ -8,12 +8,12 @@ import numpy as np
 
 from foraging_snn.commands.explorer.contents import ExploredTrial
 from foraging_snn.commands.worlds import worlds_along
-from foraging_snn.environments import Outcome
+from foraging_snn.files.hdf5 import reason
 from foraging_snn.files.landscapes import Evaluation, Landscape
 from foraging_snn.files.networks import Network
 from foraging_snn.files.reader import Positions
-from foraging_snn.files.states import save_state
-from foraging_snn.models import Engine, Parameters, engine_class
+from foraging_snn.files.states import StateError, load_state, save_state, saved_state
+from foraging_snn.models import Engine, Parameters, Phase, engine_class
 from foraging_snn.models.engine import EpochRecords, Recorder
 from foraging_snn.running.evaluating import TEST_SEED, evaluate, legal, phase_of_test
 
@@ -136,7 +136,7 @@ class LiveAgent:
         self._engines.clear()
 
 
-def _way(found: Positions, task: str, parameters: Parameters, phase) -> Way:
+def _way(found: Positions, task: str, parameters: Parameters, phase: Phase) -> Way:
     epochs = range(len(found.x))
     before, changes = None, []
     for grid in worlds_along(found, phase, epochs, parameters, TEST_SEED, "live"):
@@ -166,19 +166,16 @@ def save(chosen: ChosenNetwork, folder: Path, where: str) -> Path:
     Raises
     ------
     StateError
-        The file exists, or cannot be written.
+        There is another state of this name, or it cannot be written.
     """
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{where}.h5"
+    parameters, path = chosen.network.parameters, folder / f"{where}.h5"
+    state = chosen.network.state(chosen.strengths, chosen.resistance, TEST_SEED)
     note = f"strengths and resistances of {chosen.title}, at rest"
-    save_state(
-        path,
-        chosen.network.state(chosen.strengths, chosen.resistance, TEST_SEED),
-        chosen.network.parameters,
-        "foraging-snn explore",
-        note,
-    )
+    if path.exists() and load_state(path).sha256 == saved_state(state, parameters, {}, note).sha256:
+        return path
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be made: {reason(error)}") from None
+    save_state(path, state, parameters, "foraging-snn explore", note)
     return path
-
-
-REWARDED, PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)

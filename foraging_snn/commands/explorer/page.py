@@ -361,6 +361,7 @@ class Page:
             tools="",
             toolbar_location=None,
             name="world",
+            frame_align=False,
         )
         plot.axis.visible, plot.grid.visible = False, False
         plot.outline_line_color = "#BBBBBB"
@@ -393,6 +394,7 @@ class Page:
             key,
             go_on,
             self._text("continued", SIDE, {"font-family": "monospace", "font-size": "11px", "overflow-wrap": "anywhere"}),
+            self._replay(),
         ]
 
     # ----------------------------------------------------------------------------------------------------------- networks
@@ -402,7 +404,7 @@ class Page:
         self._args |= {"field_mapper": strength, "change_mapper": change}
         fields = [self._fields("fields_a", "output cells, A", strength), self._fields("fields_b", "output cells, B", strength)]
         third = row(self._fields("change", "A less B", change), self._histogram())
-        return [row(*fields), third, self._driver_plot(strength), self._replay()]
+        return [row(*fields), third, self._driver_plot(strength)]
 
     def _fields(self, name: str, title: str, mapper: LinearColorMapper) -> Model:
         field = self.tables["about"].data["field"][0]
@@ -468,15 +470,16 @@ class Page:
 
     def _replay(self) -> Model:
         plot = figure(
-            frame_width=2 * NARROW - 40,
-            frame_height=90,
+            frame_width=SIDE - 40,
+            frame_height=110,
             tools="",
             toolbar_location=None,
             x_range=self._keep("replay_range", Range1d(0, 1)),
             y_range=Range1d(-0.15, 1.15),
-            title="what sleep replays: its resemblance to each task, A",
+            title="sleep in A: its resemblance to each task",
             name="replay",
             visible=False,
+            frame_align=False,
         )
         plot.title.text_font_size = "11px"
         plot.xaxis.axis_label = "aeons of the interleaved phase"

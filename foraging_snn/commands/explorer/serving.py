@@ -129,9 +129,9 @@ class PageSession:
         try:
             job(wanted, number)
         except FORESEEN as error:
-            self._say("failed", one_line(error), number)
+            self._say(f"{wanted['kind']} failed", one_line(error), number)
         except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-            self._say("failed", f"not to be had: {reason(error)}", number)
+            self._say(f"{wanted['kind']} failed", f"not to be had: {reason(error)}", number)
 
     def _later(self, source: ColumnDataSource, columns: dict[str, Any]) -> None:
         """Change a table of the page, from the thread of the worker."""
