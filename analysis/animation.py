@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from PIL import Image
 
-from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.environments import Particle
 from foraging_snn.files.reader import AnalysisError
 from foraging_snn.models import N_OUTPUT
 
@@ -63,11 +63,13 @@ class Food:
     Attributes
     ----------
     particle_type : int
-        1 ... 4, as in a grid.
+        Its number, as in a grid.
+    particle : Particle
     label, colour : str
     """
 
     particle_type: int
+    particle: Particle
     label: str
     colour: str
 
@@ -83,7 +85,7 @@ class Scene:
         Number of the epoch, as it is shown.
     awake : (n,) bool
     grid : (n, size, size) int8
-        The world after the move, [y, x]; 0 empty, 1 ... 4 a particle.
+        The world after the move, [y, x]; 0 empty, else the number of a type of particle.
     x, y : (n,) int
         Square of the agent after the move.
     outcome : (n,) int
@@ -347,8 +349,8 @@ class _ScenePanels:
     def __init__(self, scene: Scene, axes: dict[str, Axes], most_output_spikes: int):
         self.scene = scene
         size = scene.grid.shape[1]
-        self._colours = np.array([to_rgb(EMPTY)] * (N_PARTICLE_TYPES + 1))
-        for food in scene.food:
+        self._colours = np.array([to_rgb(EMPTY)] * (int(scene.grid.max(initial=0)) + 1))
+        for food in (food for food in scene.food if food.particle_type < len(self._colours)):
             self._colours[food.particle_type] = to_rgb(food.colour)
         self._pixels = max(1, WORLD // size)
         self._world(axes["world"], size)
@@ -489,9 +491,8 @@ def _legend(axes: Axes, foods: Sequence[Food]) -> None:
     axes.axis("off")
     for number, food in enumerate(foods):
         x, y = WORLD / 2 * (number % 2) + 8, height - 15 * (number // 2) - 8
-        across, up = PARTICLE_OFFSETS[food.particle_type] * 6
-        for sign in (-0.5, 0.5):
-            axes.add_patch(
-                Rectangle((x + sign * across - 3, y + sign * up - 3), 6, 6, facecolor=food.colour, edgecolor="white", lw=0.4)
-            )
+        side = min(6.0, 14.0 / max(food.particle.extent))
+        squares = np.array(food.particle.offsets)
+        for across, up in side * (squares - (squares.min(axis=0) + squares.max(axis=0)) / 2 - 0.5):
+            axes.add_patch(Rectangle((x + across, y + up), side, side, facecolor=food.colour, edgecolor="white", lw=0.4))
         axes.text(x + 12, y - 0.5, food.label, va="center", fontsize=style.NORMAL)

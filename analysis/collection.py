@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from foraging_snn.environments import PAPER_PARTICLES, Particle, Task
 from foraging_snn.files.conditions import command_options, condition_lines
 from foraging_snn.files.hdf5 import format_of
 from foraging_snn.files.layout import FORMAT_NAME as TRIAL_FORMAT
@@ -337,3 +338,15 @@ def _number(counts: set[int]) -> str:
 
 def _among(left_out: Sequence[str]) -> str:
     return f" ({'; '.join(left_out)})" if left_out else ""
+
+
+def tasks_in(trials: Iterable[Trial]) -> dict[int, Task]:
+    """The tasks that are trained or tested in trials with the same parameters, by number."""
+    tasks = {a.task: t.parameters.task_number(a.task) for t in trials for phase in t.phases for a in phase.activities if a.task}
+    return {number: task for task, number in sorted(tasks.items(), key=lambda pair: pair[1])}
+
+
+def particles_in(trials: Sequence[Trial]) -> tuple[Particle, ...]:
+    """The types of particle of the paper and those that occur in trials with the same parameters, in the order of their numbers."""
+    found = {*PAPER_PARTICLES, *(p for t in trials for phase in t.phases for a in phase.activities for p in a.particle_types)}
+    return tuple(particle for particle in trials[0].parameters.particles.values() if particle in found)

@@ -94,6 +94,7 @@ def performance_matrix(trials: Sequence[Trial]) -> PerformanceMatrix:
     stages: list[tuple[str, list[int]]] = []  # each with the tests that follow it
     learned: dict[int, int] = {}
     trained: set[int] = set()
+    number = trials[0].parameters.task_number
     new_stage, name = True, ""
     for recorded in trials[0].phases:
         if recorded.index in tested[0]:
@@ -104,7 +105,7 @@ def performance_matrix(trials: Sequence[Trial]) -> PerformanceMatrix:
             stages[-1][1].append(recorded.index)
         elif not recorded.phase.is_test:
             new_stage, name = True, recorded.name
-            trained |= {activity.trained_task.number for activity in recorded.activities if activity.trained_task}
+            trained |= {number(activity.trained_task) for activity in recorded.activities if activity.trained_task}
     values = np.full((len(trials), len(stages), len(numbers)), np.nan)
     for row, results in enumerate(tested):
         for stage, (_, tests) in enumerate(stages):

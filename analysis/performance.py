@@ -56,7 +56,7 @@ class MeanCurve:
     Attributes
     ----------
     task : int
-        1 or 2.
+        Its number.
     aeon : (n,) float64
         Middle of the windows, in aeons since the phase began.
     performance : Spread
@@ -110,21 +110,21 @@ def performance_over_aeons(trials: Sequence[Trial], points: int = CURVE_POINTS) 
         that interleave two tasks, each task has a curve; where sleep is interleaved, the only task has it.
     """
     per_aeon = trials[0].parameters.timing.epochs_per_aeon
-    phases = [recorded for recorded in trials[0].phases if tasks_of(recorded) and not recorded.dropout]
+    phases = [recorded for recorded in trials[0].phases if tasks_of(trials[0], recorded) and not recorded.dropout]
     window = max(1, round(sum(recorded.epochs for recorded in phases) / per_aeon / points))
     found, start = [], 0.0
     for recorded in phases:
         aeons = recorded.epochs / per_aeon
         even = math.ceil(aeons / max(1, round(aeons / window)))  # no short window, whose point would be noisy, at the end
-        curves = tuple(mean_curve(trials, recorded, task, even) for task in tasks_of(recorded))
+        curves = tuple(mean_curve(trials, recorded, task, even) for task in tasks_of(trials[0], recorded))
         found.append(PhaseCurves(recorded.name, recorded.phase.is_test, start, aeons, even, curves))
         start += aeons
     return found
 
 
-def tasks_of(recorded: RecordedPhase) -> tuple[int, ...]:
-    """Numbers of the tasks that are trained or tested in a phase, ascending."""
-    return tuple(sorted({activity.task.number for activity in recorded.activities if activity.task}))
+def tasks_of(trial: Trial, recorded: RecordedPhase) -> tuple[int, ...]:
+    """Numbers of the tasks that are trained or tested in a phase of a trial, ascending."""
+    return tuple(sorted({trial.parameters.task_number(activity.task) for activity in recorded.activities if activity.task}))
 
 
 def mean_curve(trials: Sequence[Trial], recorded: RecordedPhase, task: int, window_aeons: int) -> MeanCurve:
@@ -148,7 +148,8 @@ def mean_curve(trials: Sequence[Trial], recorded: RecordedPhase, task: int, wind
     alternates = len(recorded.activities) > 1
     window = math.ceil(window_aeons / 2) if alternates else window_aeons  # rounded up: no short window is left at the end
     curves = [trial.performance_curve(recorded.index, window, task if alternates else None) for trial in trials]
-    if alternates and not len(curves[0].aeon) and len(tasks_of(recorded)) == 1:  # blocks that cut aeons; asleep nothing is eaten
+    # blocks that cut aeons; asleep nothing is eaten
+    if alternates and not len(curves[0].aeon) and len(tasks_of(trials[0], recorded)) == 1:
         curves = [trial.performance_curve(recorded.index, window_aeons) for trial in trials]
     return MeanCurve(task, curves[0].aeon + 0.5, over_trials(np.array([curve.performance for curve in curves])))
 
@@ -227,7 +228,7 @@ def performance_while_cells_are_removed(trials: Sequence[Trial], points: int = 5
     parameters = trials[0].parameters
     per_aeon = parameters.timing.epochs_per_aeon
     window = max(1, round(recorded.epochs / per_aeon / points))
-    curve = mean_curve(trials, recorded, tasks_of(recorded)[0], window)
+    curve = mean_curve(trials, recorded, tasks_of(trials[0], recorded)[0], window)
     removed = np.arange(recorded.epochs) * parameters.n_hidden // recorded.epochs  # before each epoch
     aeons = np.add.reduceat(parameters.n_hidden - removed, np.arange(0, recorded.epochs, per_aeon)) / per_aeon
     starts = np.arange(0, len(aeons), window)

@@ -4,11 +4,12 @@ Pure functions of strengths. Images are indexed [dy, dx] ascending like the grid
 Matplotlib draws them with `origin="lower"`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_OFFSETS
+from foraging_snn.environments import PAPER_PARTICLES, Particle
 from foraging_snn.models import N_OUTPUT
 
 MIN_CORRELATION = 0.7  # the particle then explains about half of the variance of the receptive field
@@ -61,41 +62,47 @@ def strongest_hidden_cells(strength: np.ndarray, output: int, n: int) -> np.ndar
 
 @dataclass(frozen=True)
 class ParticlePlacements:
-    """Every place of every particle type that lies in the field of view entirely; P placements.
+    """Every place of every type of particle that lies in the field of view entirely; P placements of at most S squares.
 
     Attributes
     ----------
     particle_type : (P,) int
-        1 ... 4.
-    squares : (P, 2) int
-        Its two squares, as flat indices of an image.
+        Its place, from 1, among the types that were asked for.
+    squares : (P, S) int
+        Its squares, as flat indices of an image; where it has fewer, its first one again.
+    is_square : (P, S) bool
+        Which of these count.
     field : int
         Side F of the field of view.
     """
 
     particle_type: np.ndarray
     squares: np.ndarray
+    is_square: np.ndarray
     field: int
 
     @property
     def templates(self) -> np.ndarray:
-        """Images of the placements, (P, F, F) float64: 1 on both squares, 0 elsewhere."""
+        """Images of the placements, (P, F, F) float64: 1 on its squares, 0 elsewhere."""
         images = np.zeros((len(self.squares), self.field**2))
         np.put_along_axis(images, self.squares, 1.0, axis=1)
         return images.reshape(-1, self.field, self.field)
 
 
-def particle_placements(field: int) -> ParticlePlacements:
+def particle_placements(field: int, particles: Sequence[Particle] = PAPER_PARTICLES) -> ParticlePlacements:
     """All particles that fit into a field of view of `field` by `field` squares, by type and then by place."""
     y, x = (axis.ravel() for axis in np.indices((field, field)))
-    types, squares = [], []
-    for particle_type in range(1, N_PARTICLE_TYPES + 1):
-        dx, dy = PARTICLE_OFFSETS[particle_type]
-        inside = (x + dx < field) & (y + dy >= 0) & (y + dy < field)
-        first = (y * field + x)[inside]
-        squares.append(np.column_stack([first, first + dy * field + dx]))
-        types.append(np.full(len(first), particle_type))
-    return ParticlePlacements(np.concatenate(types), np.concatenate(squares), field)
+    types, squares, counts = [], [], []
+    most = max(len(particle.offsets) for particle in particles)
+    for number, particle in enumerate(particles, start=1):
+        dx, dy = np.array([*particle.offsets, *((0, 0),) * (most - len(particle.offsets))]).T
+        column, row = x[:, None] + dx, y[:, None] + dy
+        inside = ((column >= 0) & (column < field) & (row >= 0) & (row < field)).all(axis=1)
+        squares.append((row * field + column)[inside])
+        types.append(np.full(len(squares[-1]), number))
+        counts.append(np.full(len(squares[-1]), len(particle.offsets)))
+    is_square = np.arange(most) < np.concatenate(counts)[:, None]
+    return ParticlePlacements(np.concatenate(types), np.concatenate(squares), is_square, field)
 
 
 @dataclass(frozen=True)
@@ -105,9 +112,9 @@ class PreferredParticles:
     Attributes
     ----------
     particle_type : (H,) int
-        1 ... 4; 0 where no particle is resembled enough.
-    squares : (H, 2) int
-        The two squares of the best particle, as flat indices of an image.
+        Its place, from 1, among the types that were asked for; 0 where no particle is resembled enough.
+    squares : (H, S) int
+        The squares of the best particle, as flat indices of an image; see :class:`ParticlePlacements`.
     correlation : (H,) float64
         Pearson correlation of the image with that of the best particle, over the F x F squares; 0 for a constant image.
     """
@@ -117,7 +124,9 @@ class PreferredParticles:
     correlation: np.ndarray
 
 
-def preferred_particles(images: np.ndarray, min_correlation: float = MIN_CORRELATION) -> PreferredParticles:
+def preferred_particles(
+    images: np.ndarray, min_correlation: float = MIN_CORRELATION, particles: Sequence[Particle] = PAPER_PARTICLES
+) -> PreferredParticles:
     """Which particle, of which type and where, each receptive field resembles most.
 
     Parameters
@@ -125,22 +134,26 @@ def preferred_particles(images: np.ndarray, min_correlation: float = MIN_CORRELA
     images : (H, F, F) array
     min_correlation : float
         A cell whose best correlation is lower prefers no type.
+    particles : sequence of Particle
+        The types that are looked for.
 
     Returns
     -------
     PreferredParticles
-        The best of all placements of the four types that lie in the field entirely.
+        The best of all placements of these types that lie in the field entirely.
     """
     images = np.asarray(images, float)
     field = images.shape[-1]
-    placements = particle_placements(field)
+    placements = particle_placements(field, particles)
     correlations = _standardised(images) @ _standardised(placements.templates).T
     best, correlation = correlations.argmax(axis=1), correlations.max(axis=1)
     kind = np.where(correlation >= min_correlation, placements.particle_type[best], 0)
     return PreferredParticles(kind, placements.squares[best], correlation)
 
 
-def drive_in_direction(preferred: PreferredParticles, strength: np.ndarray, masks: np.ndarray) -> np.ndarray:
+def drive_in_direction(
+    preferred: PreferredParticles, strength: np.ndarray, masks: np.ndarray, n_types: int = len(PAPER_PARTICLES)
+) -> np.ndarray:
     """Share of an output cell's excitatory input from hidden cells that see a particle in its direction, by particle type.
 
     Parameters
@@ -150,17 +163,19 @@ def drive_in_direction(preferred: PreferredParticles, strength: np.ndarray, mask
         Excitatory strengths hidden to output.
     masks : (8, F, F) array
         Not 0 on the squares that lie in an output cell's direction; see :func:`.responsiveness.direction_masks`.
+    n_types : int
+        How many types were looked for.
 
     Returns
     -------
-    (4, 8) float64
-        By type and output cell: the strength from hidden cells that prefer the type, at a place with both squares in the mask,
+    (n_types, 8) float64
+        By type and output cell: the strength from hidden cells that prefer the type, at a place with all squares in the mask,
         as a share of all excitatory strength onto the output cell.
     """
     strength = np.asarray(strength, float)
     in_direction = (masks.reshape(N_OUTPUT, -1)[:, preferred.squares] != 0).all(axis=2).T
     shares = strength / strength.sum(axis=0) * in_direction
-    return np.stack([shares[preferred.particle_type == kind].sum(axis=0) for kind in range(1, N_PARTICLE_TYPES + 1)])
+    return np.stack([shares[preferred.particle_type == kind].sum(axis=0) for kind in range(1, n_types + 1)])
 
 
 def check_strengths(images: np.ndarray, strength: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

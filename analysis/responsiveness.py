@@ -3,9 +3,11 @@
 Pure functions of strengths; images are indexed [dy, dx] ascending, see receptive_fields.py.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES
+from foraging_snn.environments import PAPER_PARTICLES, Particle
 
 from .receptive_fields import check_strengths, directions, particle_placements
 
@@ -44,8 +46,10 @@ def direction_masks(field: int) -> np.ndarray:
     return masks
 
 
-def particle_responsiveness(images: np.ndarray, strength: np.ndarray) -> np.ndarray:
-    """Particle responsiveness metric of the four particle types.
+def particle_responsiveness(
+    images: np.ndarray, strength: np.ndarray, particles: Sequence[Particle] = PAPER_PARTICLES
+) -> np.ndarray:
+    """Particle responsiveness metric of types of particle.
 
     For one type: the sum over output cells O of the grand sum of DirectionMask(O) * sum over hidden cells H and places P of
     the particle in the field of W_HO * (W_H . P) * grand(W_H . P)^2. W_H is H's input weight image, P the image of a particle
@@ -57,12 +61,13 @@ def particle_responsiveness(images: np.ndarray, strength: np.ndarray) -> np.ndar
         Input weight images of the hidden cells.
     strength : (H, 8) array
         Excitatory strengths hidden to output.
+    particles : sequence of Particle
+        The types; those of the paper if omitted.
 
     Returns
     -------
-    (4,) float64
-        By type (horizontal, vertical, positive diagonal, negative diagonal); in strengths to the fourth power, i.e. to be
-        compared, not read.
+    (len(particles),) float64
+        By type; in strengths to the power of four, i.e. to be compared, not read.
 
     Raises
     ------
@@ -70,9 +75,9 @@ def particle_responsiveness(images: np.ndarray, strength: np.ndarray) -> np.ndar
         The arrays do not belong to the same hidden cells, or the field has an even side.
     """
     images, strength = check_strengths(images, strength)
-    places = particle_placements(images.shape[-1])
+    places = particle_placements(images.shape[-1], particles)
     masks = direction_masks(images.shape[-1]).reshape(len(directions()), -1)
-    seen = images.reshape(len(images), -1)[:, places.squares]  # (H, places, 2): the two elements of W_H . P that are not 0
+    seen = images.reshape(len(images), -1)[:, places.squares] * places.is_square  # (H, places, S): what of W_H . P is not 0
     drive = seen * seen.sum(axis=2, keepdims=True) ** 2
     response = np.einsum("ho,hps,ops->p", strength, drive, masks[:, places.squares], optimize=True)
-    return np.bincount(places.particle_type, weights=response, minlength=N_PARTICLE_TYPES + 1)[1:]
+    return np.bincount(places.particle_type, weights=response, minlength=len(particles) + 1)[1:]

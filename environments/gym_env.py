@@ -13,7 +13,7 @@ from gymnasium.error import ResetNeeded
 
 from . import rendering, world
 from .draws import Stream, stream_key
-from .particles import PARTICLE_NAMES, ParticleType, present_types
+from .particles import PAPER_PARTICLES, PARTICLES, find_particle, present_types, type_numbers
 from .tasks import REWARD_OTHERWISE, REWARD_PUNISHED, REWARD_REWARDED, TASKS, Outcome, Task, find_task, outcomes, reward_of
 
 
@@ -22,16 +22,21 @@ class ForagingEnv(gymnasium.Env):
     An agent forages for food particles whose shape tells whether they are good or bad.
 
     ## Description
-    The world is a torus of 50 x 50 squares, a tenth of them covered by food particles of two squares each: horizontal,
-    vertical, positive diagonal (rising to the right) and negative diagonal (falling to the right). The agent sees, in
-    the 7 x 7 squares around it, which squares hold food, but not of which type. When it moves onto a square of a
-    particle the particle is eaten and a new one of the same type appears at a random place. A task rewards some types and
-    punishes others; a world with a task holds only these. The tasks of the paper:
+    The world is a torus of 50 x 50 squares, a tenth of them covered by food particles. Those of the paper have two squares each:
+    horizontal, vertical, positive diagonal (rising to the right) and negative diagonal (falling to the right); further types are
+    in `foraging_snn.environments.PARTICLES`, and any others can be made (see Arguments). The agent sees, in the 7 x 7 squares
+    around it, which squares hold food, but not of which type. When it moves onto a square of a particle the particle is eaten and
+    a new one of the same type appears at a random place. A task rewards some types and punishes others; a world with a task holds
+    only these. The tasks of the package, the first two those of the paper:
 
     | task | rewarded | punished |
     |---|---|---|
     | 1 or "T1" | horizontal | negative diagonal |
     | 2 or "T2" | vertical | positive diagonal |
+    | 3 or "T3" | horizontal gap | negative diagonal gap |
+    | 4 or "T4" | vertical gap | positive diagonal gap |
+    | 5 or "T5" | shallow rise | steep fall |
+    | 6 or "T6" | steep rise | shallow fall |
     | None | - | - |
 
     Particles never straddle the edge of the grid and never touch one another, not even diagonally.
@@ -91,15 +96,20 @@ class ForagingEnv(gymnasium.Env):
         reward_rewarded=1.0,
         reward_punished=-0.001,
         reward_otherwise=-0.0001,
+        rewarded=(),
+        punished=(),
     )
     ```
 
-    * `task=1`: number or name of a task of `foraging_snn.environments.TASKS`, a `Task`, or None. With None all types
-        are there and none is rewarded or punished, as in the unsupervised phase of the model.
+    * `task=1`: number or name of a task of `foraging_snn.environments.TASKS`, a `Task`, or None. With None the four types of the
+        paper are there and none is rewarded or punished, as in the unsupervised phase of the model.
+    * `rewarded=()`, `punished=()`: types of particle that make a task of their own, instead of `task`: names of
+        `foraging_snn.environments.PARTICLES` or `Particle` objects, such as `Particle("corner", ((0, 0), (1, 0), (1, 1)))`. At
+        least one type is rewarded.
     * `size=50`: side of the world in squares, at least `field`.
     * `field=7`: side of the field of view in squares, odd.
-    * `density=0.1`: fraction of the squares covered by food. There are `ceil(density * size**2 / (2 * types))`
-        particles of each type; they may cover at most `MAX_DENSITY` (0.15) of the squares.
+    * `density=0.1`: fraction of the squares covered by food. There are `ceil(density * size**2 / s)` particles of each
+        type, s being the squares of one particle of every type there is; they may cover at most `MAX_DENSITY` (0.15) of all.
     * `reward_rewarded=1.0`, `reward_punished=-0.001`, `reward_otherwise=-0.0001`: rewards, finite numbers.
     * `render_mode=None`: None, `"ansi"` (text) or `"rgb_array"` (image of 12 x 12 pixels per square).
 
@@ -129,32 +139,36 @@ class ForagingEnv(gymnasium.Env):
         reward_rewarded=REWARD_REWARDED,
         reward_punished=REWARD_PUNISHED,
         reward_otherwise=REWARD_OTHERWISE,
+        rewarded=(),
+        punished=(),
     ):
         """Check the arguments, which the class describes; the world itself is drawn at the first reset."""
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(f"render_mode must be None, 'ansi' or 'rgb_array', got {render_mode!r}.")
-        chosen = _chosen(task)
-        present = chosen.present if chosen else present_types(*ParticleType)
-        n_types = int(present.sum())
-        world.check_world(size, field, density, n_types)
+        chosen = _own_task(rewarded, punished) if rewarded or punished else _chosen(task)
+        present = chosen.particles if chosen else PAPER_PARTICLES
+        world.check_world(size, field, density, present)
         _check_reward("reward_rewarded", reward_rewarded)
         _check_reward("reward_punished", reward_punished)
         _check_reward("reward_otherwise", reward_otherwise)
 
         self.render_mode = render_mode
-        self.task = task
+        self.task = chosen if rewarded or punished else task
         self.size = int(size)
         self.field = int(field)
         self.density = density
         self.rewards = (float(reward_rewarded), float(reward_punished), float(reward_otherwise))
-        self._present = present
-        self._outcomes = outcomes(chosen.rewarded, chosen.punished) if chosen else outcomes()
-        self._per_type = world.particles_per_type(size, density, n_types)
+        # types of the package have the numbers that they have in its table, others follow
+        self.particles = tuple(dict.fromkeys((*PARTICLES.values(), *present)))
+        self._present = present_types(type_numbers(present, self.particles), len(self.particles))
+        roles = [type_numbers(types, self.particles) for types in (chosen.rewarded, chosen.punished)] if chosen else []
+        self._outcomes = outcomes(len(self.particles), *roles)
+        self._per_type = world.particles_per_type(size, density, present)
 
         self.action_space = spaces.Discrete(world.N_MOVES)
         self.observation_space = spaces.Box(0, 1, (self.field, self.field), np.uint8)
 
-        self.grid = None  # int8, shape (size, size), indexed [y, x]; drawn at reset
+        self.world = None  # GridWorld, drawn at reset
 
     def reset(self, *, seed=None, options=None):
         """Draw a new world, the agent in its centre; returns observation and information. `options` are not used."""
@@ -162,13 +176,13 @@ class ForagingEnv(gymnasium.Env):
         self._draw_seed = int(self.np_random.integers(2**63))
         self._moves = 0
 
-        grid = world.empty_world(self.size)
-        if not world.draw_world(grid, self._present, self._per_type, stream_key(self._draw_seed, Stream.WORLD, 0)):
+        drawn = world.empty_world(self.size, self.particles)
+        if not world.draw_world(drawn, self._present, self._per_type, stream_key(self._draw_seed, Stream.WORLD, 0)):
             raise ValueError(
                 f"no place was found for {self._per_type} particles of each of {int(self._present.sum())} types on "
                 f"{self.size} x {self.size} squares (density {self.density}): choose a smaller density."
             )
-        self.grid = grid
+        self.world = drawn
         self.x = self.y = self.size // 2
         return self._observation(), self._information(0, Outcome.NOTHING)
 
@@ -181,7 +195,7 @@ class ForagingEnv(gymnasium.Env):
         key = stream_key(self._draw_seed, Stream.NEW_PARTICLE, self._moves)
         self._moves += 1
         self.x, self.y = world.move_agent(self.x, self.y, int(action), self.size)
-        eaten = world.eat(self.grid, self.x, self.y, key)
+        eaten = world.eat(self.world, self.x, self.y, key)
         outcome = Outcome(self._outcomes[eaten])
         reward = reward_of(int(outcome), *self.rewards)
         return self._observation(), reward, False, False, self._information(eaten, outcome)
@@ -199,13 +213,18 @@ class ForagingEnv(gymnasium.Env):
             return rendering.world_text(self.grid, self.x, self.y)
         return rendering.world_image(self.grid, self.x, self.y, self.field)
 
+    @property
+    def grid(self):
+        """Type of the particle on each square, (size, size) int8 indexed [y, x], 0: empty; None before the first reset."""
+        return None if self.world is None else self.world.grid
+
     def _observation(self):
         seen = np.empty(self.field * self.field, dtype=np.uint8)
         world.view(self.grid, self.x, self.y, self.field, seen)
         return seen.reshape(self.field, self.field)
 
     def _information(self, eaten, outcome):
-        name = PARTICLE_NAMES[ParticleType(eaten)] if eaten else None
+        name = self.particles[eaten - 1].name if eaten else None
         return {"eaten": name, "outcome": outcome, "position": (self.x, self.y)}
 
     def _require_reset(self, method):
@@ -219,6 +238,17 @@ def _chosen(task) -> Task | None:
     except ValueError:
         allowed = ", ".join([*map(str, range(1, len(TASKS) + 1)), *(f"'{name}'" for name in TASKS)])
         raise ValueError(f"task must be {allowed}, a Task or None, got {task!r}.") from None
+
+
+def _own_task(rewarded, punished) -> Task:
+    """A task over these types of particle, each a Particle or the name of one."""
+    for name, types in (("rewarded", rewarded), ("punished", punished)):
+        if not isinstance(types, (list, tuple)):
+            raise ValueError(f"{name} must be a list of types of particle, got {types!r}.")
+    try:
+        return Task("own", *(tuple(find_particle(each) for each in types) for types in (rewarded, punished)))
+    except ValueError as error:
+        raise ValueError(f"rewarded, punished: {error}") from None
 
 
 def _check_reward(name, value):

@@ -1,21 +1,49 @@
 """Pictures of the world: text and colour image. Pure functions of grid, agent and field of view; nothing moves here."""
 
+import string
+
 import numpy as np
 
-from .particles import N_PARTICLE_TYPES
-
-# Empty square, then the particle types; the agent covers what lies under it.
-SYMBOLS = ".-|/\\"
+# Empty square, the types 1 to 4, then further ones, after z again from a; the agent covers what lies under it.
+EMPTY_SYMBOL, PAPER_SYMBOLS, FURTHER_SYMBOLS = ".", "-|/\\", string.ascii_lowercase
 AGENT_SYMBOL = "@"
 
 PIXELS_PER_SQUARE = 12
-# Colours of Okabe & Ito, which colour-blind readers can tell apart. Rows as in a grid: empty, then the types.
-SQUARE_COLOURS = np.array([(250, 250, 250), (0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167)], dtype=np.uint8)
+EMPTY_COLOUR = (250, 250, 250)
+# Of the types by number, then from the fifth on again: colours of Okabe & Ito and of Paul Tol ("muted"). Colour-blind readers can
+# tell the first four apart, and the two types of each task of the package.
+TYPE_COLOURS = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (51, 34, 136),
+    (240, 228, 66),
+    (17, 119, 51),
+    (136, 34, 85),
+    (170, 68, 153),
+    (187, 187, 187),
+    (213, 94, 0),
+)
 FIELD_COLOUR = np.array((226, 226, 226), dtype=np.uint8)  # empty squares within the field of view
 LINE_COLOUR = np.array((255, 255, 255), dtype=np.uint8)
 OUTLINE_COLOUR = np.array((60, 60, 60), dtype=np.uint8)
 AGENT_COLOUR = np.array((0, 0, 0), dtype=np.uint8)
 RIM_COLOUR = np.array((255, 255, 255), dtype=np.uint8)
+
+
+def square_colours(n_types):
+    """Colours of an empty square and of the types by number, (n_types + 1, 3) uint8."""
+    further = TYPE_COLOURS[len(PAPER_SYMBOLS) :]
+    types = [*TYPE_COLOURS, *(further[k % len(further)] for k in range(max(0, n_types - len(TYPE_COLOURS))))][:n_types]
+    return np.array([EMPTY_COLOUR, *types], dtype=np.uint8)
+
+
+def square_symbols(n_types):
+    """Characters for an empty square and for the types by number."""
+    further = (FURTHER_SYMBOLS[k % len(FURTHER_SYMBOLS)] for k in range(n_types))
+    return "".join([EMPTY_SYMBOL, *[*PAPER_SYMBOLS, *further][:n_types]])
 
 
 def world_text(grid, x, y):
@@ -30,9 +58,10 @@ def world_text(grid, x, y):
     Returns
     -------
     str
-        `size` lines; `.` empty, `-`, `|`, `/` and `\` the particle types, `@` the agent.
+        `size` lines; `.` empty, `-`, `|`, `/` and `\` the types 1 to 4, `a`, `b`, ... further ones, `@` the agent.
     """
-    rows = [[SYMBOLS[square] for square in row] for row in grid]
+    symbols = square_symbols(int(grid.max()))
+    rows = [[symbols[square] for square in row] for row in grid]
     rows[y][x] = AGENT_SYMBOL
     return "\n".join("".join(row) for row in reversed(rows)) + "\n"
 
@@ -74,7 +103,7 @@ def world_image(grid, x, y, field, pixels=PIXELS_PER_SQUARE):
     """
     size = grid.shape[0]
     seen = _field_of_view(size, x, y, field)
-    squares = SQUARE_COLOURS[grid]
+    squares = square_colours(int(grid.max()))[grid]
     squares[seen & (grid == 0)] = FIELD_COLOUR
     image = squares.repeat(pixels, axis=0).repeat(pixels, axis=1)
     image[::pixels] = LINE_COLOUR
@@ -88,6 +117,3 @@ def world_image(grid, x, y, field, pixels=PIXELS_PER_SQUARE):
     square[distance < 0.45] = RIM_COLOUR
     square[distance < 0.35] = AGENT_COLOUR
     return image[::-1].copy()
-
-
-assert len(SYMBOLS) == len(SQUARE_COLOURS) == N_PARTICLE_TYPES + 1

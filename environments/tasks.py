@@ -1,10 +1,11 @@
 """Foraging tasks as data: which particles are rewarded, which punished, and what a bite is worth.
 
-`TASKS` is the table of all tasks; a further task is a line in it. The jitted function takes plain numbers, so that the engines call
-the same rule as the Gymnasium environment.
+`TASKS` holds the tasks of the package; a run may have others beside them (`Parameters.tasks`). The jitted function takes plain
+numbers, so that the engines call the same rule as the Gymnasium environment.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from numbers import Integral
@@ -12,12 +13,14 @@ from numbers import Integral
 import numpy as np
 
 from .jit import cached_njit
-from .particles import N_PARTICLE_TYPES, ParticleType, present_types
+from .particles import Particle, find_particle, in_short
 
 # Rewards of the authors' program (bazhlab-ucsd/spirit3PublicRepo); callers may pass others.
 REWARD_REWARDED = 1.0
 REWARD_PUNISHED = -0.001
 REWARD_OTHERWISE = -0.0001
+MAX_TASKS = 100  # in a table; each has a row of spike counts in every state
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 class Outcome(IntEnum):
@@ -32,103 +35,95 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """A task: some particle types are rewarded, some punished; its world holds these only.
+    """A task: some types of particle are rewarded, some punished; its world holds these only.
 
     Parameters
     ----------
     name : str
         One word, e.g. "T1".
-    rewarded, punished : tuple of ParticleType
-        Together at least one type, none of them twice. Another task may value the same types otherwise.
+    rewarded, punished : tuple of Particle
+        At least one is rewarded; none stands there twice. Types of the package may be given by name. Another task may value the
+        same types otherwise.
 
     Raises
     ------
     ValueError
-        One line: a type is no particle type, or stands there twice.
+        One line: nothing is rewarded, something is no type of particle, or a type stands there twice.
     """
 
     name: str
-    rewarded: tuple[ParticleType, ...]
-    punished: tuple[ParticleType, ...]
+    rewarded: tuple[Particle, ...]
+    punished: tuple[Particle, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name.isidentifier():
-            raise ValueError(f"task: name {self.name!r} given, allowed is one word of letters and digits such as 'T3'")
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise ValueError(
+                f"tasks.*: name {in_short(self.name)} given, allowed is one word of up to 40 letters and digits such as 'T3'"
+            )
         for role in ("rewarded", "punished"):
-            object.__setattr__(self, role, _types(f"task {self.name}: {role}", getattr(self, role)))
-        if not self.types:
-            raise ValueError(f"task {self.name}: no particle types given, at least one is rewarded or punished")
-        if len(self.types) < len(self.rewarded) + len(self.punished):
-            raise ValueError(f"task {self.name}: a particle type is named twice; each is rewarded or punished once")
+            object.__setattr__(self, role, _types(f"tasks.{self.name}.{role}", getattr(self, role)))
+        if not self.rewarded:
+            raise ValueError(f"tasks.{self.name}.rewarded: none given, allowed is at least one type of particle")
+        names = [particle.name for particle in self.particles]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"tasks.{self.name}: {twice} is named twice, allowed is every type once, rewarded or punished")
 
     @property
-    def types(self) -> tuple[ParticleType, ...]:
-        """The types in its world, ascending."""
-        return tuple(sorted({*self.rewarded, *self.punished}))
-
-    @property
-    def present(self) -> np.ndarray:
-        """The types in its world: (n_types + 1,) bool, indexed by type."""
-        return present_types(*self.types)
-
-    @property
-    def slot(self) -> int:
-        """Its place in the table of tasks, which is that of its spike counts in a NetworkState.
-
-        Raises
-        ------
-        ValueError
-            It is not in the table.
-        """
-        if TASKS.get(self.name) != self:
-            raise ValueError(f"task {self.name}: not in the table of tasks, which holds {', '.join(TASKS)}")
-        return list(TASKS).index(self.name)
-
-    @property
-    def number(self) -> int:
-        """Its place in the table of tasks, from 1, as the paper numbers them."""
-        return self.slot + 1
+    def particles(self) -> tuple[Particle, ...]:
+        """The types in its world, rewarded ones first."""
+        return (*self.rewarded, *self.punished)
 
 
-def _types(where: str, given: Iterable[int]) -> tuple[ParticleType, ...]:
+def _types(where: str, given: object) -> tuple[Particle, ...]:
+    if isinstance(given, (Particle, str)) or not isinstance(given, Iterable):
+        raise ValueError(f"{where}: {in_short(given)} given, allowed is a list of types of particle")
     try:
-        return tuple(ParticleType(kind) for kind in given)
-    except (TypeError, ValueError):
-        raise ValueError(f"{where} {given!r} given, allowed is a tuple of particle types, 1 to {N_PARTICLE_TYPES}") from None
+        return tuple(find_particle(each) for each in given)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
-_H, _V, _P, _N = ParticleType
-# By name; the order is that of the spike counts in a NetworkState, so a new task comes last.
-TASKS = {task.name: task for task in (Task("T1", rewarded=(_H,), punished=(_N,)), Task("T2", rewarded=(_V,), punished=(_P,)))}
+# By name: the two of the paper, then one each for the further types. The order is that of the spike counts in a NetworkState, so a
+# new task comes last.
+TASKS = {
+    name: Task(name, (rewarded,), (punished,))  # pyright: ignore[reportArgumentType] - by name
+    for name, rewarded, punished in (
+        ("T1", "horizontal", "negative diagonal"),
+        ("T2", "vertical", "positive diagonal"),
+        ("T3", "horizontal gap", "negative diagonal gap"),
+        ("T4", "vertical gap", "positive diagonal gap"),
+        ("T5", "shallow rise", "steep fall"),
+        ("T6", "steep rise", "shallow fall"),
+    )
+}
 
 
-def find_task(given: "Task | str | int") -> Task:
+def find_task(given: "Task | str | int", table: Mapping[str, Task] = TASKS) -> Task:
     """The task meant by a name ("T1"), a number (1) or the task itself.
 
     Raises
     ------
     ValueError
-        One line: there is no such task.
+        One line: there is no such task in the table.
     """
     if isinstance(given, Task):
         return given
-    if isinstance(given, str) and given in TASKS:
-        return TASKS[given]
-    if isinstance(given, Integral) and not isinstance(given, bool) and int(given) in range(1, len(TASKS) + 1):
-        return list(TASKS.values())[int(given) - 1]
-    numbers = ", ".join(str(number) for number in range(1, len(TASKS) + 1))
-    raise ValueError(f"task: {given!r} given, allowed are {', '.join(TASKS)} or their numbers {numbers}")
+    if isinstance(given, str) and given in table:
+        return table[given]
+    if isinstance(given, Integral) and not isinstance(given, bool) and int(given) in range(1, len(table) + 1):
+        return list(table.values())[int(given) - 1]
+    raise ValueError(f"task: {given!r} given, allowed are {', '.join(table)} or their numbers 1 to {len(table)}")
 
 
-def outcomes(rewarded: Iterable[int] = (), punished: Iterable[int] = ()) -> np.ndarray:
-    """What eating each type means where these types are rewarded and punished.
+def outcomes(n_types: int, rewarded: Iterable[int] = (), punished: Iterable[int] = ()) -> np.ndarray:
+    """What eating each type means where the types with these numbers are rewarded and punished.
 
     Returns
     -------
     numpy.ndarray of int8, shape (n_types + 1,)
         Values of :class:`Outcome`, indexed by type; element 0 (nothing eaten) is NOTHING.
     """
-    table = np.full(N_PARTICLE_TYPES + 1, Outcome.OTHER, np.int8)
+    table = np.full(n_types + 1, Outcome.OTHER, np.int8)
     table[0] = Outcome.NOTHING
     table[list(rewarded)] = Outcome.REWARDED
     table[list(punished)] = Outcome.PUNISHED

@@ -5,7 +5,8 @@ Settings
     preset, PRESETS     parameters by name: full (as published), enough, quick, tiny
 
 What a network does
-    Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper
+    Task, TASKS         which particles are rewarded and which punished; Task 1 and Task 2 of the paper, and four more
+    Particle, PARTICLES which squares a particle covers; those of the paper, and eight more
     Activity, Block     what happens in an epoch: training, test, sleep ...; a stretch of one activity
     Phase               blocks that follow each other in turn, for a number of epochs
     Rule                something of one's own that is done to the state every so many epochs of a phase
@@ -43,7 +44,7 @@ from typing import TYPE_CHECKING
 from foraging_snn.registration import register_with_gymnasium
 
 if TYPE_CHECKING:
-    from foraging_snn.environments import TASKS, Task
+    from foraging_snn.environments import PARTICLES, TASKS, Particle, Task
     from foraging_snn.files.layout import RecordingError
     from foraging_snn.files.reader import Trial
     from foraging_snn.files.states import load_state, save_state
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _PLACES = {
-    "environments": ("TASKS", "Task"),
+    "environments": ("PARTICLES", "TASKS", "Particle", "Task"),
     "files.layout": ("RecordingError",),
     "files.reader": ("Trial",),
     "files.states": ("load_state", "save_state"),
@@ -96,12 +97,14 @@ _PLACE = {name: place for place, names in _PLACES.items() for name in names}
 
 __all__ = [
     "ENGINES",
+    "PARTICLES",
     "PRESETS",
     "TASKS",
     "Activity",
     "Block",
     "NetworkState",
     "Parameters",
+    "Particle",
     "Phase",
     "RecordingError",
     "Rule",

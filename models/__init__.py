@@ -16,7 +16,7 @@ from .engine import (
 )
 from .engines import ENGINES, engine_class
 from .parameters import EACH_ITS_OWN, N_OUTPUT, PRESETS, ParameterError, ParameterRow, Parameters, preset
-from .phases import Activity, Block, Phase, all_activities, keeping_patterns
+from .phases import Activity, Block, Phase, activity_named, all_activities, keeping_patterns, unsupervised_particles
 from .rows import Rows, rows_of
 from .state import MAX_SEED, NetworkState, begin_phase, check_state, initial_state, removal_order, sleep_probabilities
 from .wiring import WiringError
@@ -48,6 +48,7 @@ __all__ = [
     "Rows",
     "Rule",
     "WiringError",
+    "activity_named",
     "all_activities",
     "begin_phase",
     "check_state",
@@ -59,5 +60,6 @@ __all__ = [
     "removal_order",
     "rows_of",
     "sleep_probabilities",
+    "unsupervised_particles",
     "with_elastic",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from foraging_snn.environments import (
     STAY,
+    GridWorld,
     Outcome,
     Stream,
     choose_move,
@@ -62,6 +63,7 @@ class Boundary:
         self.epoch = state.epoch
         self.rows = rows_of(phase, parameters)
         self.block, self.begins = self._turn()
+        self.world = GridWorld(state.grid, state.grid_part, self.rows.offsets, self.rows.squares)
 
     def _turn(self) -> tuple[int, bool]:
         """The row of the next epoch, and whether a block begins with it."""
@@ -100,7 +102,7 @@ class Boundary:
 
     def _draw_world(self) -> None:
         present, per_type = self.rows.present[self.block], self.rows.per_type[self.block]
-        if not draw_world(self.state.grid, present, per_type, self._key(Stream.WORLD)):
+        if not draw_world(self.world, present, per_type, self._key(Stream.WORLD)):
             density = self.parameters.world.density
             raise EngineError(f"world.density: {density} given, the grid is too full to place all particles")
 
@@ -176,7 +178,7 @@ class Boundary:
             self._key(Stream.EXPLORATION),
         )
         state.agent_x, state.agent_y = move_agent(state.agent_x, state.agent_y, state.last_move, self.parameters.world.size)
-        eaten = eat(state.grid, state.agent_x, state.agent_y, self._key(Stream.NEW_PARTICLE))
+        eaten = eat(self.world, state.agent_x, state.agent_y, self._key(Stream.NEW_PARTICLE))
         outcome = int(self.rows.outcome[self.block, eaten])
         state.hunger = 0 if outcome in (Outcome.REWARDED, Outcome.PUNISHED) else state.hunger + 1
         return Movement(state.last_move, eaten, outcome), reward_of(outcome, reward.rewarded, reward.punished, reward.nothing)

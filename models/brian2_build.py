@@ -15,7 +15,6 @@ from pathlib import Path
 import brian2
 import numpy as np
 
-from foraging_snn.environments import PARTICLE_OFFSETS
 from foraging_snn.models.arithmetic import decaying_exponential
 from foraging_snn.models.brian2_compiled import RECORD_TYPES, SINGLE
 from foraging_snn.models.brian2_network import CPP_DIRECTORY, Brian2Network, build_network
@@ -92,8 +91,6 @@ def constants_header(parameters: Parameters) -> str:
     lines += [f"constexpr int64_t {name} = {value};" for name, value in longs.items()]
     decay = decaying_exponential(p.plasticity.pair_window_steps, p.plasticity.trace_decay_steps)
     lines.append(f"constexpr double trace_decay[{len(decay)}] = {{{', '.join(repr(float(value)) for value in decay)}}};")
-    for name, offsets in zip(("OFFSET_X", "OFFSET_Y"), PARTICLE_OFFSETS.T.tolist(), strict=True):  # of a particle's second square
-        lines.append(f"constexpr int {name}[{len(offsets)}] = {{{', '.join(map(str, offsets))}}};")
     return "\n".join([*lines, "}  // namespace foraging::constants", ""])
 
 
@@ -148,6 +145,7 @@ PLACES = {
     "inhibition": "arrays::inhibition() + N_INPUT",
     "resistance": "arrays::resistance() + N_INPUT + N_HIDDEN",
     "grid": "loop.world.grid",
+    "grid_part": "loop.world.part",
     **{
         f"{projection}_trace_{part}": f"loop.{projection}_traces.{part}"
         for projection in ("hidden_output", "input_hidden")

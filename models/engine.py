@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, PARTICLE_NAMES, Outcome
+from foraging_snn.environments import PARTICLES, Outcome
 from foraging_snn.models.between import Rule, call, give_memory, rule_of
 from foraging_snn.models.elastic import Elastic
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import Field, array, number, record
-from foraging_snn.models.state import NetworkState, begin_phase, check_state, misfit, missing_patterns
+from foraging_snn.models.state import NetworkState, begin_phase, check_state, fitted, misfit, missing_patterns
 
 RESULTS_VERSION = 2  # raised when the same parameters, seed and engine give other results than before, if only in one bit
 
@@ -25,7 +25,7 @@ class EngineError(RuntimeError):
     """An engine cannot be built or run; the message is one line and says what to do."""
 
 
-TYPE_NUMBERS = ", ".join(f"{int(number)} {name}" for number, name in PARTICLE_NAMES.items())
+TYPE_NUMBERS = ", ".join(f"{number} {name}" for number, name in enumerate(PARTICLES, start=1))
 OUTCOME_NUMBERS = ", ".join(f"{int(outcome)} {outcome.name.lower()}" for outcome in Outcome)
 
 
@@ -36,7 +36,7 @@ class EpochRecords:
     first_epoch: int = number(int, meaning="number of the first of them since the trial began", unit="epochs")
     awake: np.ndarray = array(np.bool_, "epoch_row", meaning="1 awake, 0 asleep (the agent does not move)")
     move: np.ndarray = array(np.int8, "epoch_row", meaning="move made: 3 (dy + 1) + dx + 1; 4 staying")
-    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}")
+    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}, then others")
     outcome: np.ndarray = array(np.int8, "epoch_row", meaning=f"what it was in the task: {OUTCOME_NUMBERS}")
     x: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="column of the agent after the move, from 0")
     y: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="row of the agent after the move, from 0, upwards")
@@ -92,7 +92,7 @@ class PhaseRecord:
         "aeon_row",
         "type",
         unit="particles",
-        meaning=f"particles eaten, by type: {', '.join(PARTICLE_NAMES.values())}",
+        meaning=f"particles eaten, by type: {', '.join(PARTICLES)}, then others",
     )
 
     @property
@@ -110,14 +110,12 @@ def performance(rewarded: float, punished: float) -> float:
 class AeonCounter:
     """Sums epoch records into counts per aeon."""
 
-    def __init__(self, phase_epoch: int, epochs: int, epochs_per_aeon: int):
+    def __init__(self, phase_epoch: int, epochs: int, epochs_per_aeon: int, n_types: int):
         self._epochs_per_aeon = epochs_per_aeon
         self._next_epoch = phase_epoch
         first = phase_epoch // epochs_per_aeon
         n = (phase_epoch + epochs - 1) // epochs_per_aeon - first + 1
-        self.record = PhaseRecord(
-            first, {name: np.zeros(n, np.int64) for name in AEON_COUNTS}, np.zeros((n, N_PARTICLE_TYPES), np.int64)
-        )
+        self.record = PhaseRecord(first, {name: np.zeros(n, np.int64) for name in AEON_COUNTS}, np.zeros((n, n_types), np.int64))
 
     def add(self, records: EpochRecords) -> None:
         """Count the next epochs of the phase."""
@@ -135,8 +133,9 @@ class AeonCounter:
         }
         for name, weight in weights.items():
             self.record.counts[name] += np.bincount(aeon, weight, minlength=n).astype(np.int64)
-        for k in range(N_PARTICLE_TYPES):
-            self.record.eaten[:, k] += np.bincount(aeon, records.eaten == k + 1, minlength=n).astype(np.int64)
+        n_types = self.record.eaten.shape[1]
+        by_type = np.bincount(aeon * (n_types + 1) + records.eaten, minlength=n * (n_types + 1))
+        self.record.eaten += by_type.reshape(n, n_types + 1)[:, 1:]
 
 
 class Recorder:
@@ -308,6 +307,8 @@ class Engine(ABC):
         EngineError
             The state is of a network with other parameters, or further into a phase than this one is long, or lacks the patterns
             that its sleep is to show; a rule of the phase is not to be found or leaves no state; the engine fails.
+        ParameterError
+            The phase has a task or a type of particle that is not in the tables of the parameters.
         ValueError
             The phase does not have so many epochs left.
         """
@@ -320,9 +321,9 @@ class Engine(ABC):
             raise EngineError(
                 f"phase {phase.name}: the state is {state.phase_epoch} epochs into a phase, this one has {phase.epochs}"
             )
-        rules = self._rules_of(phase)
+        state, rules = fitted(state, self.parameters), self._rules_of(phase)
         if state.phase_epoch == 0:
-            state = begin_phase(state, phase)
+            state = begin_phase(state, phase, self.parameters)
             if reason := missing_patterns(state, phase):
                 raise EngineError(f"phase {phase.name}: {reason}")
             self._call(rules, "begin", state, phase)
@@ -337,7 +338,7 @@ class Engine(ABC):
         edges = (edge for window in windows for edge in (window.start, window.stop))
         due = {e for rule in rules for e in range(start - start % rule.every, end + 1, rule.every) if start < e}
         stops = sorted({e for e in (*snapshots, *edges, *due, end) if start < e <= end})
-        counter = AeonCounter(start, epochs, self.parameters.timing.epochs_per_aeon)
+        counter = AeonCounter(start, epochs, self.parameters.timing.epochs_per_aeon, len(self.parameters.particles))
 
         if 0 in snapshots:
             recorder.snapshot(state)

@@ -13,6 +13,7 @@ import numpy as np
 
 from foraging_snn.environments import (
     STAY,
+    GridWorld,
     Outcome,
     Stream,
     choose_move,
@@ -188,6 +189,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     """
     blocks, begins = turns
     rows, n_epochs, any_plastic = course.rows, len(blocks), course.rows.plastic.any()
+    world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)
     n_input, n_hidden = rules.n_input, rules.n_hidden
     first_output = n_input + n_hidden
     input_layer, hidden_layer, sleep_layer = layers
@@ -214,7 +216,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         asleep, plastic, counted = rows.asleep[block], rows.plastic[block], rows.counted[block]
         # ---- phase events
         if begins[row]:
-            ok = draw_world(a.grid, rows.present[block], rows.per_type[block], stream_key(seed, _WORLD, epoch))
+            ok = draw_world(world, rows.present[block], rows.per_type[block], stream_key(seed, _WORLD, epoch))
             if not ok:
                 break
         if course.dropout:
@@ -262,7 +264,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
         reward = numbers.reward_asleep
         records.move[row] = STAY
         if not asleep:
-            reward = _forage(a, rows.outcome[block], output_counts, seed, epoch, numbers, records, row)
+            reward = _forage(a, world, rows.outcome[block], output_counts, seed, epoch, numbers, records, row)
         records.x[row], records.y[row] = a.agent[0], a.agent[1]
         if rows.kept[block] >= 0 and not begins[row] and (records.outcome[row] == _REWARDED or not rows.selective[block]):
             _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, hidden_counts)
@@ -565,7 +567,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
 
 
 @cached_njit(forceinline=True)
-def _forage(a, outcomes, output_counts, seed, epoch, numbers, records, row):
+def _forage(a, world, outcomes, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
         output_counts,
@@ -576,7 +578,7 @@ def _forage(a, outcomes, output_counts, seed, epoch, numbers, records, row):
         stream_key(seed, _EXPLORATION, epoch),
     )
     x, y = move_agent(a.agent[0], a.agent[1], move, a.grid.shape[0])
-    eaten = eat(a.grid, x, y, stream_key(seed, _NEW_PARTICLE, epoch))
+    eaten = eat(world, x, y, stream_key(seed, _NEW_PARTICLE, epoch))
     outcome = outcomes[eaten]
     a.agent[0], a.agent[1], a.agent[2] = x, y, move
     a.agent[3] = 0 if outcome == _REWARDED or outcome == _PUNISHED else a.agent[3] + 1

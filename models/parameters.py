@@ -4,21 +4,40 @@ Nothing else in the package holds a number of the model. Sources: "paper" is Gol
 released program, "ours" a choice of this package (recording, shortened lengths).
 """
 
+import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, ValidationInfo, model_validator
 
-from foraging_snn.environments import MAX_DENSITY, check_world
+from foraging_snn.environments import (
+    MAX_DENSITY,
+    MAX_SQUARES,
+    MAX_TASKS,
+    MAX_TYPES,
+    PAPER_PARTICLES,
+    PARTICLES,
+    TASKS,
+    Particle,
+    Task,
+    check_world,
+    find_particle,
+    find_task,
+    in_short,
+    type_numbers,
+)
 
 # what reading TOML can raise: also RecursionError on deep nesting, a plain ValueError on numbers of more than 4300 digits
 UNREADABLE = (ValueError, RecursionError)
 
 MAX_AEONS = 10**9  # of a phase; more would not end in a lifetime
 MAX_FILE_BYTES = 1_000_000  # of a file of parameters; a device has no end
+NAMES_OF_TYPES = "a list of names of types of particle"
+PAPER_TASKS = ("T1", "T2")
+NOT_THERE = "not there"  # what is said of the value of a parameter that one of two has
 EACH_ITS_OWN = -1  # network.seed: that of the trial
 N_OUTPUT = 8  # one output cell per direction: the 3 x 3 layer without its centre
 
@@ -200,6 +219,12 @@ class Phases(_Group):
         39_200, "test during which the hidden cells are removed one by one", "aeons", "program", ge=1, le=MAX_AEONS
     )
     block_epochs: int = _parameter(100, "length of a training block in an interleaved phase", "epochs", "paper", ge=1, le=1_000_000)
+    unsupervised_types: tuple[str, ...] = _parameter(
+        (),
+        "types of particle that grow in the unsupervised phase; none: the paper's four and those of the tasks of the protocol",
+        "types",
+        "ours",
+    )
 
 
 class Recording(_Group):
@@ -229,6 +254,95 @@ class Recording(_Group):
     positions: bool = _parameter(False, "keep the agent's position after every move, windows or not", "", "ours")
 
 
+T = TypeVar("T")
+
+
+class Table(dict[str, T]):
+    """A table by name, in order, that nobody changes."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
+
+
+def _particle_table(given: Any) -> Table[Particle]:
+    """The types of the package, then others, each given as a Particle or as {"offsets": ...}."""
+    table: Table[Particle] = Table(PARTICLES)
+    for name, value in _entries("particles", given):
+        particle = (
+            value if isinstance(value, Particle) else Particle(name, _columns(f"particles.{name}", value, "offsets")["offsets"])
+        )
+        if particle != PARTICLES.get(name, particle):
+            raise ValueError(f"particles.{name}: {name} is a type of the package and keeps its squares; allowed is another name")
+        if alike := next((other.name for other in table.values() if other.name != name and other.has_squares_of(particle)), None):
+            raise ValueError(f"particles.{name}: has the squares of {alike}, allowed are squares that no other type has")
+        table[name] = particle
+    if len(table) > MAX_TYPES:
+        raise ValueError(
+            f"particles.*: {len(table)} types given, allowed are at most {MAX_TYPES}, of which {len(PARTICLES)} are packaged"
+        )
+    return table
+
+
+def _task_table(given: Any, info: ValidationInfo) -> Table[Task]:
+    """The tasks of the package, then others, each given as a Task or as {"rewarded": ..., "punished": ...}."""
+    table: Table[Task] = Table(TASKS)
+    particles = info.data.get("particles", PARTICLES)
+    for name, value in _entries("tasks", given):
+        Task(name, PAPER_PARTICLES[:1])  # refuses a name that no task can have
+        if not isinstance(value, Task):
+            roles = _columns(f"tasks.{name}", value, "rewarded", "punished")
+            value = Task(
+                name, *(_named_types(f"tasks.{name}.{role}", roles.get(role, ()), particles) for role in ("rewarded", "punished"))
+            )
+        if value.name != name:
+            raise ValueError(f"tasks.{name}: a task of the name {value.name} given, allowed is its own name")
+        table[name] = value
+    if len(table) > MAX_TASKS:
+        raise ValueError(f"tasks.*: {len(table)} tasks given, allowed are at most {MAX_TASKS}, of which {len(TASKS)} are packaged")
+    return table
+
+
+def _entries(table: str, given: Any) -> Iterable[tuple[str, Any]]:
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{table}.*: {in_short(given)} given, allowed is a table of names")
+    return given.items()
+
+
+def _columns(entry: str, given: Any, *allowed: str) -> Mapping[str, Any]:
+    """What is said of an entry of a table; the first of what is allowed has to be there."""
+    if not isinstance(given, Mapping) or allowed[0] not in given or not set(given) <= set(allowed):
+        what = f"{', '.join(map(str, given))} given" if isinstance(given, Mapping) else f"{in_short(given)} given"
+        raise ValueError(f"{entry}: {what}, allowed is {' and '.join(f'{name} = [...]' for name in allowed)}")
+    return given
+
+
+def _named_types(where: str, names: Any, particles: Mapping[str, Particle]) -> tuple[Particle, ...]:
+    if not isinstance(names, (list, tuple)):
+        raise ValueError(f"{where}: {in_short(names)} given, allowed is a list of names of types of particle")
+    try:
+        return tuple(find_particle(name, particles) for name in names)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _columns_of(entry: Particle | Task) -> dict[str, Any]:
+    """An entry of a table as it stands in TOML."""
+    if isinstance(entry, Particle):
+        return {"offsets": entry.offsets}
+    return {role: tuple(particle.name for particle in getattr(entry, role)) for role in ("rewarded", "punished")}
+
+
+PACKAGED: dict[str, Mapping[str, Any]] = {"particles": PARTICLES, "tasks": TASKS}
+COLUMNS = {"particles": ("offsets",), "tasks": ("rewarded", "punished")}
+
+
+def _own(group: str) -> PlainSerializer:
+    """What of a table is not in that of the package."""
+    return PlainSerializer(
+        lambda table: {name: _columns_of(entry) for name, entry in table.items() if PACKAGED[group].get(name) != entry}
+    )
+
+
 class Parameters(_Group):
     """Every parameter of a run.
 
@@ -255,18 +369,78 @@ class Parameters(_Group):
     elastic: Elastic = Elastic()
     phases: Phases = Phases()
     recording: Recording = Recording()
+    particles: Annotated[Mapping[str, Particle], PlainValidator(_particle_table), _own("particles")] = Table(PARTICLES)
+    tasks: Annotated[Mapping[str, Task], PlainValidator(_task_table), _own("tasks")] = Table(TASKS)
 
     @model_validator(mode="after")
     def _layers_fit(self) -> "Parameters":
         k, n = self.network.inputs_per_hidden_cell, self.n_input
         if k > n:
             raise ValueError(f"network.inputs_per_hidden_cell: {k} given, allowed is at most the {n} squares of the field")
-        for n_types in (2, 4):  # the types of a task, and all
-            try:
-                check_world(self.world.size, self.world.field, self.world.density, n_types)
-            except ValueError as error:
-                raise ValueError(f"world.{error}") from None
         return self
+
+    @model_validator(mode="after")
+    def _worlds_can_be_filled(self) -> "Parameters":
+        chosen = _named_types("phases.unsupervised_types", self.phases.unsupervised_types, self.particles)
+        if len(set(chosen)) < len(chosen):
+            raise ValueError("phases.unsupervised_types: a type is named twice, allowed is every type once")
+        for task in self.tasks.values():
+            try:
+                type_numbers(task.particles, self.particles.values())
+            except ValueError as error:
+                raise ValueError(f"tasks.{task.name}: {error}") from None
+        # of the package's own tasks those of a protocol are looked at, where it is made: see phases.unsupervised_particles
+        tasks = (task for name, task in self.tasks.items() if name in PAPER_TASKS or task != TASKS.get(name))
+        for types in (*(task.particles for task in tasks), PAPER_PARTICLES, chosen):
+            if types:
+                self.check_world_of(types)
+        return self
+
+    def check_world_of(self, particles: Sequence[Particle]) -> None:
+        """See that a world can hold these types of particle; ValueError in one line if it cannot."""
+        try:
+            check_world(self.world.size, self.world.field, self.world.density, particles)
+        except ValueError as error:
+            raise ValueError(f"world.{error}") from None
+
+    def task(self, given: Task | str | int) -> Task:
+        """The task of these parameters that is meant by a name ("T1") or a number (1).
+
+        Raises
+        ------
+        ParameterError
+            There is no such task.
+        """
+        try:
+            task = find_task(given, self.tasks)
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
+        if self.tasks.get(task.name) != task:
+            raise ParameterError(f"task {task.name}: not in the table of tasks, which holds {', '.join(self.tasks)}")
+        return task
+
+    def task_number(self, task: Task) -> int:
+        """Its place, from 1, in the table of tasks, which is that of its spike counts in a NetworkState.
+
+        Raises
+        ------
+        ParameterError
+            It is not in the table.
+        """
+        return list(self.tasks).index(self.task(task).name) + 1
+
+    def type_numbers(self, particles: Iterable[Particle]) -> list[int]:
+        """Numbers of types of particle, from 1, as in grids and records.
+
+        Raises
+        ------
+        ParameterError
+            One of them is not in the table.
+        """
+        try:
+            return type_numbers(particles, self.particles.values())
+        except ValueError as error:
+            raise ParameterError(str(error)) from None
 
     @property
     def n_input(self) -> int:
@@ -317,14 +491,48 @@ class Parameters(_Group):
         tree = self.model_dump()
         for name, value in changes.items():
             group, _, field = name.partition(".")
+            if group in PACKAGED:
+                entry, _, column = field.rpartition(".")
+                if column not in COLUMNS[group] or not entry:
+                    raise _unknown(name)
+                usual = PACKAGED[group].get(entry)
+                columns = tree[group].setdefault(entry, _columns_of(usual) if usual else {})
+                columns[column] = _typed(name, value, ())
+                continue
             if not isinstance(tree.get(group), dict) or field not in tree[group]:
                 raise _unknown(name)
             tree[group][field] = _typed(name, value, tree[group][field])
         return _validated(tree)
 
+    def with_tasks(self, *tasks: Task) -> "Parameters":
+        """A copy with further tasks, and with the types of particle in them that are not in the table yet.
+
+        Examples
+        --------
+        >>> corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+        >>> p = preset("quick").with_tasks(Task("T7", rewarded=(corner,), punished=(PARTICLES["vertical"],)))
+        >>> list(p.particles).index("corner"), list(p.tasks).index("T7")
+        (12, 6)
+
+        Raises
+        ------
+        ParameterError
+            A type has the name or the squares of another one, or there are too many.
+        """
+        tree = self.model_dump()
+        for particle in (particle for task in tasks for particle in task.particles):
+            if self.particles.get(particle.name, particle) != particle:
+                raise ParameterError(f"particles.{particle.name}: there is another type of this name, allowed is a name of its own")
+            tree["particles"][particle.name] = particle
+        tree["tasks"] |= {task.name: task for task in tasks}
+        return _validated(tree)
+
     def to_toml(self) -> str:
-        """All values as TOML, a table per group."""
-        return tomli_w.dumps(self.model_dump())
+        """All values as TOML, a table per group; of the tables of particles and tasks only what is not in those of the package."""
+        tree = self.model_dump()
+        own = {f"{table}.{_key(name)}": columns for table in PACKAGED for name, columns in tree.pop(table).items()}
+        lines = (line for header, columns in own.items() for line in ("", f"[{header}]", *map(_assignment, columns.items())))
+        return "\n".join((tomli_w.dumps(tree).rstrip("\n"), *lines, ""))
 
     @classmethod
     def from_toml(cls, text: str, origin: str = "TOML") -> "Parameters":
@@ -344,9 +552,11 @@ class Parameters(_Group):
         for group, values in tree.items():
             if not isinstance(values, dict) or group not in cls.model_fields:
                 raise ParameterError(f"{origin}: {_unknown(group)}")
-            changes |= {f"{group}.{field}": value for field, value in values.items()}
+            for field, value in values.items():
+                columns = value.items() if group in PACKAGED and isinstance(value, dict) else ()
+                changes |= {f"{group}.{field}.{column}": each for column, each in columns} or {f"{group}.{field}": value}
         try:
-            return preset(name if isinstance(name, str) else _shown(name)).with_changes(changes)
+            return preset(name if isinstance(name, str) else in_short(name)).with_changes(changes)
         except ParameterError as error:
             raise ParameterError(f"{origin}: {error}") from None
 
@@ -360,7 +570,7 @@ class Parameters(_Group):
         return cls.from_toml(text, origin=str(path))
 
     def rows(self) -> Iterator["ParameterRow"]:
-        """One row per parameter, in the order of the groups."""
+        """One row per parameter, in the order of the groups, then those of the tables of particles and tasks."""
         for group_name in type(self).model_fields:
             group = getattr(self, group_name)
             if not isinstance(group, _Group):
@@ -370,11 +580,37 @@ class Parameters(_Group):
                 assert isinstance(extra, dict) and meaning  # every parameter is declared with them
                 unit, source = str(extra["unit"]), str(extra["source"])
                 yield ParameterRow(f"{group_name}.{name}", getattr(group, name), unit, meaning, source, _allowed(field))
+        for number, (name, particle) in enumerate(self.particles.items(), start=1):
+            source = _source_of(particle, PAPER_PARTICLES)
+            meaning, allowed = f"squares of type {number}, from the first one", f"1 to {MAX_SQUARES} pairs of whole numbers"
+            yield ParameterRow(f"particles.{name}.offsets", particle.offsets, "squares", meaning, source, allowed)
+        for number, (name, task) in enumerate(self.tasks.items(), start=1):
+            source = _source_of(task, [TASKS[name] for name in PAPER_TASKS])
+            for role, types in _columns_of(task).items():
+                yield ParameterRow(f"tasks.{name}.{role}", types, "", f"types {role} in task {number}", source, NAMES_OF_TYPES)
+
+    def values(self) -> dict[str, Any]:
+        """Value of every parameter by its dotted name."""
+        return {row.name: row.value for row in self.rows()}
 
     def differences(self, other: "Parameters") -> list[str]:
         """One line per parameter whose value differs: "name: here, there"."""
-        theirs = {row.name: row.value for row in other.rows()}
-        return [f"{row.name}: {row.value}, {theirs[row.name]}" for row in self.rows() if row.value != theirs[row.name]]
+        ours, theirs = self.values(), other.values()
+        names = dict.fromkeys((*ours, *theirs))
+        lines = [
+            f"{name}: {in_words(ours.get(name, NOT_THERE))}, {in_words(theirs.get(name, NOT_THERE))}"
+            for name in names
+            if ours.get(name) != theirs.get(name)
+        ]
+        for table in PACKAGED:
+            here, there = (", ".join(getattr(parameters, table)) for parameters in (self, other))
+            if not lines and here != there:
+                lines.append(f"{table}: in the order {here}; {there}")
+        return lines
+
+
+def _source_of(entry: Particle | Task, of_paper: Iterable[Particle | Task]) -> str:
+    return "paper" if entry in of_paper else "ours" if entry in (*PARTICLES.values(), *TASKS.values()) else "user"
 
 
 class ParameterRow(NamedTuple):
@@ -463,6 +699,8 @@ def _typed(name: str, value: Any, default: Any) -> Any:
             value = tomllib.loads(f"value = {text}")["value"]
         except UNREADABLE:
             value = text
+    if isinstance(default, tuple) and isinstance(value, list):
+        return _as_tuples(value)
     if isinstance(value, int) and value.bit_length() > 63:
         raise ParameterError(f"{name}: a number of {value.bit_length()} bits given, allowed are 63")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -470,12 +708,30 @@ def _typed(name: str, value: Any, default: Any) -> Any:
     return value
 
 
+def in_words(value: Any) -> str:
+    """The value of a parameter as text; of a list as in TOML."""
+    return json.dumps(value) if isinstance(value, tuple) else str(value)
+
+
+def _key(name: str) -> str:
+    """A name as a key of TOML."""
+    return f'"{name}"' if " " in name else name
+
+
+def _assignment(column: tuple[str, tuple]) -> str:
+    return f"{column[0]} = {in_words(column[1])}"
+
+
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list) else value
+
+
 def _validated(tree: dict[str, Any]) -> Parameters:
     try:
         return Parameters.model_validate(tree)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = ".".join(str(part) for part in first["loc"][:2])
         if first["type"] == "value_error":  # our own validators say it all
             message = str(first.get("ctx", {})["error"])
             raise ParameterError(message if "." in message.partition(":")[0] else f"{name}.{message}") from None
@@ -483,18 +739,12 @@ def _validated(tree: dict[str, Any]) -> Parameters:
         allowed = _allowed(type(getattr(Parameters(), group)).model_fields[field]) if field else first["msg"]
         if first["type"] == "finite_number":
             allowed = allowed.replace("a number", "a finite number")
-        raise ParameterError(f"{name}: {_shown(first['input'])} given, allowed is {allowed}") from None
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not write whole numbers of more than 4300 digits
-        text = "a very long number"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+        raise ParameterError(f"{name}: {in_short(first['input'])} given, allowed is {allowed}") from None
 
 
 def _allowed(field: Any) -> str:
+    if field.annotation not in (int, float, bool):
+        return NAMES_OF_TYPES
     kind = {int: "a whole number", float: "a number", bool: "true or false"}[field.annotation]
     signs = (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
     bounds = [f"{sign} {_plainly(getattr(m, key))}" for m in field.metadata for key, sign in signs if hasattr(m, key)]
@@ -506,7 +756,7 @@ def _plainly(bound: float) -> str:
 
 
 def _unknown(name: str) -> ParameterError:
-    shown = name if name.isprintable() and len(name) <= 80 else _shown(name)
+    shown = name if name.isprintable() and len(name) <= 80 else in_short(name)
     return ParameterError(f"{shown}: unknown parameter{_suggestion(name)}")
 
 

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from foraging_snn.environments import TASKS, ParticleType, Task, find_task
+from foraging_snn.environments import PAPER_PARTICLES, TASKS, Particle, Task, find_task
 from foraging_snn.models.between import AppliedRule, Rule
+from foraging_snn.models.parameters import ParameterError, Parameters
 
 KINDS = ("unsupervised", "train", "test", "sleep")
 NAMES_IN_FILES = {"T1": "task1", "T2": "task2"}  # the paper's tasks, as trial files have always called them
@@ -31,7 +32,7 @@ def _changed_fields(self: object) -> str:
 @dataclass(frozen=True)
 class Activity:
     """What happens in one epoch: `Activity.UNSUPERVISED`, `Activity.train("T1")`, `Activity.test("T1")`, `Activity.sleep(...)`,
-    `Activity.SLEEP`, `Activity.UNIFORM_SLEEP`.
+    `Activity.SLEEP`, `Activity.UNIFORM_SLEEP`, `Activity.unsupervised(...)` in a world of other particles than the paper's four.
 
     Parameters
     ----------
@@ -39,9 +40,11 @@ class Activity:
         In sleep there is no food, no flash, no motor control, and hidden cells are activated at random; in a test nothing is
         plastic.
     task : Task, optional
-        The task that is trained or tested; it must be in the table of tasks.
+        The task that is trained or tested; it must be in the table of tasks of the parameters with which it is run.
     uniform, cue, patterns, selective
         Of sleep, see :meth:`sleep`; `cue` is a tuple of pairs of a task and its weight.
+    particles : tuple of Particle
+        What grows in the unsupervised phase; elsewhere the task says that.
 
     Raises
     ------
@@ -55,6 +58,7 @@ class Activity:
     cue: tuple[tuple[Task, float], ...] = ()
     patterns: int = 0
     selective: bool = False
+    particles: tuple[Particle, ...] = ()
 
     __repr__ = _changed_fields
 
@@ -70,8 +74,11 @@ class Activity:
         if self.uniform not in (False, True) or (self.uniform and not self.is_sleep):
             raise ValueError(f"activity: uniform {self.uniform!r} given, allowed are True or False in sleep, else False")
         self._check_sleep()
-        for task in (*((self.task,) if self.task else ()), *(task for task, _ in self.cue)):
-            _ = task.slot  # refuses a task that is not in the table
+        types = self.particles
+        if not isinstance(types, tuple) or not all(isinstance(each, Particle) for each in types) or len(set(types)) < len(types):
+            raise ValueError(f"activity: particles {types!r} given, allowed is a tuple of different Particle")
+        if (self.kind == "unsupervised") != bool(types):
+            raise ValueError(f"activity: particles {types!r} given, allowed are some in the unsupervised phase, else none")
 
     def _check_sleep(self) -> None:
         if not self.is_sleep and (self.cue or self.patterns or self.selective):
@@ -98,8 +105,8 @@ class Activity:
         ----------
         cue : mapping of task to weight, or tasks, optional
             Which tasks are reactivated, and with what weight (targeted reactivation); all trained so far with the same weight if
-            omitted. Tasks are given as themselves, by name or by number. Weights are relative: those of tasks that were not trained
-            are left out, and if that leaves none, no cell is activated.
+            omitted. Tasks are given as themselves, those of the package also by name or number. Weights are relative; those of
+            tasks that were not trained are left out, and if that leaves none, no cell is activated.
         uniform : bool
             All hidden cells with the same probability, the mean over the layer.
         patterns : int
@@ -117,13 +124,18 @@ class Activity:
         return cls("sleep", None, uniform, _cue_of(cue), patterns, selective)
 
     @classmethod
+    def unsupervised(cls, particles: Iterable[Particle]) -> "Activity":
+        """The unsupervised phase in a world of these types of particle; see :func:`unsupervised_particles`."""
+        return cls("unsupervised", particles=tuple(particles))
+
+    @classmethod
     def train(cls, task: Task | str | int) -> "Activity":
-        """Training of a task: the task, its name ("T1") or its number (1)."""
+        """Training of a task: the task, or the name ("T1") or the number (1) of one of the package."""
         return cls("train", find_task(task))
 
     @classmethod
     def test(cls, task: Task | str | int) -> "Activity":
-        """Test of a task: the task, its name ("T1") or its number (1)."""
+        """Test of a task: the task, or the name ("T1") or the number (1) of one of the package."""
         return cls("test", find_task(task))
 
     @property
@@ -131,6 +143,8 @@ class Activity:
         """As shown on screen and in the legend of trial files, e.g. "train-task1", "sleep", "sleep(T1:0.8,T2:0.2)"."""
         if self.task:
             return f"{self.kind}-{NAMES_IN_FILES.get(self.task.name, self.task.name)}"
+        if self.particles not in ((), PAPER_PARTICLES):
+            return f"{self.kind}-{'+'.join(particle.name.replace(' ', '.') for particle in self.particles)}"
         details = [f"{task.name}:{weight!r}" for task, weight in self.cue]
         details += [f"patterns={self.patterns}"] if self.patterns else []
         details += ["selective"] if self.selective else []
@@ -140,6 +154,11 @@ class Activity:
     def is_sleep(self) -> bool:
         """No food, no flash, no motor control; hidden cells are activated at random."""
         return self.kind == "sleep"
+
+    @property
+    def is_unsupervised(self) -> bool:
+        """Input-to-hidden synapses are plastic; nothing is rewarded."""
+        return self.kind == "unsupervised"
 
     @property
     def is_test(self) -> bool:
@@ -152,11 +171,14 @@ class Activity:
         return None if self.is_test else self.task
 
     @property
-    def particle_types(self) -> tuple[ParticleType, ...]:
+    def particle_types(self) -> tuple[Particle, ...]:
         """The types of food in the world."""
-        if self.is_sleep:
-            return ()
-        return self.task.types if self.task else tuple(ParticleType)
+        return self.task.particles if self.task else self.particles
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that it names: the one trained or tested, or those of a cue."""
+        return (self.task,) if self.task else tuple(task for task, _ in self.cue)
 
 
 def _cue_of(given: Cue | None) -> tuple[tuple[Task, float], ...]:
@@ -171,32 +193,83 @@ def _cue_of(given: Cue | None) -> tuple[tuple[Task, float], ...]:
     return tuple((find_task(task), float(w) if isinstance(w, Real) else w) for task, w in weights.items())
 
 
-Activity.UNSUPERVISED = Activity("unsupervised")
+Activity.UNSUPERVISED = Activity.unsupervised(PAPER_PARTICLES)
 Activity.SLEEP = Activity.sleep()
 Activity.UNIFORM_SLEEP = Activity.sleep(uniform=True)
 
 
-def sleep_named(name: str) -> Activity:
-    """The sleep of which :attr:`Activity.name` is this; ValueError if there is none."""
+def sleep_named(name: str, tasks: Mapping[str, Task] = TASKS) -> Activity:
+    """The sleep of which :attr:`Activity.name` is this, with tasks of a table; ValueError if there is none."""
     kind, _, inside = name.removesuffix(")").partition("(")
     details = [detail for detail in inside.split(",") if detail]
     try:
-        cue = {task: float(weight) for task, colon, weight in (detail.partition(":") for detail in details) if colon}
+        cue = {tasks[task]: float(weight) for task, colon, weight in (detail.partition(":") for detail in details) if colon}
         patterns = sum(int(detail.removeprefix("patterns=")) for detail in details if detail.startswith("patterns="))
         found = Activity.sleep(
             cue=cue or None, uniform=kind == "uniform-sleep", patterns=patterns, selective="selective" in details
         )
-    except ValueError:
+    except (KeyError, ValueError):
         found = None
     if found is None or found.name != name:
         raise ValueError(f"activity: {name!r} given, allowed is the name of a kind of sleep")
     return found
 
 
-def all_activities() -> tuple[Activity, ...]:
-    """Every activity there is with the present table of tasks; with the paper's two tasks, in the order of numbers in files."""
-    trained, tested = ([make(task) for task in TASKS.values()] for make in (Activity.train, Activity.test))
+def all_activities(tasks: Iterable[Task] = tuple(TASKS.values())) -> tuple[Activity, ...]:
+    """Every activity there is with these tasks, but for the unsupervised phase in other worlds than the paper's and other sleep."""
+    trained, tested = ([make(task) for task in tasks] for make in (Activity.train, Activity.test))
     return (Activity.UNSUPERVISED, *trained, *tested, Activity.SLEEP, Activity.UNIFORM_SLEEP)
+
+
+def activity_named(name: str, parameters: Parameters) -> Activity:
+    """The activity of which :attr:`Activity.name` is this, with the tasks and the types of particle of these parameters.
+
+    Raises
+    ------
+    ValueError
+        One line: there is none.
+    """
+    known = {activity.name: activity for activity in all_activities(parameters.tasks.values())}
+    if name in known:
+        return known[name]
+    kind, _, names = name.partition("-")
+    types = [parameters.particles.get(each.replace(".", " ")) for each in names.split("+")]
+    try:
+        if kind == "unsupervised" and None not in types:
+            return Activity.unsupervised(each for each in types if each)
+        return sleep_named(name, parameters.tasks)
+    except ValueError:
+        raise ValueError(f"activity {name!r} is not known here, only {', '.join(known)} and kinds of sleep") from None
+
+
+def unsupervised_particles(parameters: Parameters, tasks: Iterable[Task] = ()) -> tuple[Particle, ...]:
+    """Which types of particle grow in the unsupervised phase of a protocol: the only place that decides it.
+
+    Those of `phases.unsupervised_types`; if it is empty those of the paper and of the tasks of the protocol. In the order of their
+    numbers.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    tasks : iterable of Task
+        Those that the protocol trains or tests.
+
+    Raises
+    ------
+    ParameterError
+        The world is too small for so many types, here or in one of the tasks, or a task is not in the table of the parameters.
+    """
+    tasks = [parameters.task(task) for task in tasks]
+    table, names = list(parameters.particles.values()), parameters.phases.unsupervised_types
+    of_tasks = (particle for task in tasks for particle in task.particles)
+    wanted = {parameters.particles[name] for name in names} if names else {*PAPER_PARTICLES, *of_tasks}
+    chosen = tuple(particle for particle in table if particle in wanted)
+    for where, types in (*((task.name, task.particles) for task in tasks), ("unsupervised phase", chosen)):
+        try:
+            parameters.check_world_of(types)
+        except ValueError as error:
+            raise ParameterError(f"{error} ({where})") from None
+    return chosen
 
 
 def _is_count(value: object) -> bool:
@@ -324,7 +397,7 @@ class Phase:
     @property
     def is_unsupervised(self) -> bool:
         """Input-to-hidden synapses are plastic in it."""
-        return Activity.UNSUPERVISED in self.activities
+        return any(activity.is_unsupervised for activity in self.activities)
 
     @cached_property
     def _ends(self) -> np.ndarray:

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, TASKS, outcomes, particles_per_type, present_types
+from foraging_snn.environments import outcomes, particle_shapes, particles_per_type, present_types
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Activity, Phase
 
 
 class Rows(NamedTuple):
-    """One row for each of the B blocks of a phase; K slots of spike counts (one per task), T particle types.
+    """One row for each of the B blocks of a phase; K slots of spike counts (one per task), T types of particle of up to S squares.
 
     A named tuple of arrays, because jitted code takes it as it is. Which row holds in an epoch is told by
     :meth:`foraging_snn.models.phases.Phase.schedule`.
@@ -41,11 +41,22 @@ class Rows(NamedTuple):
     """(B, T + 1) bool: types in the world that is drawn when the block begins."""
     per_type: np.ndarray
     """(B,) int64: particles of each of these types."""
+    offsets: np.ndarray
+    """(T + 1, S, 2) int64: squares of a particle of each type, not of a block; see environments.GridWorld."""
+    squares: np.ndarray
+    """(T + 1,) int64: how many those are."""
 
 
 def rows_of(phase: Phase, parameters: Parameters) -> Rows:
-    """The rows of the blocks of a phase, in a world of these parameters."""
-    n_blocks, n_slots, n_types = len(phase.blocks), len(TASKS), N_PARTICLE_TYPES
+    """The rows of the blocks of a phase, in a world of these parameters.
+
+    Raises
+    ------
+    ParameterError
+        A task or a type of particle is not in the tables of the parameters.
+    """
+    n_blocks, n_slots, n_types = len(phase.blocks), len(parameters.tasks), len(parameters.particles)
+    offsets, squares = particle_shapes(parameters.particles.values())
     rows = Rows(
         plastic=np.zeros(n_blocks, np.bool_),
         asleep=np.zeros(n_blocks, np.bool_),
@@ -58,6 +69,8 @@ def rows_of(phase: Phase, parameters: Parameters) -> Rows:
         outcome=np.zeros((n_blocks, n_types + 1), np.int8),
         present=np.zeros((n_blocks, n_types + 1), np.bool_),
         per_type=np.zeros(n_blocks, np.int64),
+        offsets=offsets,
+        squares=squares,
     )
     for row, activity in enumerate(phase.activities):
         _fill(rows, row, activity, parameters)
@@ -72,12 +85,13 @@ def _fill(rows: Rows, row: int, activity: Activity, parameters: Parameters) -> N
     if activity.is_sleep:
         rows.rate_weights[row] = 0.0 if activity.cue else 1.0
         for cued, weight in activity.cue:
-            rows.rate_weights[row, cued.slot] = weight
+            rows.rate_weights[row, parameters.task_number(cued) - 1] = weight
         rows.shown[row] = activity.patterns
-    task, types = activity.task, activity.particle_types
+    task, types, n_types = activity.task, activity.particle_types, len(parameters.particles)
     if activity.trained_task:
-        rows.counted[row] = activity.trained_task.slot
-    rows.outcome[row] = outcomes(task.rewarded, task.punished) if task else outcomes()
-    rows.present[row] = present_types(*types)
+        rows.counted[row] = parameters.task_number(activity.trained_task) - 1
+    roles = [parameters.type_numbers(of_role) for of_role in (task.rewarded, task.punished)] if task else []
+    rows.outcome[row] = outcomes(n_types, *roles)
+    rows.present[row] = present_types(parameters.type_numbers(types), n_types)
     if types:
-        rows.per_type[row] = particles_per_type(parameters.world.size, parameters.world.density, len(types))
+        rows.per_type[row] = particles_per_type(parameters.world.size, parameters.world.density, types)

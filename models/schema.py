@@ -13,7 +13,6 @@ from typing import Any, TypeVar, dataclass_transform
 
 import numpy as np
 
-from foraging_snn.environments import N_PARTICLE_TYPES, TASKS
 from foraging_snn.models.parameters import N_OUTPUT, Parameters
 
 T = TypeVar("T")
@@ -41,8 +40,8 @@ AXES: dict[str, Axis] = {
         "input-to-hidden synapses, by input cell, then hidden cell", lambda p: p.n_hidden * p.network.inputs_per_hidden_cell
     ),
     "hidden_output_synapse": Axis("hidden-to-output synapses, h * 8 + o", lambda p: p.n_hidden * N_OUTPUT),
-    "task": Axis("tasks, in the order of their table", lambda p: len(TASKS), grows=True),
-    "type": Axis("particle types", lambda p: N_PARTICLE_TYPES),
+    "task": Axis("tasks, in the order of their table", lambda p: len(p.tasks), grows=True),
+    "type": Axis("types of particle, in the order of their table", lambda p: len(p.particles), grows=True),
     "grid_y": Axis("rows of the world, upwards", lambda p: p.world.size),
     "grid_x": Axis("columns of the world", lambda p: p.world.size),
     "pattern": Axis("hidden patterns kept of a task; the n-th of them, from 0, is at n modulo their number"),

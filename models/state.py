@@ -3,12 +3,23 @@
 A run is a fold of phases over this object: nothing else remembers anything. A checkpoint is this object written to disk.
 """
 
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from foraging_snn.environments import N_MOVES, N_PARTICLE_TYPES, STAY, TASKS, Stream, stream_key, uniforms
+from foraging_snn.environments import (
+    N_MOVES,
+    STAY,
+    GridWorld,
+    Stream,
+    particle_shapes,
+    parts_of_grid,
+    stream_key,
+    uniforms,
+    world_problem,
+)
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
 from foraging_snn.models.schema import array, axis_sizes, number, problem, record, schema_of, zeros
@@ -137,8 +148,7 @@ class NetworkState:
         "task",
         "hidden",
         unit="spikes",
-        meaning="spikes in the most recent training on Task 1 and 2",
-        note="and on each further task",
+        meaning="spikes in the most recent training on each task",
         low=0,
     )
     task_epochs: np.ndarray = array(
@@ -173,7 +183,14 @@ class NetworkState:
         optional=True,
     )
     grid: np.ndarray = array(
-        np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high=N_PARTICLE_TYPES
+        np.int8, "grid_y", "grid_x", meaning="particle type on each square of the world, 0: none", low=0, high="type"
+    )
+    grid_part: np.ndarray = array(
+        np.int8,
+        "grid_y",
+        "grid_x",
+        meaning="which square of its particle lies on each square of the world, 0: the first one, or none",
+        low=0,
     )
     agent_x: int = number(int, meaning="column of the agent", unit="squares", index_of="grid_x")
     agent_y: int = number(int, meaning="row of the agent, upwards", unit="squares", index_of="grid_y")
@@ -249,11 +266,31 @@ def initial_state(parameters: Parameters, seed: int) -> NetworkState:
     return state
 
 
+def fitted(state: NetworkState, parameters: Parameters) -> NetworkState:
+    """The state with counts of 0 for tasks that were not yet in the table when it was made; the state itself if there are none."""
+    missing = len(parameters.tasks) - len(state.task_epochs)
+    if missing <= 0:
+        return state
+    later, of_cells = (0, missing), (0, 0)
+    return replace(
+        state,
+        task_spikes=np.pad(state.task_spikes, (later, of_cells)),
+        task_epochs=np.pad(state.task_epochs, later),
+        patterns=np.pad(state.patterns, ((0, 0), later, of_cells)),
+        patterns_kept=np.pad(state.patterns_kept, later),
+    )
+
+
+def part_of_old_grid(grid: np.ndarray, parameters: Parameters) -> np.ndarray:
+    """`grid_part` of a state from before there was such a field, when particles had the types of the paper only."""
+    return parts_of_grid(grid, *particle_shapes(parameters.particles.values()))
+
+
 def misfit(state: NetworkState, parameters: Parameters) -> str:
     """Why a state cannot be one of a network with these parameters, "" if it can: the first array of another shape."""
     sizes, n_tasks = axis_sizes(parameters), len(state.task_epochs)
-    if n_tasks > len(TASKS) or (n_tasks < len(TASKS) and state.phase_epoch > 0):
-        return f"it counts spikes of {n_tasks} tasks, the table of tasks holds {len(TASKS)}"
+    if n_tasks > len(parameters.tasks):
+        return f"it counts spikes of {n_tasks} tasks, the table of tasks holds {len(parameters.tasks)}"
     for name, what in schema_of(NetworkState).items():
         if what.is_array and not what.has_shape(found := getattr(state, name).shape, sizes):
             return f"{name} has the shape {found}, with the engine's parameters it must be {what.shape(sizes)}"
@@ -272,6 +309,8 @@ def check_state(state: NetworkState, parameters: Parameters) -> None:
     limits = {"epoch": state.epoch, "steps": state.epoch * steps_per_epoch, "most epochs": MAX_SEED // steps_per_epoch}
     if wrong := problem(state, axis_sizes(parameters), limits) or _wiring_problem(state, parameters):
         raise ValueError(wrong)
+    if wrong := world_problem(GridWorld(state.grid, state.grid_part, *particle_shapes(parameters.particles.values()))):
+        raise ValueError(wrong)
 
 
 def _wiring_problem(state: NetworkState, parameters: Parameters) -> str:
@@ -283,29 +322,24 @@ def _wiring_problem(state: NetworkState, parameters: Parameters) -> str:
     return "" if (inputs == k).all() else f"hidden_index is not naming every hidden cell {k} times"
 
 
-def begin_phase(state: NetworkState, phase: Phase) -> NetworkState:
+def begin_phase(state: NetworkState, phase: Phase, parameters: Parameters) -> NetworkState:
     """The state with which `phase` begins: freezing applied, spike counts of the tasks it trains set to zero.
 
     A state from before the table of tasks grew gets counts of 0 for the new ones. The world is drawn by the engine, at every block.
     `state` itself is left as it is.
     """
-    state = state.copy()
+    state = fitted(state, parameters).copy()
     state.phase_epoch = 0
     if not phase.is_unsupervised and not state.input_hidden_frozen:
         state.input_hidden_frozen = True
         for name in ("synapse", "value", "step"):
             field = f"input_hidden_trace_{name}"
             setattr(state, field, getattr(state, field)[:0])
-    missing = len(TASKS) - len(state.task_epochs)
-    state.task_spikes = np.pad(state.task_spikes, ((0, missing), (0, 0)))
-    state.task_epochs = np.pad(state.task_epochs, (0, missing))
-    state.patterns = np.pad(state.patterns, ((0, 0), (0, missing), (0, 0)))
-    state.patterns_kept = np.pad(state.patterns_kept, (0, missing))
     if phase.keep_patterns:
         _make_room_for_patterns(state, phase)
-    for activity in phase.activities:
-        if activity.trained_task:
-            slot = activity.trained_task.slot
+    for task in (activity.trained_task for activity in phase.activities):
+        if task:
+            slot = parameters.task_number(task) - 1
             state.task_spikes[slot] = state.task_epochs[slot] = state.patterns_kept[slot] = 0
             state.patterns[:, slot] = False
     if phase.freeze_fraction > 0.0:

@@ -264,7 +264,8 @@ def counts_of_a_record_are_those_of_the_epochs(case):
         np.testing.assert_array_equal(columns["awake"], ~asleep)
         assert (columns["move"][asleep] == 4).all()
         assert not columns["eaten"][asleep].any()
-        trained = [activity.trained_task.slot for activity in activities if activity.trained_task]
+        number = case.engine.parameters.task_number
+        trained = [number(activity.trained_task) - 1 for activity in activities if activity.trained_task]
         counted = np.bincount(trained, minlength=len(state.task_epochs))
         resumed = np.array([slot in trained for slot in range(len(counted))])
         np.testing.assert_array_equal((after.task_epochs - state.task_epochs)[resumed], counted[resumed])
@@ -330,7 +331,7 @@ def snapshots_are_the_states_at_the_epochs_asked_for(case):
     after, _ = case.engine.run(state, phase, recorder=listener)
     assert [snapshot.phase_epoch for snapshot in listener.snapshots] == list(wanted)
     assert [snapshot.epoch - state.epoch for snapshot in listener.snapshots] == list(wanted)
-    assert listener.snapshots[0].differences(begin_phase(state, phase)) == []
+    assert listener.snapshots[0].differences(begin_phase(state, phase, case.engine.parameters)) == []
     assert listener.snapshots[3].differences(after) == ["phase_epoch"]
     if "parts" not in case.engine.cannot:
         for e, snapshot in zip(wanted[1:3], listener.snapshots[1:3], strict=True):

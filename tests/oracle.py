@@ -81,8 +81,16 @@ class Rules:
         return self.n_input + self.n_hidden + self.n_output
 
 
-# Particle types 1 horizontal, 2 vertical, 3 positive diagonal, 4 negative diagonal: (dx, dy) from the anchor.
-PARTICLE_OFFSET = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
+Squares = tuple[tuple[int, int], ...]
+# Squares (dx, dy) from the first one, by type: 1 horizontal, 2 vertical, 3 positive, 4 negative diagonal of the paper, then
+# those whose two squares lie apart.
+PARTICLES: dict[int, Squares] = {
+    number: ((0, 0), second)
+    for number, second in enumerate(
+        ((1, 0), (0, 1), (1, 1), (1, -1), (2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2), (2, 2), (2, -2)), start=1
+    )
+}
+OF_PAPER = (1, 2, 3, 4)
 STAY = 4
 
 
@@ -94,7 +102,14 @@ class Task:
     punished: tuple[int, ...]
 
 
-TASKS = {1: Task(rewarded=(1,), punished=(4,)), 2: Task(rewarded=(2,), punished=(3,))}  # those of the paper
+TASKS = {  # those of the paper, then one each over the further types
+    1: Task(rewarded=(1,), punished=(4,)),
+    2: Task(rewarded=(2,), punished=(3,)),
+    3: Task(rewarded=(5,), punished=(12,)),
+    4: Task(rewarded=(6,), punished=(11,)),
+    5: Task(rewarded=(7,), punished=(10,)),
+    6: Task(rewarded=(8,), punished=(9,)),
+}
 
 
 @dataclass(frozen=True)
@@ -131,11 +146,11 @@ def activity_named(name: str) -> Activity:
     }[name]
 
 
-def types_in_world(activity: Activity, tasks: dict[int, Task]) -> tuple[int, ...]:
-    """The particle types that are there during an activity: those of its task; without a task all; asleep none."""
+def types_in_world(activity: Activity, tasks: dict[int, Task], unsupervised: tuple[int, ...] = OF_PAPER) -> tuple[int, ...]:
+    """The particle types that are there during an activity: those of its task; without a task the given ones; asleep none."""
     if activity.asleep:
         return ()
-    return (*tasks[activity.task].rewarded, *tasks[activity.task].punished) if activity.task else tuple(PARTICLE_OFFSET)
+    return (*tasks[activity.task].rewarded, *tasks[activity.task].punished) if activity.task else unsupervised
 
 
 def block_of(phase_epoch: int, lengths: tuple[int, ...]) -> tuple[int, bool]:
@@ -265,10 +280,40 @@ def initial_input_hidden(seed: int, input_index: np.ndarray, rules: Rules) -> np
 # --------------------------------------------------------------------------------------------------------- world
 
 
-def particle_squares(kind: int, x: int, y: int) -> list[tuple[int, int]]:
-    """The two squares (x, y) of a particle with its anchor at (x, y)."""
-    dx, dy = PARTICLE_OFFSET[kind]
-    return [(x, y), (x + dx, y + dy)]
+@dataclass
+class World:
+    """A grid of particle types, indexed [y, x], 0 where there is none, and which squares belong together."""
+
+    grid: np.ndarray
+    particles: dict[int, Squares] = dataclasses.field(default_factory=lambda: PARTICLES)
+    whole: dict[tuple[int, int], Squares] = dataclasses.field(default_factory=dict)  # by square (x, y): all squares of its particle
+
+    @property
+    def part(self) -> np.ndarray:
+        """Which square of its particle lies on each square, from 0; 0 where there is none."""
+        part = np.zeros_like(self.grid)
+        for (x, y), squares in self.whole.items():
+            part[y, x] = squares.index((x, y))
+        return part
+
+    def add(self, kind: int, x: int, y: int) -> None:
+        """Put a particle with its first square on (x, y)."""
+        squares = self.squares(kind, x, y)
+        for square in squares:
+            self.whole[square] = squares
+            self.grid[square[1], square[0]] = kind
+
+    def squares(self, kind: int, x: int, y: int) -> Squares:
+        """The squares (x, y) of a particle with its first square on (x, y)."""
+        return tuple((x + dx, y + dy) for dx, dy in self.particles[kind])
+
+    def remove(self, x: int, y: int) -> int:
+        """Take the particle on (x, y) away; returns its type, or 0 if there is none."""
+        kind = int(self.grid[y, x])
+        for square in self.whole.get((x, y), ()):
+            del self.whole[square]
+            self.grid[square[1], square[0]] = 0
+        return kind
 
 
 def has_room(grid: np.ndarray, x: int, y: int) -> bool:
@@ -278,45 +323,35 @@ def has_room(grid: np.ndarray, x: int, y: int) -> bool:
     return inside and not grid[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].any()
 
 
-def place_particle(grid: np.ndarray, kind: int, key_, attempt: int = 0) -> int:
-    """Place one particle on the grid, in place, from attempt number `attempt` on; returns the next attempt number."""
-    size = len(grid)
+def place_particle(world: World, kind: int, key_, attempt: int = 0) -> int:
+    """Place one particle in the world, in place, from attempt number `attempt` on; returns the next attempt number."""
     while True:
-        x, y = integer(key_, [2 * attempt, 2 * attempt + 1], size).tolist()
+        x, y = integer(key_, [2 * attempt, 2 * attempt + 1], len(world.grid)).tolist()
         attempt += 1
-        squares = particle_squares(kind, x, y)
-        if all(has_room(grid, *square) for square in squares):
-            for column, row in squares:
-                grid[row, column] = kind
+        if all(has_room(world.grid, *square) for square in world.squares(kind, x, y)):
+            world.add(kind, x, y)
             return attempt
 
 
-def draw_world(seed: int, epoch: int, types: tuple[int, ...], rules: Rules) -> np.ndarray:
-    """A new grid, indexed [y, x], with equally many particles of each of the types (no type: an empty grid)."""
-    grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+def draw_world(seed: int, epoch: int, types: tuple[int, ...], rules: Rules, particles: dict[int, Squares] | None = None) -> World:
+    """A new world with equally many particles of each of the types (no type: an empty one)."""
+    world = World(np.zeros((rules.size, rules.size), dtype=np.int64), particles or PARTICLES)
     if not types:
-        return grid
+        return world
     key_ = key(seed, STREAM_WORLD, epoch)
-    of_each = math.ceil(rules.density * rules.size**2 / (2 * len(types)))
+    of_each = math.ceil(rules.density * rules.size**2 / sum(len(world.particles[kind]) for kind in types))
     attempt = 0
     for kind in sorted(types):
         for _ in range(of_each):
-            attempt = place_particle(grid, kind, key_, attempt)
-    return grid
+            attempt = place_particle(world, kind, key_, attempt)
+    return world
 
 
-def eat(grid: np.ndarray, x: int, y: int, seed: int, epoch: int) -> int:
+def eat(world: World, x: int, y: int, seed: int, epoch: int) -> int:
     """Eat the particle on (x, y), if any, and place a new one, in place; returns its type or 0."""
-    kind = int(grid[y, x])
-    if kind == 0:
-        return 0
-    dx, dy = PARTICLE_OFFSET[kind]
-    size = len(grid)
-    for column, row in ((x - dx, y - dy), (x, y), (x + dx, y + dy)):
-        # No two particles touch, so whatever lies next to the square inside the grid is its own other half.
-        if 0 <= column < size and 0 <= row < size:
-            grid[row, column] = 0
-    place_particle(grid, kind, key(seed, STREAM_NEW_PARTICLE, epoch))
+    kind = world.remove(x, y)
+    if kind:
+        place_particle(world, kind, key(seed, STREAM_NEW_PARTICLE, epoch))
     return kind
 
 
@@ -618,15 +653,23 @@ class Record:
 class Oracle:
     """The whole network and its world. State lies in public attributes and is complete between epochs."""
 
-    def __init__(self, rules: Rules | None = None, seed: int = 1, tasks: dict[int, Task] | None = None):
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        seed: int = 1,
+        tasks: dict[int, Task] | None = None,
+        particles: dict[int, Squares] | None = None,
+        unsupervised: tuple[int, ...] = OF_PAPER,
+    ):
         self.rules = rules = rules or Rules()
-        self.tasks = tasks or TASKS
+        self.tasks, self.unsupervised = tasks or TASKS, unsupervised
         self.seed = seed
         self.epoch = 0  # completed epochs
         self.phase_epoch = 0  # completed epochs of the current phase
         self._set_up_cells()
         self._set_up_synapses()
-        self.grid = np.zeros((rules.size, rules.size), dtype=np.int64)
+        self.particles = particles or PARTICLES
+        self.world = draw_world(seed, 0, (), rules, self.particles)
         self.agent_x = self.agent_y = rules.size // 2
         self.last_move = STAY
         self.hunger = 0
@@ -671,6 +714,16 @@ class Oracle:
         self.trace_average = np.zeros(shape)
         self.frozen = np.zeros(shape, dtype=bool)
         self.hidden_output_traces = Traces()
+
+    @property
+    def grid(self) -> np.ndarray:
+        """Particle type on each square of the world."""
+        return self.world.grid
+
+    @property
+    def grid_part(self) -> np.ndarray:
+        """Which square of its particle lies there."""
+        return self.world.part
 
     # --- phases
 
@@ -728,7 +781,8 @@ class Oracle:
         name = activities[block]
         activity = activity_named(name)
         if begins:
-            self.grid = draw_world(self.seed, self.epoch, types_in_world(activity, self.tasks), self.rules)
+            types = types_in_world(activity, self.tasks, self.unsupervised)
+            self.world = draw_world(self.seed, self.epoch, types, self.rules, self.particles)
         if dropout_length:
             number = self.phase_epoch * self.rules.n_hidden // dropout_length
             self.removed[removal_order(self.seed, self.rules.n_hidden)[:number]] = True
@@ -819,7 +873,7 @@ class Oracle:
         if activity.plastic:
             self._plasticity_event(step, reward_signal(outcome, activity.asleep, self.rules))
         if not activity.asleep:
-            seen = view(self.grid, self.agent_x, self.agent_y, self.rules) > 0
+            seen = view(self.world.grid, self.agent_x, self.agent_y, self.rules) > 0
             self.x[self.input_cells] += self.rules.flash * seen
         if activity.plastic:
             self._homeostasis()
@@ -834,7 +888,7 @@ class Oracle:
         self.agent_x = (self.agent_x + column - 1) % self.rules.size
         self.agent_y = (self.agent_y + row - 1) % self.rules.size
         self.last_move = move
-        eaten = eat(self.grid, self.agent_x, self.agent_y, self.seed, self.epoch)
+        eaten = eat(self.world, self.agent_x, self.agent_y, self.seed, self.epoch)
         outcome = outcome_of(eaten, self.tasks.get(task))
         self.hunger = 0 if outcome else self.hunger + 1
         return move, eaten, outcome

@@ -43,8 +43,9 @@ class PretendEngine(Engine):
         for k in range(epochs):
             task = phase.block_at(state.phase_epoch + k)[0].trained_task
             if task:
-                state.task_epochs[task.number - 1] += 1
-                state.task_spikes[task.number - 1] += first + k
+                slot = self.parameters.task_number(task) - 1
+                state.task_epochs[slot] += 1
+                state.task_spikes[slot] += first + k
         state.epoch += epochs
         state.phase_epoch += epochs
         state.hidden_output[0, 0] += 0.001 * epochs

@@ -38,6 +38,8 @@ def state_of(oracle: o.Oracle) -> dict[str, np.ndarray]:
             if isinstance(part, (o.Traces, o.Spikes)):
                 for each in dataclasses.fields(part):
                     state[f"{name}{i}.{each.name}"] = getattr(part, each.name)
+            elif isinstance(part, o.World):
+                state["grid"], state["grid_part"] = part.grid, part.part
             elif not name.startswith("_") and not isinstance(part, (o.Rules, slice)):
                 state[name] = np.asarray(part)
     return state
@@ -193,50 +195,72 @@ def assert_particles_keep_apart(grid: np.ndarray, of_each: dict[int, int]) -> No
         assert len(neighbours) == 1
         (i, j), kind = neighbours[0], grid[y, x]
         assert grid[j, i] == kind
-        assert (i - x, j - y) in (o.PARTICLE_OFFSET[kind], tuple(-d for d in o.PARTICLE_OFFSET[kind]))
+        second = o.PARTICLES[kind][1]
+        assert (i - x, j - y) in (second, tuple(-d for d in second))
         found[kind] += 1
     assert found == {kind: 2 * number for kind, number in of_each.items()}
 
 
 @pytest.mark.parametrize("types, number", [((1, 2, 3, 4), 32), ((1, 4), 63), ((2, 3), 63)])
 def test_a_world_has_its_particles_and_none_touch(types, number):
-    assert_particles_keep_apart(o.draw_world(3, 17, types, RULES), dict.fromkeys(types, number))
+    assert_particles_keep_apart(o.draw_world(3, 17, types, RULES).grid, dict.fromkeys(types, number))
 
 
 def test_the_first_particle_of_a_world_comes_from_the_first_attempts_of_its_stream():
     x, y = (math.floor(50 * uniform_in_integers(3, 3, 17, i)) for i in (0, 1))
     assert x < 49 and y < 49  # so that the first attempt is good
-    assert o.draw_world(3, 17, (1, 4), RULES)[y, x : x + 2].tolist() == [1, 1]
+    assert o.draw_world(3, 17, (1, 4), RULES).grid[y, x : x + 2].tolist() == [1, 1]
 
 
 def test_there_is_no_food_without_types():
-    assert not o.draw_world(1, 0, (), RULES).any()
+    assert not o.draw_world(1, 0, (), RULES).grid.any()
 
 
 @pytest.mark.parametrize("kind, other_half", [(1, (11, 20)), (2, (10, 21)), (3, (11, 21)), (4, (11, 19))])
 def test_eating_either_half_removes_the_particle_and_places_another_of_its_type(kind, other_half):
     for x, y in ((10, 20), other_half):
-        grid = np.zeros((50, 50), dtype=int)
-        grid[20, 10] = grid[other_half[1], other_half[0]] = kind
-        assert o.eat(grid, x, y, seed=1, epoch=4) == kind
-        assert_particles_keep_apart(grid, {kind: 1})
-        assert grid[20, 10] == 0
+        world = o.draw_world(1, 0, (), RULES)
+        world.add(kind, 10, 20)
+        assert world.part[other_half[1], other_half[0]] == world.part.sum() == 1
+        assert o.eat(world, x, y, seed=1, epoch=4) == kind
+        assert_particles_keep_apart(world.grid, {kind: 1})
+        assert world.grid[20, 10] == 0
 
 
 def test_eating_at_the_edge_leaves_the_particle_on_the_other_side_of_the_torus_alone():
-    grid = np.zeros((50, 50), dtype=int)
-    grid[5, 48:] = 1
-    grid[5, :2] = 1
-    o.eat(grid, 49, 5, seed=1, epoch=0)
-    assert grid[5, :2].tolist() == [1, 1] and not grid[5, 48:].any()
+    world = o.draw_world(1, 0, (), RULES)
+    world.add(1, 48, 5)
+    world.add(1, 0, 5)
+    o.eat(world, 49, 5, seed=1, epoch=0)
+    assert world.grid[5, :2].tolist() == [1, 1] and not world.grid[5, 48:].any()
+
+
+def test_particles_of_one_type_in_a_row_are_eaten_one_by_one():
+    bar = {1: ((0, 0), (2, 0), (4, 0))}
+    world = o.draw_world(1, 0, (), RULES, bar)
+    for x in (10, 16, 22):  # X.X.X.X.X.X.X.X.X
+        world.add(1, x, 30)
+    assert world.part[30, 10:27:2].tolist() == [0, 1, 2] * 3
+    assert o.eat(world, 20, 30, seed=1, epoch=0) == 1
+    assert np.flatnonzero(world.grid[30]).tolist() == [10, 12, 14, 22, 24, 26]
+    assert (world.grid > 0).sum() == 9
+
+
+def test_a_world_of_particles_of_other_sizes_has_a_tenth_of_its_squares_covered():
+    particles = {1: ((0, 0),), 2: ((0, 0), (3, 0), (0, 3), (3, 3))}
+    world = o.draw_world(2, 5, (1, 2), RULES, particles)
+    assert [int((world.grid == kind).sum()) for kind in (1, 2)] == [50, 200]
+    for y, x in np.argwhere(world.grid == 2):
+        corners = sorted(world.whole[x, y])
+        assert corners[3] == (corners[0][0] + 3, corners[0][1] + 3)
 
 
 def test_a_world_keeps_its_particles_over_many_meals():
-    grid = o.draw_world(1, 0, (1, 4), RULES)
+    world = o.draw_world(1, 0, (1, 4), RULES)
     for meal in range(100):
-        y, x = np.argwhere(grid)[meal]
-        o.eat(grid, x, y, seed=1, epoch=meal)
-        assert_particles_keep_apart(grid, {1: 63, 4: 63})
+        y, x = np.argwhere(world.grid)[meal].tolist()
+        o.eat(world, x, y, seed=1, epoch=meal)
+        assert_particles_keep_apart(world.grid, {1: 63, 4: 63})
 
 
 def test_the_view_is_read_from_the_lower_left_and_wraps():
@@ -277,10 +301,9 @@ def test_exploration_takes_over_with_half_a_percent_per_epoch_of_hunger():
 
 def test_activities_and_their_worlds():
     tasks = o.TASKS | {3: o.Task(rewarded=(2, 4), punished=(1,))}
-    types = {
-        name: sorted(o.types_in_world(o.activity_named(name), tasks))
-        for name in ("unsupervised", "train1", "test2", "train3", "sleep", "uniform-sleep")
-    }
+    names = ("unsupervised", "train1", "test2", "train3", "sleep", "uniform-sleep")
+    types = {name: sorted(o.types_in_world(o.activity_named(name), tasks)) for name in names}
+    assert o.types_in_world(o.activity_named("unsupervised"), tasks, (1, 5)) == (1, 5)
     assert list(types.values()) == [[1, 2, 3, 4], [1, 4], [2, 3], [1, 2, 4], [], []]
     flags = [(a.task, a.plastic, a.trained, a.asleep, a.uniform_sleep) for a in map(o.activity_named, types)]
     assert flags == [

@@ -51,7 +51,7 @@ def curves(axes: Axes, trials: Sequence[Trial], points: int = CURVE_POINTS) -> N
 
 
 def _curve(axes: Axes, curve: MeanCurve, start: float) -> None:
-    colour, aeon, values = style.TASK_COLOURS[curve.task], start + curve.aeon, curve.performance
+    colour, aeon, values = style.task_colour(curve.task), start + curve.aeon, curve.performance
     if len(aeon) == 1:  # no line through one point
         axes.errorbar(aeon, values.mean, _sd(values.sd), fmt="o", ms=2, lw=0.8, color=colour)
         return
@@ -111,7 +111,7 @@ def _offset(task: int) -> float:
 
 
 def _bar(axes: Axes, test: TestedPerformance, x: float) -> None:
-    colour, spread = style.TASK_COLOURS[test.task], test.performance
+    colour, spread = style.task_colour(test.task), test.performance
     axes.bar(x, spread.mean - style.CHANCE, BAR_WIDTH, bottom=style.CHANCE, color=colour, alpha=0.55, lw=0)
     if spread.trials > 1:
         axes.errorbar(x, spread.mean, _sd(spread.sd), fmt="none", ecolor=colour, lw=1.0, capsize=2.0, zorder=3)

@@ -10,10 +10,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 
-from foraging_snn.environments import PARTICLE_NAMES
+from foraging_snn.environments import Particle
 from foraging_snn.files.reader import Trial
 
-from ..collection import Collection
+from ..collection import Collection, particles_in
 from ..receptive_fields import (
     DIRECTION_NAMES,
     directions,
@@ -31,7 +31,7 @@ SHOWN_OUTPUT = DIRECTION_NAMES.index("up left")
 N_HIDDEN_SHOWN = 8
 COMPASS_SIDE = 3
 PER_MILLE = 1e3  # input-to-hidden strengths are of the order of 0.01
-SHORT_NAMES = {0: "none clear", 1: "horizontal", 2: "vertical", 3: "pos. diag.", 4: "neg. diag."}
+NO_TYPE = "none clear"
 WIDTHS = (39.0, 65.0, 37.5, 38.5)  # mm
 ROW_MM, SCALES_MM, SMALL_PRINT_MM = 46.0, 12.0, 13.0
 LETTER_MM = 4.5  # room left of a title
@@ -56,16 +56,24 @@ class NetworkFields:
         Input weight images of the hidden cells.
     strength : (H, 8) array
         Excitatory strengths hidden to output.
+    particles : tuple of Particle
+        The types that its fields can show.
     """
 
     title: str
     images: np.ndarray
     strength: np.ndarray
+    particles: tuple[Particle, ...]
 
     @property
     def output_fields(self) -> np.ndarray:
         """Receptive fields of the output cells, (8, F, F)."""
         return output_receptive_fields(self.images, self.strength)
+
+
+def short_name(particle: Particle) -> str:
+    """The name of a type of particle for narrow places."""
+    return particle.name.replace("positive diagonal", "pos. diag.").replace("negative diagonal", "neg. diag.")
 
 
 def fields_after(trial: Trial, phase_name: str) -> NetworkFields:
@@ -76,6 +84,7 @@ def fields_after(trial: Trial, phase_name: str) -> NetworkFields:
         f"after {phase_name}",
         trial.input_hidden_snapshots().images([-1])[0],
         snapshots.strength[snapshots.phase == phase.index][-1],
+        particles_in([trial]),
     )
 
 
@@ -164,12 +173,12 @@ def _output_panel(part: SubFigure, state: NetworkFields, scale: Normalize) -> No
 
 def _hidden_panel(part: SubFigure, state: NetworkFields, scale: Normalize) -> None:
     grid = part.subplots(2, N_HIDDEN_SHOWN // 2)
-    preferred = preferred_particles(state.images)
+    preferred = preferred_particles(state.images, particles=state.particles)
+    names = [NO_TYPE, *map(short_name, state.particles)]
     cells = strongest_hidden_cells(state.strength, SHOWN_OUTPUT, N_HIDDEN_SHOWN)
     for axes, cell in zip(grid.flat, cells, strict=False):
         _image(axes, state.images[cell], scale, cross=3.0)
-        name = SHORT_NAMES[int(preferred.particle_type[cell])]
-        axes.set_title(f"{name}  {preferred.correlation[cell]:.2f}", fontsize=CAPTION, pad=2)
+        axes.set_title(f"{names[preferred.particle_type[cell]]}  {preferred.correlation[cell]:.2f}", fontsize=CAPTION, pad=2)
         axes.set_xlabel(f"W {state.strength[cell, SHOWN_OUTPUT]:.2f}", fontsize=CAPTION, labelpad=1.5)
     for axes in grid.flat[len(cells) :]:
         axes.axis("off")
@@ -189,10 +198,11 @@ def _share_panel(part: SubFigure, group: Sequence[NetworkFields]) -> Axes:
     axes = part.subplots()
     shares, untrained = _shares_over_trials(group)
     error = shares.std(axis=0, ddof=1) if len(shares) > 1 else None
-    place = np.arange(len(PARTICLE_NAMES))[::-1]
+    particles = group[0].particles
+    place = np.arange(len(particles))[::-1]
     axes.barh(place, shares.mean(axis=0), 0.7, xerr=error, color="0.65", error_kw={"lw": 0.8, "capsize": 1.5})
     axes.plot(untrained.mean(axis=0), place, "|", color="black", ms=9, mew=1.0)
-    axes.set(yticks=place, yticklabels=[SHORT_NAMES[kind] for kind in PARTICLE_NAMES])
+    axes.set(yticks=place, yticklabels=[short_name(particle) for particle in particles])
     axes.set_xlabel("share of input", labelpad=1)
     return axes
 
@@ -201,9 +211,10 @@ def _shares_over_trials(group: Sequence[NetworkFields]) -> tuple[np.ndarray, np.
     """By trial and particle type, mean of the output cells: with the strengths as they are, and were they all equal."""
     shares, untrained = [], []
     for state in group:
-        preferred, masks = preferred_particles(state.images), direction_masks(state.images.shape[1])
-        shares.append(drive_in_direction(preferred, state.strength, masks).mean(axis=1))
-        untrained.append(drive_in_direction(preferred, np.ones_like(state.strength), masks).mean(axis=1))
+        preferred = preferred_particles(state.images, particles=state.particles)
+        masks, n_types = direction_masks(state.images.shape[1]), len(state.particles)
+        shares.append(drive_in_direction(preferred, state.strength, masks, n_types).mean(axis=1))
+        untrained.append(drive_in_direction(preferred, np.ones_like(state.strength), masks, n_types).mean(axis=1))
     return np.array(shares), np.array(untrained)
 
 

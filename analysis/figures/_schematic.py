@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
-from foraging_snn.environments import PARTICLE_NAMES, PARTICLE_OFFSETS, TASKS
+from foraging_snn.environments import TASKS
 from foraging_snn.files.reader import Trial
 
 from . import style
@@ -47,7 +47,7 @@ def schematic(axes: Axes, trial: Trial) -> None:
         square: colour
         for rewarded, x, y in EXAMPLE
         for colour, (kind,) in [(style.REWARDED, task.rewarded) if rewarded else (style.PUNISHED, task.punished)]
-        for square in ((x, y), (x + PARTICLE_OFFSETS[kind][0], y + PARTICLE_OFFSETS[kind][1]))
+        for square in kind.squares_at(x, y)
     }
     _world(axes, 15.0, squares, field)
     _input(axes, 49.0, squares, field)
@@ -65,8 +65,8 @@ def schematic(axes: Axes, trial: Trial) -> None:
     _arrow(axes, 27.5, 39.0, "")
     _arrow(axes, 58.5, 69.0, "STDP,\nthen\nfrozen")
     _arrow(axes, 95.0, 106.0, "rewarded\nSTDP")
-    for task, y in ((TASKS["T1"], 9.5), (TASKS["T2"], -8.5)):
-        _task(axes, 133.0, y, task)
+    for number, y in ((1, 9.5), (2, -8.5)):
+        _task(axes, 133.0, y, number)
     axes.set(xlim=(0, 173), ylim=(-20.5, 21), aspect="equal")
     axes.axis("off")
 
@@ -115,13 +115,14 @@ def _arrow(axes: Axes, start: float, end: float, text: str) -> None:
     axes.text((start + end) / 2, 1.6, text, ha="center", va="bottom", fontsize=style.SMALL - 0.5, color="0.3", linespacing=1.15)
 
 
-def _task(axes: Axes, x: float, y: float, task) -> None:
-    axes.text(x, y + 4.6, f"Task {task.number}", weight="bold", color=style.TASK_COLOURS[task.number], va="bottom")
+def _task(axes: Axes, x: float, y: float, number: int) -> None:
+    task = TASKS[f"T{number}"]
+    axes.text(x, y + 4.6, f"Task {number}", weight="bold", color=style.TASK_COLOURS[number], va="bottom")
     for (kind,), colour, role, row in (
         (task.rewarded, style.REWARDED, "rewarded", y + 1.2),
         (task.punished, style.PUNISHED, "punished", y - 5.0),
     ):
-        dx, dy = PARTICLE_OFFSETS[kind] * 2.4
+        dx, dy = (2.4 * step for step in kind.offsets[1])
         for sign in (-0.5, 0.5):
             _square(axes, x + 2.5 + sign * dx, row + sign * dy, 2.4, colour)
-        axes.text(x + 7.0, row, f"{PARTICLE_NAMES[kind]}: {role}", va="center", fontsize=style.SMALL)
+        axes.text(x + 7.0, row, f"{kind.name}: {role}", va="center", fontsize=style.SMALL)

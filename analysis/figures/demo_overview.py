@@ -51,12 +51,13 @@ def _draw_training(axes: Axes, trials: Sequence[Trial]) -> None:
     labelled = set()
     per_aeon = trials[0].parameters.timing.epochs_per_aeon
     for phase in trials[0].phases:
-        tasks = {activity.trained_task.number for activity in phase.activities if activity.trained_task}
+        number = trials[0].parameters.task_number
+        tasks = {number(activity.trained_task) for activity in phase.activities if activity.trained_task}
         if not tasks:
             continue
         aeons = phase.epochs // per_aeon
         for task in sorted(tasks):
-            colour = style.TASK_COLOURS[task]
+            colour = style.task_colour(task)
             curves = [trial.performance_curve(phase.index, max(1, aeons // CURVE_POINTS), task) for trial in trials]
             for curve in curves:
                 axes.plot(start + curve.aeon, curve.performance, color=colour, lw=0.5, alpha=0.45)

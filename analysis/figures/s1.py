@@ -78,18 +78,18 @@ def _column(rows: list[Axes], trial: Trial, recorded: RecordedPhase, stretch: ra
         found = layers[layer]
         axes.plot(found.step * parameters.timing.step_ms / 1000, found.cell, **MARKS[layer])
         axes.set(ylim=(-0.5 - 0.02 * found.cells, found.cells - 0.5 + 0.02 * found.cells))
-        _mark_epochs(axes, recorded, stretch, epoch_s, named=layer == "output")
+        _mark_epochs(axes, trial, recorded, stretch, epoch_s, named=layer == "output")
     rows[-1].set(xlabel="time (s)", xlim=(0, len(stretch) * epoch_s))
 
 
-def _mark_epochs(axes: Axes, recorded: RecordedPhase, stretch: range, epoch_s: float, named: bool) -> None:
+def _mark_epochs(axes: Axes, trial: Trial, recorded: RecordedPhase, stretch: range, epoch_s: float, named: bool) -> None:
     """Lines between epochs; where two tasks alternate, each epoch is shaded in the colour of its task."""
     for k, epoch in enumerate(stretch):
         axes.axvline(k * epoch_s, color="0.85", lw=0.4, zorder=0)
         activity, begins = recorded.phase.block_at(epoch)
         if len(recorded.activities) > 1 and activity.task:
-            number = activity.task.number
-            axes.axvspan(k * epoch_s, (k + 1) * epoch_s, color=style.TASK_COLOURS[number], alpha=0.12, lw=0, zorder=0)
+            colour = style.task_colour(trial.parameters.task_number(activity.task))
+            axes.axvspan(k * epoch_s, (k + 1) * epoch_s, color=colour, alpha=0.12, lw=0, zorder=0)
             if named and (k == 0 or begins):
-                where = {"transform": axes.get_xaxis_transform(), "fontsize": style.SMALL, "color": style.TASK_COLOURS[number]}
-                axes.text(k * epoch_s, 1.02, f" training T{number}", **where)
+                where = {"transform": axes.get_xaxis_transform(), "fontsize": style.SMALL, "color": colour}
+                axes.text(k * epoch_s, 1.02, f" training {activity.task.name}", **where)

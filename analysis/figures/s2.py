@@ -21,7 +21,7 @@ def draw(collection: Collection) -> Figure:
     axes = figure.subplots()
     for trials in groups:
         curve = performance_while_cells_are_removed(trials)
-        colour, values = style.TASK_COLOURS[curve.task], curve.performance
+        colour, values = style.task_colour(curve.task), curve.performance
         axes.plot(curve.cells_left, values.mean, color=colour, label=f"Task {curve.task}, after T{curve.task}")
         if values.trials > 1:
             axes.fill_between(curve.cells_left, values.mean - values.sd, values.mean + values.sd, color=colour, alpha=0.3, lw=0)

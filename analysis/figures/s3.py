@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from foraging_snn.environments import PARTICLE_NAMES, TASKS, ParticleType
+from foraging_snn.environments import Particle, Task
 from foraging_snn.files.reader import Trial
 
-from ..collection import Collection
+from ..collection import Collection, particles_in, tasks_in
 from ..responsiveness import particle_responsiveness
 from . import style
 from ._receptive_fields import fields_after
@@ -32,14 +32,16 @@ def draw(collection: Collection) -> Figure:
     collection.require(EXPERIMENTS)
     figure = style.new_figure(style.FULL_WIDTH_MM, 75)
     axes = figure.subplots()
-    place = np.arange(len(PARTICLE_NAMES))
+    trials = [trial for name in EXPERIMENTS for trial in collection.trials(name)]
+    particles, tasks = particles_in(trials), tasks_in(trials)
+    place = np.arange(len(particles))
     for number, (experiment, phase) in enumerate(STATES):
-        values = np.array([_after(trial, phase) for trial in collection.trials(experiment)])
+        values = np.array([_after(trial, phase, particles) for trial in collection.trials(experiment)])
         _bars(axes, place + (number - (len(STATES) - 1) / 2) * BAR_WIDTH, values, phase)
-    untrained = np.mean([_untrained(trial) for trial in collection.trials(EXPERIMENTS[0])], axis=0)
+    untrained = np.mean([_untrained(trial, particles) for trial in collection.trials(EXPERIMENTS[0])], axis=0)
     reach = 0.5 * BAR_WIDTH * len(STATES)
     axes.hlines(untrained, place - reach, place + reach, color="black", lw=0.8, label="before training", zorder=3)
-    axes.set(xticks=place, xticklabels=[_name(kind) for kind in PARTICLE_NAMES])
+    axes.set(xticks=place, xticklabels=[_name(particle, tasks) for particle in particles])
     axes.set_ylabel(f"particle responsiveness (10$^{{{SHOWN_EXPONENT}}}$)", **style.FORMULA)
     axes.tick_params(axis="x", length=0)
     figure.legend(loc="outside upper center", ncols=len(STATES) + 1)
@@ -67,19 +69,22 @@ def _bars(axes: Axes, place: np.ndarray, values: np.ndarray, phase: str) -> None
         axes.plot(place + jitter, values, "o", color="0.15", ms=2.2, mew=0.0, alpha=0.7, clip_on=False)
 
 
-def _after(trial: Trial, phase: str) -> np.ndarray:
+def _after(trial: Trial, phase: str, particles: tuple[Particle, ...]) -> np.ndarray:
     state = fields_after(trial, phase)
-    return particle_responsiveness(state.images, state.strength) / 10**SHOWN_EXPONENT
+    return particle_responsiveness(state.images, state.strength, particles) / 10**SHOWN_EXPONENT
 
 
-def _untrained(trial: Trial) -> np.ndarray:
+def _untrained(trial: Trial, particles: tuple[Particle, ...]) -> np.ndarray:
     images = trial.input_hidden_snapshots().images([-1])[0]
-    return particle_responsiveness(images, trial.wiring().hidden_output) / 10**SHOWN_EXPONENT
+    return particle_responsiveness(images, trial.wiring().hidden_output, particles) / 10**SHOWN_EXPONENT
 
 
-def _name(kind: ParticleType) -> str:
-    """Name of a particle type and what it is in the tasks."""
+def _name(particle: Particle, tasks: dict[int, Task]) -> str:
+    """Name of a type of particle and what it is in the tasks."""
     roles = [
-        f"Task {task.number} {role}" for task in TASKS.values() for role in ("rewarded", "punished") if kind in getattr(task, role)
+        f"Task {number} {role}"
+        for number, task in tasks.items()
+        for role in ("rewarded", "punished")
+        if particle in getattr(task, role)
     ]
-    return "\n".join([PARTICLE_NAMES[kind], *roles])
+    return "\n".join([particle.name, *roles])

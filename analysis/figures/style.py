@@ -28,8 +28,9 @@ REWARDED = "#009E73"
 PUNISHED = "#CC3311"
 PUBLISHED = "0.55"
 CHANCE_LINE = "0.6"
-TASK_COLOURS = {1: TASK_1, 2: TASK_2}
-OTHER_TASKS = ("#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+TASK_COLOURS = {1: TASK_1, 2: TASK_2}  # of the paper
+# Of further tasks: of Okabe & Ito and of Paul Tol ("muted"), which colour-blind readers can tell apart; then from the first again.
+OTHER_TASKS = ("#CC79A7", "#E69F00", "#56B4E9", "#332288", "#882255", "#999933", "#44AA99", "#F0E442")
 
 SMALL, NORMAL, LETTER = 6.0, 7.0, 10.0  # points
 SMALL_PRINT = 4.5
@@ -158,9 +159,11 @@ def _shown(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split()))
 
 
-def task_colour(name: str) -> str:
-    """The colour of a task by its name, e.g. "T1"."""
-    return {"T1": TASK_1, "T2": TASK_2}.get(name, OTHER_TASKS[sum(map(ord, name)) % len(OTHER_TASKS)])
+def task_colour(task: int | str) -> str:
+    """The colour of a task, by its number from 1 or by its name; "T3" is 3."""
+    if isinstance(task, str):
+        task = int(task[1:]) if re.fullmatch("T[0-9]{1,9}", task) else sum(map(ord, task))
+    return TASK_COLOURS.get(task) or OTHER_TASKS[(task - len(TASK_COLOURS) - 1) % len(OTHER_TASKS)]
 
 
 def chance_line(axes: Axes) -> None:

@@ -17,10 +17,10 @@ from foraging_snn.analysis.animation import Food, Scene, check_format, spikes_be
 from foraging_snn.analysis.collection import conditions_of
 from foraging_snn.analysis.figures import style
 from foraging_snn.commands.worlds import follow_world, followed, way_in
-from foraging_snn.environments import PARTICLE_NAMES, ParticleType
-from foraging_snn.environments.rendering import SQUARE_COLOURS
+from foraging_snn.environments.rendering import square_colours
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import RecordedPhase, Trial
+from foraging_snn.models import Parameters
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.existing import prepare_output
 
@@ -197,23 +197,25 @@ def scene(trial: Trial, phase: RecordedPhase, epochs: range, title: str) -> Scen
         y=way.y[:-1],
         outcome=way.outcome[:-1],
         next_move=way.move[1:],
-        food=_food(phase),
+        food=_food(phase, parameters),
         field=parameters.world.field,
         has_task=any(activity.task for activity in phase.activities),
         **counts,
     )
 
 
-def _food(phase: RecordedPhase) -> tuple[Food, ...]:
+def _food(phase: RecordedPhase, parameters: Parameters) -> tuple[Food, ...]:
     """The types of particle in a phase; in colours of their own where no task says what they are worth."""
     tasks = dict.fromkeys(activity.task for activity in phase.activities if activity.task)
+    number = dict(zip(parameters.particles.values(), range(1, len(parameters.particles) + 1), strict=True))
     if not tasks:
-        return tuple(Food(int(kind), PARTICLE_NAMES[kind], to_hex(SQUARE_COLOURS[kind] / 255)) for kind in ParticleType)
+        colours, types = square_colours(len(number)) / 255, dict.fromkeys(p for a in phase.activities for p in a.particle_types)
+        return tuple(Food(number[particle], particle, particle.name, to_hex(colours[number[particle]])) for particle in types)
     return tuple(
-        Food(int(kind), f"{PARTICLE_NAMES[kind]}: {worth}", colour)
+        Food(number[particle], particle, f"{particle.name}: {worth}", colour)
         for task in tasks
-        for kinds, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
-        for kind in kinds
+        for types, worth, colour in ((task.rewarded, "rewarded", style.REWARDED), (task.punished, "punished", style.PUNISHED))
+        for particle in types
     )
 
 

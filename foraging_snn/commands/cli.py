@@ -18,7 +18,9 @@ from foraging_snn.commands.export import (
     as_json,
     commented_toml,
     experiments_for_programs,
+    landscape_for_programs,
     parameters_for_programs,
+    paths_for_programs,
     state_for_programs,
     trial_for_programs,
 )
@@ -55,14 +57,18 @@ from foraging_snn.commands.terminal import (
     print_sweep,
     print_table,
     printable,
+    show_source,
     show_state,
     show_trial,
 )
 from foraging_snn.files.conditions import NETWORK_SEED, run_conditions
+from foraging_snn.files.hdf5 import format_of
+from foraging_snn.files.landscapes import LANDSCAPE, PATHS, read_landscape, read_paths
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import EACH_ITS_OWN, PRESETS, ParameterError, preset
+from foraging_snn.models.parameters import NOT_THERE
 from foraging_snn.protocols import ExperimentError, experiments, protocol
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
 from foraging_snn.running.existing import ResumeError, phases_to_run
@@ -222,11 +228,11 @@ def show_parameters(
     if for_programs:
         typer.echo(as_json(parameters_for_programs(parameters)))
         return
-    full, named = ({row.name: row.value for row in p.rows()} for p in (preset("full"), preset(parameters.preset)))
+    full, named = (p.values() for p in (preset("full"), preset(parameters.preset)))
     table = new_table("name", "value", "instead of", "unit", "meaning", "source", "allowed")
     for row in parameters.rows():
-        base, values = (parameters.preset, named) if row.value != named[row.name] else ("full", full)
-        instead = "" if row.value == values[row.name] else f"{plain(values[row.name])} ({base})"
+        base, values = (parameters.preset, named) if row.value != named.get(row.name) else ("full", full)
+        instead = "" if row.value == values.get(row.name) else f"{plain(values.get(row.name, NOT_THERE))} ({base})"
         cells = (row.name, plain(row.value), instead, row.unit, row.meaning, row.source, row.allowed)
         add_row(table, *cells, style="bold" if instead else None)
     print_table(table)
@@ -413,9 +419,13 @@ def unsupervised(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial or a saved state.")], for_programs: JsonOption = False
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, a saved state, a landscape or paths.")],
+    for_programs: JsonOption = False,
 ) -> None:
-    """Show what is in a file: a trial or a saved state."""
+    """Show what is in a file: a trial, a saved state, a landscape or paths."""
+    if (kind := format_of(path)) in (LANDSCAPE, PATHS):
+        _show_tests(path, kind, for_programs)
+        return
     try:
         trial = Trial(path)
     except RecordingError as not_a_trial:
@@ -426,6 +436,26 @@ def info(
         typer.echo(as_json(state_for_programs(path, state))) if for_programs else show_state(path, state)
     else:
         typer.echo(as_json(trial_for_programs(trial))) if for_programs else show_trial(trial)
+
+
+def _show_tests(path: Path, kind: str, for_programs: bool) -> None:
+    """What is in the file of a landscape or of paths."""
+    if for_programs and kind == LANDSCAPE:
+        typer.echo(as_json(landscape_for_programs(path, read_landscape(path))))
+    elif for_programs:
+        typer.echo(as_json(paths_for_programs(path, read_paths(path))))
+    elif kind == LANDSCAPE:
+        from foraging_snn.commands.landscape import print_landscape
+
+        found = read_landscape(path)
+        show_source(path, "landscape", found.source)
+        print_landscape(found)
+    else:
+        from foraging_snn.commands.paths import print_paths
+
+        lines = read_paths(path)
+        show_source(path, "paths", lines.source)
+        print_paths(lines)
 
 
 @app.command("table")
@@ -465,7 +495,9 @@ def draw_figures(
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, landscape, paths. Default: all."),
+        typer.Option(
+            "--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, protocols, landscape, paths. Default: all."
+        ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
 ) -> None:
@@ -610,7 +642,9 @@ def _test_options(
     jobs = jobs if jobs is not None or scheduler else cpu_count()
     options = RunOptions(engine=engine, jobs=jobs, scheduler=scheduler, max_hours=max_hours)
     names = {"files": tuple(files), "out": out, "engine": engine, "command_line": _command(context)}
-    return names | {"workers": options.workers(), "stop": options.stop_request()}
+    stop, workers = options.stop_request(), options.workers()
+    context.with_resource(workers)
+    return names | {"workers": workers, "stop": stop}
 
 
 @app.command()

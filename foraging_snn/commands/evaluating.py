@@ -129,15 +129,18 @@ def tasks_of(trials: Sequence[RecordedPoints], given: str | None) -> tuple[str, 
     if not names or len(set(names)) < len(names):
         raise RunError(f"--tasks: {given!r} given, allowed are names of tasks such as T1,T2, each once")
     for name in names:
-        phase_of_test(name, 1)
+        phase_of_test(name, 1, trials[0].trial.parameters)
     return names
 
 
 def trained_tasks(trials: Iterable[Trial]) -> tuple[str, ...]:
-    """Names of the tasks that are trained in some trials, in the order of the table of tasks."""
-    activities = (activity for trial in trials for recorded in trial.phases for activity in recorded.activities)
-    trained = {activity.trained_task.name: activity.trained_task for activity in activities if activity.trained_task}
-    return tuple(sorted(trained, key=lambda name: trained[name].slot))
+    """Names of the tasks that are trained in some trials, by their numbers there."""
+    found: dict[str, int] = {}
+    for trial in trials:
+        for task in (activity.trained_task for recorded in trial.phases for activity in recorded.activities):
+            if task:
+                found.setdefault(task.name, trial.parameters.task_number(task))
+    return tuple(sorted(found, key=found.__getitem__))
 
 
 def check_request(request: Request, parameters: Parameters, also_written: Sequence[Path] = ()) -> None:

@@ -10,11 +10,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from foraging_snn.environments import PARTICLES, TASKS
+from foraging_snn.files.landscapes import Evaluation, Landscape, Paths, Source
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import PRESETS, Parameters, preset
 from foraging_snn.protocols import experiments
 from foraging_snn.running.existing import phases_to_run
+
+KINDS_OF_TABLES = {"particles": "A type of particle.", "tasks": "A task."}
+FURTHER_TABLES = (
+    f"Types of particle in the package: {', '.join(PARTICLES)}; others, in squares to the right and upwards from the first:",
+    "[particles.corner]",
+    "offsets = [[0, 0], [1, 0], [1, 1]]",
+    f"Tasks in the package: {', '.join(TASKS)}; others:",
+    "[tasks.T7]",
+    'rewarded = ["corner"]',
+    'punished = ["horizontal"]',
+)
 
 
 def as_json(content: dict[str, Any]) -> str:
@@ -43,8 +56,8 @@ def experiments_for_programs(parameters: Parameters) -> dict[str, Any]:
 
 def parameters_for_programs(parameters: Parameters) -> dict[str, Any]:
     """All parameters: `preset`, `parameters`; each with the value of the preset and of the preset "full"."""
-    named, full = ({row.name: row.value for row in preset(name).rows()} for name in (parameters.preset, "full"))
-    rows = [row._asdict() | {"preset_value": named[row.name], "full_value": full[row.name]} for row in parameters.rows()]
+    named, full = (preset(name).values() for name in (parameters.preset, "full"))
+    rows = [row._asdict() | {"preset_value": named.get(row.name), "full_value": full.get(row.name)} for row in parameters.rows()]
     return {"preset": parameters.preset, "parameters": rows}
 
 
@@ -106,6 +119,65 @@ def state_for_programs(path: Path, saved: SavedState) -> dict[str, Any]:
     }
 
 
+def landscape_for_programs(path: Path, landscape: Landscape) -> dict[str, Any]:
+    """A landscape but for its map and its arrays of strengths."""
+    states, tested = landscape.states, landscape.states.tested
+    return {
+        "kind": "landscape",
+        "file": str(path),
+        **_of_source(landscape.source),
+        "axes": landscape.kind,
+        "points": [len(landscape.x), len(landscape.y)],
+        "epochs": int(landscape.tested.counts["epochs"].flat[0]),
+        "resistances_of": landscape.reference,
+        "states": [
+            {"name": name, "distance": float(states.distance[k]), "tests": _tests_of(tested[k])}
+            for k, name in enumerate(states.names)
+        ],
+    }
+
+
+def paths_for_programs(path: Path, paths: Paths) -> dict[str, Any]:
+    """The lines of a file of paths, each with the tests of its points; barriers are in the table."""
+    ends = zip(paths.starts, paths.ends, paths.length.tolist(), strict=True)
+    return {
+        "kind": "paths",
+        "file": str(path),
+        **_of_source(paths.source),
+        "epochs": int(paths.tested.counts["epochs"].flat[0]),
+        "share": paths.share.tolist(),
+        "lines": [
+            {
+                "start": {"seed": start.seed, "state": start.state},
+                "end": {"seed": end.seed, "state": end.state},
+                "length": length,
+                "tests": [_tests_of(paths.tested[k, m]) for m in range(len(paths.share))],
+            }
+            for k, (start, end, length) in enumerate(ends)
+        ],
+    }
+
+
+def _of_source(source: Source) -> dict[str, Any]:
+    return {
+        "trials": source.files,
+        "engine": source.engine,
+        "seed": source.seed,
+        "provenance": dict(source.provenance),
+        "parameters": source.parameters.model_dump(),
+    }
+
+
+def _tests_of(tested: Evaluation) -> list[dict[str, Any]]:
+    """Of one network, a test per task."""
+    values = zip(tested.tasks, tested.performance.tolist(), tested.performance_error.tolist(), strict=True)
+    return [{"task": task, "performance": _number(value), "error": _number(error)} for task, value, error in values]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
 def commented_toml(parameters: Parameters) -> str:
     """The parameters as TOML for an editor: above each what it means, its unit, source, and what is allowed.
 
@@ -117,12 +189,14 @@ def commented_toml(parameters: Parameters) -> str:
     group = ""
     for line in parameters.to_toml().splitlines():
         if line.startswith("["):
-            group = line.strip("[]")
-            lines += [line, f"# {type(getattr(parameters, group)).__doc__}"]
+            group = line.strip("[]").replace('"', "")
+            what = KINDS_OF_TABLES.get(group.partition(".")[0]) or type(getattr(parameters, group)).__doc__
+            lines += [line, f"# {what}"]
             continue
         row = rows.get(f"{group}.{line.partition(' = ')[0]}")
         if row:
             unit = f" [{row.unit}]" if row.unit else ""
             lines += ["", f"# {row.meaning}{unit}; source: {row.source}; allowed: {row.allowed}"]
         lines.append(line)
+    lines += ["", *(f"# {line}" for line in FURTHER_TABLES)]
     return "\n".join(lines) + "\n"

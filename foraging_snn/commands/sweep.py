@@ -166,7 +166,7 @@ def grid(parameters: Parameters, asked_for: Mapping[str, Sequence[Any]]) -> tupl
     points = []
     for values in itertools.product(*asked_for.values()):
         changed = parameters.with_changes(dict(zip(asked_for, values, strict=True)))
-        as_set = {row.name: row.value for row in changed.rows()}
+        as_set = changed.values()
         points.append(SweepPoint(tuple(asked_for), tuple(as_set[name] for name in asked_for), changed))
     for k, name in enumerate(asked_for):
         different = {point.values[k] for point in points}

@@ -17,9 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from foraging_snn.files.hdf5 import harmless
+from foraging_snn.files.landscapes import Source
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import Engine, Parameters, engine_class, preset
+from foraging_snn.models.parameters import in_words
 from foraging_snn.running.stopping import StopCause
 
 if TYPE_CHECKING:
@@ -153,7 +155,7 @@ def printed(show: Callable[[Any], None], what: object) -> str:
 
 def plain(value: object) -> str:
     """A parameter's value as in TOML."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else in_words(value)
 
 
 def printable(text: str) -> str:
@@ -209,6 +211,14 @@ def show_state(path: Path, saved: SavedState) -> None:
     _print_parameters(saved.parameters)
 
 
+def show_source(path: Path, kind: str, source: Source) -> None:
+    """What was tested in the file of a landscape or of paths, and how."""
+    tests = f"engine {source.engine}, seed {source.seed}"
+    _print_facts({"file": path, "kind": kind, "trials": ", ".join(source.files), "tests": tests, **source.provenance})
+    print_conditions(source.conditions)
+    _print_parameters(source.parameters)
+
+
 def _print_facts(facts: dict[str, object]) -> None:
     width = max(len(name) for name in facts) + 2
     for name, value in facts.items():
@@ -217,11 +227,12 @@ def _print_facts(facts: dict[str, object]) -> None:
 
 
 def _print_parameters(parameters: Parameters) -> None:
-    named = {row.name: row.value for row in preset(parameters.preset).rows()}
+    named = preset(parameters.preset).values()
     typer.echo(f"\nparameters: preset {parameters.preset}")
     for row in parameters.rows():
-        if row.value != named[row.name]:
-            typer.echo(f"  {row.name} = {plain(row.value)} (preset: {plain(named[row.name])})")
+        if row.value != named.get(row.name):
+            usual = f" (preset: {plain(named[row.name])})" if row.name in named else ""
+            typer.echo(f"  {row.name} = {plain(row.value)}{usual}")
     typer.echo()
 
 

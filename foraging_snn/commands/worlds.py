@@ -7,16 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from foraging_snn.environments import (
-    N_PARTICLE_TYPES,
-    PARTICLE_NAMES,
-    ParticleType,
-    Stream,
-    draw_world,
-    eat,
-    empty_world,
-    stream_key,
-)
+from foraging_snn.environments import GridWorld, Stream, draw_world, eat, empty_world, stream_key
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Positions, Trial
 from foraging_snn.models import Parameters, Phase, rows_of
@@ -59,7 +50,7 @@ def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
     -------
     (n, size, size) int8
         The grid after the move of each epoch: what was eaten is gone, what grew instead is there. Indexed [epoch, y, x]; 0 empty,
-        1 ... 4 a particle. Asleep, there is none.
+        else the number of the type of the particle. Asleep, there is none.
 
     Raises
     ------
@@ -107,14 +98,14 @@ def worlds_along(
     RecordingError
         The agent ate what was not there, or did not eat what was.
     """
-    grid, rows = empty_world(parameters.world.size), rows_of(phase, parameters)
+    world, rows = empty_world(parameters.world.size, parameters.particles.values()), rows_of(phase, parameters)
     blocks, begins = phase.schedule(epochs)
     for row in range(len(epochs)):
         if begins[row]:
             block, key = blocks[row], stream_key(seed, Stream.WORLD, way.epoch[row])
-            draw_world(grid, rows.present[block], rows.per_type[block], key)
-        _eat_as_recorded(grid, way, row, seed, where)
-        yield grid
+            draw_world(world, rows.present[block], rows.per_type[block], key)
+        _eat_as_recorded(world, way, row, parameters, seed, where)
+        yield world.grid
 
 
 def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
@@ -139,18 +130,18 @@ def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
         raise RecordingError(f"{trial.path}: damaged or truncated: positions of phase {phase_index} are missing")
     way = Positions(**{name: values[rows] for name, values in vars(positions).items()})
     size = trial.parameters.world.size
-    for name, values, end in (("x", way.x, size), ("y", way.y, size), ("eaten", way.eaten, N_PARTICLE_TYPES + 1)):
+    for name, values, end in (("x", way.x, size), ("y", way.y, size), ("eaten", way.eaten, len(trial.parameters.particles) + 1)):
         if values.min() < 0 or values.max() >= end:
             raise RecordingError(f"{trial.path}: damaged: positions/{name} has values outside 0 ... {end - 1}")
     return way
 
 
-def _eat_as_recorded(grid: np.ndarray, way: Positions, row: int, seed: int, where: str) -> None:
+def _eat_as_recorded(world: GridWorld, way: Positions, row: int, parameters: Parameters, seed: int, where: str) -> None:
     if not way.awake[row]:
         return
     x, y, epoch, recorded = (int(values[row]) for values in (way.x, way.y, way.epoch, way.eaten))
-    if eat(grid, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch)) != recorded:
-        what = f"a {PARTICLE_NAMES[ParticleType(recorded)]} particle" if recorded else "nothing"
+    if eat(world, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch)) != recorded:
+        what = f"a {list(parameters.particles)[recorded - 1]} particle" if recorded else "nothing"
         raise RecordingError(
             f"{where}: damaged, or made by other rules: in epoch {epoch} the agent ate {what}, which is not what its seed and "
             f"way put on square ({x}, {y})"

@@ -3,9 +3,11 @@
 Said beside every result, on the screen, in tables and in figures.
 """
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from foraging_snn.models import EACH_ITS_OWN, Parameters, Phase, preset
+from foraging_snn.models.parameters import in_words
 
 FREE_GROUP = "recording."  # what is kept of a trial does not change it
 NETWORK_SEED = "network.seed"
@@ -66,7 +68,7 @@ def changes_in_phases(parameters: Parameters, phases: Iterable[Phase]) -> list[s
     """What is other in a phase than in the rest of the trial: "in T2: reward.punished -0.5 instead of -0.001"; and in which phases
     rules act between epochs: "rule between epochs of T1, T2: elastic(strength=0.1) [source 0123456789abcdef]"."""
     phases = list(phases)
-    usual = {row.name: row.value for row in parameters.rows()}
+    usual = parameters.values()
     lines = {
         f"in {phase.name}: {', '.join(f'{name} {value} instead of {usual.get(name)}' for name, value in phase.changes)}": None
         for phase in phases
@@ -100,9 +102,10 @@ def _lengths_in_use(phases: Iterable[Phase]) -> dict[str, list[int]]:
 
 def changed_rules(parameters: Parameters) -> list[str]:
     """Parameters other than lengths and recording that are not those of the paper: "sleep.pulse 0.03 instead of 0.025"."""
-    full = {row.name: row.value for row in preset("full").rows()}
-    rows = [row for row in parameters.rows() if not row.name.startswith((FREE_GROUP, NETWORK_SEED)) and not _is_length(row.name)]
-    return [f"{row.name} {row.value} instead of {full[row.name]}" for row in rows if row.value != full[row.name]]
+    full, left_out = preset("full").values(), (FREE_GROUP, NETWORK_SEED)
+    rules = {name: value for name, value in parameters.values().items() if not name.startswith(left_out) and not _is_length(name)}
+    before = {name: f" instead of {in_words(full[name])}" if name in full else "" for name in rules}
+    return [f"{name} {in_words(value)}{before[name]}" for name, value in rules.items() if value != full.get(name)]
 
 
 def _is_length(name: str) -> bool:
@@ -116,6 +119,7 @@ def different_rules(parameters: Parameters, other: Parameters) -> list[str]:
 
 def command_options(parameters: Parameters) -> list[str]:
     """Options of the command line that give these parameters, recording aside: "--preset quick", "--set sleep.pulse=0.03"."""
-    usual = {row.name: row.value for row in preset(parameters.preset).rows()}
-    changed = [row for row in parameters.rows() if not row.name.startswith(FREE_GROUP) and row.value != usual[row.name]]
-    return [f"--preset {parameters.preset}", *(f"--set {row.name}={row.value}" for row in changed)]
+    usual = preset(parameters.preset).values()
+    values = {name: value for name, value in parameters.values().items() if not name.startswith(FREE_GROUP)}
+    changed = [f"{name}={in_words(value)}" for name, value in values.items() if value != usual.get(name)]
+    return [f"--preset {parameters.preset}", *(f"--set {shlex.quote(each)}" for each in changed)]

@@ -5,7 +5,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,12 @@ from foraging_snn.models import (
     Parameters,
     Phase,
     PhaseRecord,
-    all_activities,
+    activity_named,
     check_state,
     performance,
 )
 from foraging_snn.models.between import rules_from_json
-from foraging_snn.models.phases import MAX_PATTERNS, sleep_named
+from foraging_snn.models.phases import MAX_PATTERNS
 from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
@@ -316,7 +316,7 @@ class Trial:
         self._file: h5py.File | None = None
         with self._opened() as file:
             self._read_header(file)
-            self.phases = _read_phases(group_in(file, PHASES))
+            self.phases = _read_phases(group_in(file, PHASES), self.parameters)
 
     def _read_header(self, file: h5py.File) -> None:
         attributes = file.attrs
@@ -336,7 +336,7 @@ class Trial:
         self.ended = read_text(attributes, "ended")
         self.started_from = read_text(attributes, "started_from") or None
         self.started_from_provenance = texts(group_in(file, STARTED_FROM)) if STARTED_FROM in file else {}
-        self._sizes = axis_sizes(self.parameters) | {"task": _n_tasks(group_in(file, PHASES))}
+        self._sizes = axis_sizes(self.parameters)
 
     def __repr__(self) -> str:
         """One line: experiment, seed, how far it came, phases, file."""
@@ -400,10 +400,11 @@ class Trial:
         return ""
 
     def counts(self, phase: int | str) -> PhaseRecord:
-        """Counts per aeon of a phase."""
+        """Counts per aeon of a phase; 0 for types of particle that there were not yet when the file was written."""
         table = self._table(AEONS, self.phase(phase).index)
         first = int(table["aeon"][0]) if len(table["aeon"]) else 0
-        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, table["eaten"])
+        eaten = np.pad(table["eaten"], ((0, 0), (0, len(self.parameters.particles) - table["eaten"].shape[1])))
+        return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, eaten)
 
     def test_results(self) -> list[TestResult]:
         """All tests in their order, except those in which hidden cells are removed."""
@@ -415,7 +416,8 @@ class Trial:
                 counts = self.counts(recorded.index).counts
                 rewarded, punished = (int(counts[name].sum()) for name in ("rewarded", "punished"))
                 value = performance(rewarded, punished)
-                results.append(TestResult(recorded.index, after, tested.number, rewarded, punished, value, recorded.complete))
+                number = self.parameters.task_number(tested)
+                results.append(TestResult(recorded.index, after, number, rewarded, punished, value, recorded.complete))
         return results
 
     def performance_curve(self, phase: int | str, window_aeons: int = 1, task: int | None = None) -> PerformanceCurve:
@@ -445,7 +447,7 @@ class Trial:
 
     def _aeons_of_task(self, phase: Phase, aeon: np.ndarray, task: int) -> np.ndarray:
         length = self.parameters.timing.epochs_per_aeon
-        tasks = [block.activity.task and block.activity.task.number for block in phase.blocks]
+        tasks = [block.activity.task and self.parameters.task_number(block.activity.task) for block in phase.blocks]
         if set(tasks) == {task}:
             return np.ones(len(aeon), bool)
         within = aeon * length % sum(block.epochs for block in phase.blocks)  # where the aeon begins in its pair of blocks
@@ -646,27 +648,23 @@ def _activity_names(phases: h5py.Group) -> dict[int, str]:
     return {int(number): name for number, name in entries}
 
 
-def _n_tasks(phases: h5py.Group) -> int:
-    """Number of tasks that there were when the file was written."""
-    return sum(name.startswith("train-") for name in _activity_names(phases).values())
+def _read_phases(group: h5py.Group, parameters: Parameters) -> tuple[RecordedPhase, ...]:
+    return tuple(read_phase(group, index, parameters) for index in range(len(group)))
 
 
-def _read_phases(group: h5py.Group) -> tuple[RecordedPhase, ...]:
-    return tuple(read_phase(group, index) for index in range(len(group)))
-
-
-def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
+def read_phase(phases: h5py.Group, index: int, parameters: Parameters) -> RecordedPhase:
     """A phase from the attributes of its group; ValueError or KeyError if they are damaged."""
     attributes, names = phases[f"{index:03d}"].attrs, _activity_names(phases)
     activities, lengths = (_whole_numbers(attributes, name) for name in ("activities", "block_epochs"))
     if not all(activity in names for activity in activities):
         raise ValueError(f"phase {index}: attribute activities has numbers of no activity")
-    known = {activity.name: activity for activity in all_activities()} | _kinds_of_sleep(names.values())
-    if unknown := [names[activity] for activity in activities if names[activity] not in known]:
-        raise ValueError(f"phase {index}: activity {unknown[0]!r} is not known here, only {', '.join(known)}")
+    try:
+        known = [activity_named(names[activity], parameters) for activity in activities]
+    except ValueError as error:
+        raise ValueError(f"phase {index}: {error}") from None
     if not all(1 <= length <= MAX_BLOCK_EPOCHS for length in lengths):
         raise ValueError(f"phase {index}: attribute block_epochs has numbers outside 1 ... {MAX_BLOCK_EPOCHS}")
-    blocks = tuple(Block(known[names[activity]], epochs) for activity, epochs in zip(activities, lengths, strict=True))
+    blocks = tuple(Block(activity, epochs) for activity, epochs in zip(known, lengths, strict=True))
     epochs = read_number(attributes, "epochs", 1, MAX_SEED)
     phase = RecordedPhase(
         index,
@@ -687,14 +685,6 @@ def read_phase(phases: h5py.Group, index: int) -> RecordedPhase:
     )
     _ = phase.phase  # checks what it is made of
     return phase
-
-
-def _kinds_of_sleep(names: Iterable[str]) -> dict[str, Activity]:
-    found = {}
-    for name in names:
-        with suppress(ValueError):
-            found[name] = sleep_named(name)
-    return found
 
 
 def _changes(attributes: h5py.AttributeManager) -> tuple[tuple[str, Any], ...]:

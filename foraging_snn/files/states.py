@@ -3,14 +3,16 @@
 import hashlib
 import io
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+from foraging_snn.environments import Particle, Task
 from foraging_snn.files.axes import COMPRESSION, describe
 from foraging_snn.files.hdf5 import (
     LIBRARY_VERSIONS,
@@ -27,11 +29,13 @@ from foraging_snn.files.hdf5 import (
 from foraging_snn.files.provenance import provenance
 from foraging_snn.models import EACH_ITS_OWN, MAX_SEED, NetworkState, ParameterError, Parameters, check_state
 from foraging_snn.models.schema import Field, axis_sizes, schema_of
+from foraging_snn.models.state import fitted, part_of_old_grid
 
 FORMAT_NAME = "foraging_snn state"
 FORMAT_VERSION = 1
 PROVENANCE, STATE = "provenance", "state"
 DIGEST = "sha256"
+PART = "grid_part"  # the field that states of earlier versions lack
 FIELDS = schema_of(NetworkState)
 
 GROUPS_OF_A_STATE = ("world", "network", "cell", "timing")  # a state made with other values of these has no meaning
@@ -125,7 +129,7 @@ def _state_image(state: NetworkState, parameters: Parameters, origin: dict[str, 
     image = io.BytesIO()
     with h5py.File(image, "w", libver=LIBRARY_VERSIONS) as file:
         write_format(file, FORMAT_NAME, FORMAT_VERSION)
-        write_texts(file.attrs, {"parameters": toml, "note": note, DIGEST: _digest(state, toml, note)})
+        write_texts(file.attrs, {"parameters": toml, "note": note, DIGEST: _digest(dict(state.items()), toml, note)})
         write_texts(file.create_group(PROVENANCE).attrs, origin)
         write_state(file.create_group(STATE), state)
     return image.getvalue()
@@ -148,15 +152,19 @@ def _write_array(group: h5py.Group, name: str, array: np.ndarray, axes: bool) ->
     describe(group.create_dataset(name, data=array, **(COMPRESSION if array.size else {})), what, axes)
 
 
-def _digest(state: NetworkState, toml: str, note: str) -> str:
+def _digest(values: Mapping[str, Any], toml: str, note: str) -> str:
     digest = hashlib.sha256(f"{FORMAT_NAME} {FORMAT_VERSION}\n{toml}\n{note}".encode("utf-8", "replace"))
-    update_digest(digest, state)
+    _update_digest(digest, values.items())
     return digest.hexdigest()
 
 
 def update_digest(digest: "hashlib._Hash", state: NetworkState) -> None:
     """Let every bit of a state enter a digest."""
-    for name, value in state.items():
+    _update_digest(digest, state.items())
+
+
+def _update_digest(digest: "hashlib._Hash", fields: Iterable[tuple[str, Any]]) -> None:
+    for name, value in fields:
         if FIELDS[name].is_left_out(value):
             continue
         array = np.ascontiguousarray(value if isinstance(value, np.ndarray) else np.int64(value))
@@ -178,16 +186,17 @@ def load_state(path: str | Path) -> SavedState:
         toml, note = read_text(file.attrs, "parameters"), read_text(file.attrs, "note")
         parameters = _read_parameters(path, toml)
         origin = {name: read_text(file[PROVENANCE].attrs, name) for name in file[PROVENANCE].attrs}
-        state = read_state(group_in(file, STATE), parameters)
-        if (digest := _digest(state, toml, note)) != read_text(file.attrs, DIGEST):
+        values = _read_values(group_in(file, STATE), parameters)
+        if (digest := _digest(values, toml, note)) != read_text(file.attrs, DIGEST):
             raise ValueError("its contents do not match their checksum")
+        state = _completed(values, parameters)
         check_state(state, parameters)
     return SavedState(state, parameters, origin, note, digest)
 
 
 def saved_state(state: NetworkState, parameters: Parameters, origin: dict[str, str], note: str) -> SavedState:
     """A state as if it had been saved and loaded: with its digest."""
-    return SavedState(state, parameters, origin, note, _digest(state, parameters.to_toml(), note))
+    return SavedState(state, parameters, origin, note, _digest(dict(state.items()), parameters.to_toml(), note))
 
 
 def packaged_states() -> dict[str, Callable[[], SavedState]]:
@@ -210,10 +219,27 @@ def _read_parameters(path: Path, toml: str) -> Parameters:
 
 
 def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
-    """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked."""
+    """Read what :func:`write_state` wrote; damage raises what h5py does, or ValueError. The values are not checked.
+
+    What states of earlier versions lack is added: counts of 0 for tasks that came later, and which square of a particle lies where.
+    """
+    return _completed(_read_values(group, parameters), parameters)
+
+
+def _completed(values: Mapping[str, Any], parameters: Parameters) -> NetworkState:
+    values = dict(values)
+    if PART not in values:
+        values[PART] = part_of_old_grid(values["grid"], parameters)
+    return fitted(NetworkState(**values), parameters)
+
+
+def _read_values(group: h5py.Group, parameters: Parameters) -> dict[str, Any]:
+    """The fields of a state that are there; one that earlier versions did not have may be missing."""
     values, sizes = {}, axis_sizes(parameters)
     found = dict(sizes)  # lengths of axes in this state
     for name, what in FIELDS.items():
+        if name == PART and name not in group:
+            continue
         if what.optional and name not in group and name not in group.attrs:
             values[name] = what.nothing(found)
         elif what.is_array:
@@ -224,7 +250,7 @@ def read_state(group: h5py.Group, parameters: Parameters) -> NetworkState:
     unknown = (set(group) | set(group.attrs)) - set(values)
     if unknown:
         raise ValueError(f"{STATE}/{sorted(unknown)[0]} is not a part of a state")
-    return NetworkState(**values)
+    return values
 
 
 def _read_array(group: h5py.Group, name: str, what: Field, sizes: Mapping[str, int]) -> np.ndarray:
@@ -245,8 +271,20 @@ def compatible(saved_parameters: Parameters, parameters: Parameters) -> list[str
     """What keeps a state from being continued with other parameters: one line per difference, none if it can be.
 
     Layers, world, cell and timing must be the same, and the seed of the network if one is asked for; lengths, plasticity,
-    homeostasis and the rest may differ.
+    homeostasis and the rest may differ. Types of particle and tasks may have come to those there were, which keep their numbers.
     """
     if parameters.network.seed == EACH_ITS_OWN:  # that of the state
         parameters = parameters.with_changes({"network.seed": saved_parameters.network.seed})
-    return [line for line in saved_parameters.differences(parameters) if line.partition(".")[0] in GROUPS_OF_A_STATE]
+    lines = [line for line in saved_parameters.differences(parameters) if line.partition(".")[0] in GROUPS_OF_A_STATE]
+    for table in ("particles", "tasks"):
+        saved, wanted = (list(getattr(p, table).items()) for p in (saved_parameters, parameters))
+        if wanted[: len(saved)] != saved:
+            lines.append(f"{table}: {', '.join(map(_in_words, saved))}; {', '.join(map(_in_words, wanted))}")
+    return lines
+
+
+def _in_words(entry: tuple[str, Particle | Task]) -> str:
+    name, value = entry
+    if isinstance(value, Particle):
+        return f"{name} {list(map(list, value.offsets))}"
+    return f"{name} (+ {', '.join(p.name for p in value.rewarded)}; - {', '.join(p.name for p in value.punished) or 'none'})"

@@ -122,7 +122,7 @@ class PhaseRecorder(Recorder):
 
     def epochs(self, records: EpochRecords) -> None:
         """Count and keep the next epochs."""
-        counter = AeonCounter(self.done, len(records), self._parameters.timing.epochs_per_aeon)
+        counter = AeonCounter(self.done, len(records), self._parameters.timing.epochs_per_aeon, len(self._parameters.particles))
         counter.add(records)
         aeon = counter.record.first_aeon + np.arange(len(counter.record.eaten))
         self._keep(AEONS, aeon=aeon, eaten=counter.record.eaten, **counter.record.counts)

@@ -4,8 +4,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from foraging_snn.environments import TASKS, Task
-from foraging_snn.models import Activity, Block, ParameterError, Parameters, Phase, keeping_patterns, with_elastic
+from foraging_snn.environments import Task
+from foraging_snn.models import (
+    Activity,
+    Block,
+    ParameterError,
+    Parameters,
+    Phase,
+    keeping_patterns,
+    unsupervised_particles,
+    with_elastic,
+)
 from foraging_snn.protocols.definitions import ExperimentError, ImportRates, Step
 from foraging_snn.protocols.language import ParsedBlock, ParsedSleep, ParsedStep, ProtocolError, tasks_named
 
@@ -19,12 +28,12 @@ LENGTHS = {"sleep": "sleep", "interleaved": "interleaved", "test": "test", "drop
 
 def tasks_of(parameters: Parameters) -> Mapping[str, Task]:
     """The tasks that a protocol can name, in their order."""
-    return TASKS
+    return parameters.tasks
 
 
 def unsupervised_activity(parameters: Parameters, names: Collection[str]) -> Activity:
     """The activity with which a protocol begins that trains or tests the tasks of these names."""
-    return Activity.UNSUPERVISED
+    return Activity.unsupervised(unsupervised_particles(parameters, [parameters.task(name) for name in names]))
 
 
 def tested_tasks(parsed: Sequence[ParsedStep], parameters: Parameters, tests: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -168,7 +177,7 @@ class _Builder:
 
     def _changes(self, step: ParsedStep) -> tuple[tuple[str, Any], ...]:
         """Parameters that are changed in a phase, with values of their types."""
-        known = {row.name for row in self.parameters.rows()}
+        known = self.parameters.values()
         for name, value in step.changes:
             at = max(step.at, self.text.find(name, step.at))
             if name in known and name not in CHANGEABLE and name.partition(".")[0] not in CHANGEABLE:
@@ -184,5 +193,5 @@ class _Builder:
             changed = self.parameters.with_changes(dict(step.changes))
         except ParameterError as error:
             raise ProtocolError(self.text, step.at, str(error)) from None
-        values = {row.name: row.value for row in changed.rows()}
+        values = changed.values()
         return tuple((name, values[name]) for name, _ in step.changes)

@@ -27,6 +27,7 @@ from foraging_snn.models import (
     Engine,
     EpochRecords,
     NetworkState,
+    ParameterError,
     Parameters,
     Phase,
     PhaseRecord,
@@ -85,7 +86,7 @@ def legal(strengths: ArrayLike, parameters: Parameters) -> tuple[np.ndarray, flo
     return made, float(np.sqrt(((made - asked) ** 2).sum()))
 
 
-def phase_of_test(task: str, epochs: int) -> Phase:
+def phase_of_test(task: str, epochs: int, parameters: Parameters) -> Phase:
     """What a network is tested with.
 
     Raises
@@ -94,8 +95,8 @@ def phase_of_test(task: str, epochs: int) -> Phase:
         Unknown task.
     """
     try:
-        activity = Activity.test(task)
-    except ValueError as error:
+        activity = Activity.test(parameters.task(task))
+    except ParameterError as error:
         raise RunError(str(error)) from None
     return Phase(f"test {task}", (Block(activity, epochs),), epochs)
 
@@ -156,7 +157,7 @@ class EvaluationSettings:
     ) -> list[EvaluatedPoint]:
         """All networks for all tasks, by network, then task."""
         origin = Origin(self.parameters, self.seed, self.engine).text
-        heads = {task: f"{origin}\n{phase_of_test(task, self.epochs)!r}".encode() for task in tasks}
+        heads = {task: f"{origin}\n{phase_of_test(task, self.epochs, self.parameters)!r}".encode() for task in tasks}
         found = []
         for network, of_network, own_resistance in zip(networks, strengths, resistance, strict=True):
             state = network.state(of_network, own_resistance, self.seed)
@@ -192,7 +193,7 @@ def _tested(
             raise Stopped
 
     for task, group in groupby(points, key=_task):
-        phase, of_task = phase_of_test(task, settings.epochs), list(group)
+        phase, of_task = phase_of_test(task, settings.epochs, settings.parameters), list(group)
         listener.begin(phase, recorded=True)
         runs = engine.run_many(map(settings.state, of_task), phase, progress=heard)
         for point, (_, record) in zip(of_task, runs, strict=True):

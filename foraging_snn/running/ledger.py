@@ -41,6 +41,7 @@ FORMAT_NAME, FORMAT_VERSION = "foraging_snn segment", 1
 STATE, ROWS, DIGEST = "state", "rows", "sha256"
 KEY_DIGITS = 20  # of a key, in the name of a file; all of it is in the file
 LIGHT = {"compression_opts": 1}  # written more often than it is read
+TABLES_OF_PARAMETERS = ("particles.", "tasks.")  # of them only what is not in the package is named; phases say what they use
 # What a phase says itself (lengths, blocks, rules), not what its protocol was made for; and what only files of trials have.
 NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "elastic", "recording.states")
 
@@ -66,7 +67,8 @@ class Origin:
     @cached_property
     def text(self) -> str:
         """All of it that has a part in the results."""
-        values = {row.name: row.value for row in self.parameters.rows()}
+        packaged = {name: value for name, value in Parameters().values().items() if name.startswith(TABLES_OF_PARAMETERS)}
+        values = {name: value for name, value in self.parameters.values().items() if packaged.get(name) != value}
         return "\n".join(
             [
                 *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(NOT_IN_KEYS)),

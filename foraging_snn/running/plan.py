@@ -277,8 +277,8 @@ def chosen_experiments(names: str | None, parameters: Parameters) -> tuple[Exper
 
 def unless_set(changes: Mapping[str, Any], parameters: Parameters, set_by_user: set[str]) -> Parameters:
     """Parameters with changes, except where the user has set something else, by name or in a file."""
-    usual = {row.name: row.value for row in preset(parameters.preset).rows()}
-    untouched = {row.name for row in parameters.rows() if row.name not in set_by_user and row.value == usual[row.name]}
+    usual = preset(parameters.preset).values()
+    untouched = {name for name, value in parameters.values().items() if name not in set_by_user and value == usual.get(name)}
     return parameters.with_changes({name: value for name, value in changes.items() if name in untouched})
 
 

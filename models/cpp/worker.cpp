@@ -60,7 +60,7 @@ struct Phase {  // a phase in numbers: what holds in its blocks, one row each, a
     bool dropout = false;
     std::vector<int8_t> plastic, asleep, uniform, selective, outcome, present;
     std::vector<double> rate_weights;
-    std::vector<int64_t> shown, kept, counted, per_type;
+    std::vector<int64_t> shown, kept, counted, per_type, offsets, squares;
 
     void read(Reader& file) {
         file.vector("plastic", plastic);
@@ -74,6 +74,8 @@ struct Phase {  // a phase in numbers: what holds in its blocks, one row each, a
         file.vector("outcome", outcome);
         file.vector("present", present);
         file.vector("per_type", per_type);
+        file.vector("offsets", offsets);
+        file.vector("squares", squares);
     }
     template <class T> const T* row(const std::vector<T>& table, int64_t block) const {  // of a table with several columns
         return table.data() + block * columns(table);
@@ -430,6 +432,8 @@ int serve(Network& network) {
                 words >> phase.epochs >> phase.dropout >> path;
                 Reader reader(path);
                 phase.read(reader);
+                loop().world.offsets = phase.offsets;
+                loop().world.squares = phase.squares;
             } else if (command == "run") {
                 int64_t epochs = 0;
                 bool spikes = false;

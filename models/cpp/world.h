@@ -4,23 +4,26 @@
 #include <algorithm>
 #include <cstdint>
 #include <vector>
-#include "constants.h"
 #include "draws.h"
 
 namespace foraging {
 
 constexpr int64_t MAX_ATTEMPTS = 100000;  // as in environments/world.py
 
-using constants::OFFSET_X;  // second square of a particle, by type
-using constants::OFFSET_Y;
-
 struct GridWorld {
     int size;
-    std::vector<int8_t> grid;  // [y * size + x]
+    std::vector<int8_t> grid;      // [y * size + x]: type of the particle
+    std::vector<int8_t> part;      // which of its squares
+    std::vector<int64_t> offsets;  // of the squares of a particle, by type: dx, dy, dx, dy, ...
+    std::vector<int64_t> squares;  // how many they are
 
-    explicit GridWorld(int size) : size(size), grid(static_cast<size_t>(size) * size, 0) {}
+    explicit GridWorld(int size) : size(size), grid(static_cast<size_t>(size) * size, 0), part(grid) {}
 
-    int8_t& at(int x, int y) { return grid[static_cast<size_t>(y) * size + x]; }
+    size_t index(int x, int y) const { return static_cast<size_t>(y) * size + x; }
+    int8_t& at(int x, int y) { return grid[index(x, y)]; }
+    const int64_t* offset(int type, int64_t k) const {
+        return offsets.data() + 2 * (type * static_cast<int64_t>(offsets.size() / 2 / squares.size()) + k);
+    }
     bool inside(int x, int y) const { return x >= 0 && x < size && y >= 0 && y < size; }
 
     bool empty_around(int x, int y) {  // the square and its neighbours, inside the grid
@@ -30,13 +33,24 @@ struct GridWorld {
         return true;
     }
 
+    bool has_room(int type, int x, int y) {  // with its first square at (x, y)
+        for (int64_t k = 0; k < squares[type]; ++k) {
+            const int a = x + static_cast<int>(offset(type, k)[0]), b = y + static_cast<int>(offset(type, k)[1]);
+            if (!inside(a, b) || !empty_around(a, b)) return false;
+        }
+        return true;
+    }
+
     int64_t place(int type, uint64_t key, int64_t attempt) {  // next attempt number, or -1: no place found
         for (int64_t last = attempt + MAX_ATTEMPTS; attempt < last; ++attempt) {
             const int x = static_cast<int>(integer(key, 2 * attempt, size));
             const int y = static_cast<int>(integer(key, 2 * attempt + 1, size));
-            const int x2 = x + OFFSET_X[type], y2 = y + OFFSET_Y[type];
-            if (!inside(x2, y2) || !empty_around(x, y) || !empty_around(x2, y2)) continue;
-            at(x, y) = at(x2, y2) = static_cast<int8_t>(type);
+            if (!has_room(type, x, y)) continue;
+            for (int64_t k = 0; k < squares[type]; ++k) {
+                const size_t square = index(x + static_cast<int>(offset(type, k)[0]), y + static_cast<int>(offset(type, k)[1]));
+                grid[square] = static_cast<int8_t>(type);
+                part[square] = static_cast<int8_t>(k);
+            }
             return attempt + 1;
         }
         return -1;
@@ -45,6 +59,7 @@ struct GridWorld {
     // fills the world with `per_type` particles of each type whose `present` is true; false: one found no place
     bool draw(const int8_t* present, int64_t n_present, int64_t per_type, uint64_t key) {
         std::fill(grid.begin(), grid.end(), 0);
+        std::fill(part.begin(), part.end(), 0);
         int64_t attempt = 0;
         for (int type = 1; type < n_present; ++type)
             for (int64_t k = 0; present[type] && k < per_type; ++k)
@@ -54,10 +69,10 @@ struct GridWorld {
 
     int remove(int x, int y) {  // type of the particle whose squares are emptied
         const int type = at(x, y);
-        at(x, y) = 0;
-        for (int sign = -1; sign <= 1; sign += 2) {  // particles do not touch: at most one of the two is its other square
-            const int x2 = x + sign * OFFSET_X[type], y2 = y + sign * OFFSET_Y[type];
-            if (inside(x2, y2) && at(x2, y2) == type) at(x2, y2) = 0;
+        const int64_t* const here = offset(type, part[index(x, y)]);
+        for (int64_t k = 0; k < squares[type]; ++k) {
+            const int a = x + static_cast<int>(offset(type, k)[0] - here[0]), b = y + static_cast<int>(offset(type, k)[1] - here[1]);
+            if (inside(a, b)) grid[index(a, b)] = part[index(a, b)] = 0;
         }
         return type;
     }

@@ -10,9 +10,13 @@ from PIL import Image
 from foraging_snn.analysis import animation
 from foraging_snn.analysis.animation import AnimatedFigure, AnimationError, Food, Scene, spikes_between_moves, write_animation
 from foraging_snn.analysis.figures import style
+from foraging_snn.environments import PARTICLES
 
 SIZE, FIELD = 20, 7
-FOOD = (Food(1, "horizontal: rewarded", style.REWARDED), Food(4, "negative diagonal: punished", style.PUNISHED))
+FOOD = (
+    Food(1, PARTICLES["horizontal"], "horizontal: rewarded", style.REWARDED),
+    Food(4, PARTICLES["negative diagonal"], "negative diagonal: punished", style.PUNISHED),
+)
 
 
 def scene(n=5, hidden_cells=30, **changes):

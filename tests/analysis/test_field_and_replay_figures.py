@@ -53,7 +53,7 @@ class SleepingEngine(PretendEngine):
         rng = np.random.default_rng([self._now.seed, epoch])
         in_phase = epoch - (self._now.epoch - self._now.phase_epoch)
         activity = self._phase.block_at(in_phase)[0]
-        task = activity.task.number if activity.task else 0
+        task = self.parameters.task_number(activity.task) if activity.task else 0
         half = N_HIDDEN // 2
         cells = {0: np.arange(N_HIDDEN), 1: np.arange(half), 2: np.arange(half, N_HIDDEN)}[task]
         hidden = rng.choice(cells, 3, replace=False)

@@ -23,7 +23,7 @@ class TaskEngine(PretendEngine):
         records = super()._advance(epochs, spikes)
         for k in range(epochs):
             task = self._phase.block_at(first + k)[0].task
-            records.outcome[k] = Outcome.NOTHING if task is None else Outcome.REWARDED if task.number == 1 else Outcome.PUNISHED
+            records.outcome[k] = Outcome.NOTHING if task is None else Outcome.REWARDED if task.name == "T1" else Outcome.PUNISHED
         return records
 
 

@@ -13,7 +13,7 @@ from foraging_snn.analysis.receptive_fields import (
     strongest_hidden_cells,
 )
 from foraging_snn.analysis.responsiveness import direction_masks
-from foraging_snn.environments import PARTICLE_OFFSETS, ParticleType
+from foraging_snn.environments import PAPER_PARTICLES, PARTICLES, Particle
 
 FIELD = 7
 
@@ -61,13 +61,27 @@ def test_every_particle_that_fits_is_placed_once():
     assert len(np.unique(np.sort(places.squares, axis=1), axis=0)) == len(places.squares)
     y, x = np.divmod(places.squares, FIELD)
     offset = np.column_stack([x[:, 1] - x[:, 0], y[:, 1] - y[:, 0]])
-    np.testing.assert_array_equal(offset, PARTICLE_OFFSETS[places.particle_type])
+    seconds = np.array([(0, 0), *(particle.offsets[1] for particle in PAPER_PARTICLES)])
+    np.testing.assert_array_equal(offset, seconds[places.particle_type])
+    assert places.is_square.all()
     assert places.templates.sum(axis=(1, 2)).tolist() == [2.0] * 156
 
 
-@pytest.mark.parametrize("kind", ParticleType)
+def test_types_of_different_sizes_are_placed_together():
+    dot, bar = Particle("dot", ((0, 0),)), Particle("bar", ((0, 0), (3, 0), (-3, 0)))
+    places = particle_placements(FIELD, (dot, bar))
+    assert np.bincount(places.particle_type).tolist() == [0, 49, 7]
+    assert places.templates.sum(axis=(1, 2)).tolist() == [1.0] * 49 + [3.0] * 7
+    images = np.array([image_of((1, 2)), image_of((-3, 1), (0, 1), (3, 1))])
+    preferred = preferred_particles(images, particles=(dot, bar))
+    assert preferred.particle_type.tolist() == [1, 2]
+    np.testing.assert_allclose(preferred.correlation, 1.0)
+    assert drive_in_direction(preferred, np.ones((2, 8)), direction_masks(FIELD), 2).shape == (2, 8)
+
+
+@pytest.mark.parametrize("kind", range(1, 5))
 def test_a_particle_is_recognised_where_it_lies(kind):
-    dx, dy = PARTICLE_OFFSETS[kind]
+    dx, dy = list(PARTICLES.values())[kind - 1].offsets[1]
     squares = [(-2, 1), (-2 + dx, 1 + dy)]
     noise = np.random.default_rng(2).uniform(0, 0.001, (FIELD, FIELD))
     preferred = preferred_particles((image_of(*squares) + noise)[None])

@@ -5,7 +5,9 @@ import pytest
 
 from foraging_snn.analysis.receptive_fields import directions
 from foraging_snn.analysis.responsiveness import direction_masks, particle_responsiveness
-from foraging_snn.environments import PARTICLE_OFFSETS, ParticleType
+from foraging_snn.environments import PAPER_PARTICLES, Particle
+
+SPARSE = Particle("sparse", ((0, 0), (2, -1), (-1, 3)))
 
 
 def literally(images, strength, masks, kind):
@@ -18,22 +20,26 @@ def literally(images, strength, masks, kind):
             for y in range(side):
                 for x in range(side):
                     particle = np.zeros((side, side))
-                    dx, dy = PARTICLE_OFFSETS[kind]
-                    if not (0 <= x + dx < side and 0 <= y + dy < side):
+                    squares = kind.squares_at(x, y)
+                    if not all(0 <= a < side and 0 <= b < side for a, b in squares):
                         continue
-                    particle[y, x] = particle[y + dy, x + dx] = 1.0
+                    for a, b in squares:
+                        particle[b, a] = 1.0
                     seen = images[hidden] * particle
                     image += strength[hidden, output] * seen * seen.sum() ** 2
         total += (masks[output] * image).sum()
     return total
 
 
-@pytest.mark.parametrize("kind", ParticleType)
+@pytest.mark.parametrize("kind", [*PAPER_PARTICLES, SPARSE])
 def test_it_is_the_formula(kind):
     rng = np.random.default_rng(3)
     images, strength = rng.random((3, 7, 7)), rng.random((3, 8))
     expected = literally(images, strength, direction_masks(7), kind)
-    assert particle_responsiveness(images, strength)[kind - 1] == pytest.approx(expected, rel=1e-12)
+    types = [*PAPER_PARTICLES, SPARSE]
+    found = particle_responsiveness(images, strength, types)
+    assert found[types.index(kind)] == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(particle_responsiveness(images, strength), found[:4], rtol=1e-12)
 
 
 def test_a_cell_that_sees_one_particle_in_the_direction_it_drives():

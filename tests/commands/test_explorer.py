@@ -138,7 +138,7 @@ def test_the_way_is_that_of_a_test_and_the_world_follows_it(folder, agent):
     way = agent.way(chosen, "T1", epochs=300)
     state = chosen.network.state(chosen.strengths, chosen.resistance, seed=1)
     with engine_class("event")(chosen.network.parameters) as engine:
-        end, record = engine.run(state, phase_of_test("T1", 300))
+        end, record = engine.run(state, phase_of_test("T1", 300, trial.trial.parameters))
     assert (int(way.x[-1]), int(way.y[-1])) == (end.agent_x, end.agent_y)
     assert np.count_nonzero(way.outcome == 1) == record.counts["rewarded"].sum()
     grid = way.grid.reshape(-1).copy()

@@ -1,9 +1,11 @@
 """`foraging-snn landscape` and `paths` on short trials: files, figures, going on after a stop, and bad input in one line."""
 
+import json
 import shutil
 import signal
 
 import numpy as np
+import pretend_evaluations
 import pytest
 from pretend_trials import SMALL, write_trials
 from trial_contents import differences
@@ -12,7 +14,7 @@ from foraging_snn.commands.cli import main
 from foraging_snn.commands.evaluating import states_of
 from foraging_snn.commands.landscape import usual_states
 from foraging_snn.commands.paths import _chosen_rows, lines_of
-from foraging_snn.files.landscapes import read_landscape, read_paths
+from foraging_snn.files.landscapes import read_landscape, read_paths, write_landscape, write_paths
 from foraging_snn.files.networks import RecordedPoints
 from foraging_snn.files.reader import Trial
 from foraging_snn.running import evaluating
@@ -127,6 +129,24 @@ def test_figures_draws_landscapes_and_paths_in_a_folder(trials, tmp_path, capsys
     drawn = [tmp_path / "figures" / name for name in ("plane.png", "lines.png")]
     assert all(path.stat().st_size > 10_000 for path in drawn)
     assert all(str(path) in said for path in drawn)
+
+
+def test_info_shows_landscapes_and_paths(tmp_path, capsys):
+    write_landscape(tmp_path / "plane.h5", pretend_evaluations.landscape())
+    write_paths(tmp_path / "lines.h5", pretend_evaluations.paths())
+    for name, said in (("plane", "T2 0.00 0.500 ± 0.016 0.800 ± 0.013"), ("lines", "T1 to I(S,T2)")):
+        assert main(["info", str(tmp_path / f"{name}.h5")]) == 0
+        out = capsys.readouterr().out
+        assert "sequential_seed0001.h5" in out
+        assert said in " ".join(out.split())
+        assert main(["info", str(tmp_path / f"{name}.h5"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["kind"], found["share"], len(found["lines"])) == ("paths", [0.0, 0.25, 0.5, 0.75, 1.0], 7)
+    assert found["lines"][0]["tests"][2][0]["performance"] == pytest.approx(0.599, abs=0.001)
+    assert main(["info", str(tmp_path / "plane.h5"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["points"], found["resistances_of"]) == ([9, 9], "I(S,T2)")
+    assert found["states"][1]["tests"][1] == {"task": "T2", "performance": 0.8, "error": pytest.approx(0.01265, abs=1e-5)}
 
 
 def test_figures_draws_landscapes_without_trials_beside_them(trials, tmp_path):

@@ -16,9 +16,11 @@ import typer
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pretend_engine import PretendEngine
+from pretend_evaluations import landscape, paths
 
 from foraging_snn.commands import cli
 from foraging_snn.commands.cli import main
+from foraging_snn.files.landscapes import LandscapeError, read_landscape, read_paths, write_landscape, write_paths
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state, save_state
@@ -312,6 +314,26 @@ def read_all_of_a_trial(path):
             trial.performance_curve(phase.index, 2, task=1)
             for read in (trial.training_spikes, trial.positions, trial.spikes, trial.windows):
                 read(phase.index)
+
+
+@pytest.mark.parametrize("kind", ["landscape", "paths"])
+@few_or_many(40, 2000)
+def test_a_changed_landscape_is_read_or_refused_in_one_line(examples, kind, tmp_path):
+    make, write, read = {"landscape": (landscape, write_landscape, read_landscape), "paths": (paths, write_paths, read_paths)}[kind]
+    whole, path = tmp_path / "whole.h5", tmp_path / "changed.h5"
+    write(whole, make())
+
+    @with_examples(examples)
+    @given(st.lists(changes_of(whole), min_size=1, max_size=2))
+    def check(changes):
+        changed(whole, path, changes)
+        try:
+            read(path)
+        except LandscapeError as error:
+            assert str(error).startswith(str(path))
+            assert "\n" not in str(error)
+
+    check()
 
 
 @few_or_many(40, 5000)

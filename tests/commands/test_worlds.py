@@ -7,20 +7,22 @@ import numpy as np
 import pytest
 
 from foraging_snn.commands.worlds import follow_world, followed, way_in
-from foraging_snn.environments import TASKS, ParticleType
+from foraging_snn.environments import Particle, Task
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.writer import TrialWriter
 from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
 from foraging_snn.protocols import Experiment
 
-PARAMETERS = preset("tiny").with_changes({"recording.positions": True, "world.size": 20, "world.density": 0.14})
+OWN = Task("T7", rewarded=(Particle("sparse", ((0, 0), (2, 0), (1, -2))),), punished=("horizontal gap",))
+PARAMETERS = preset("tiny").with_changes({"recording.positions": True, "world.size": 20, "world.density": 0.14}).with_tasks(OWN)
 PHASES = (
     Phase("unsupervised", (Block(Activity.UNSUPERVISED, 60),), 60),
     Phase("T1", (Block(Activity.train("T1"), 60),), 60),
     Phase("I(T1,T2)", (Block(Activity.train("T1"), 15), Block(Activity.train("T2"), 25)), 90),
     Phase("I(S,T2)", (Block(Activity.train("T2"), 20), Block(Activity.SLEEP, 10)), 70),
     Phase("test T1", (Block(Activity.test("T1"), 50),), 50),
+    Phase("T7", (Block(Activity.train(OWN), 60),), 60),
 )
 
 
@@ -79,7 +81,7 @@ def test_the_agent_ate_in_every_phase_that_is_compared(lived):
 def test_worlds_hold_what_their_blocks_are_about(lived):
     mixed, asleep = (follow_world(Trial(lived[0]), index, range(PHASES[index].epochs)) for index in (2, 3))
     for grid, task in ((mixed[14], "T1"), (mixed[15], "T2"), (mixed[40], "T1"), (asleep[19], "T2")):
-        assert set(np.unique(grid)) == {0, *TASKS[task].types}
+        assert set(np.unique(grid)) == {0, *PARAMETERS.type_numbers(PARAMETERS.tasks[task].particles)}
     assert not asleep[20:30].any()
 
 
@@ -110,7 +112,7 @@ def test_a_bite_at_nothing_is_said(copied):
     with h5py.File(copied, "r+") as file:
         eaten = file["positions/eaten"]
         row = first + int(np.flatnonzero(eaten[first : first + 60] == 0)[0])
-        eaten[row] = int(ParticleType.HORIZONTAL)
+        eaten[row] = 1
     with pytest.raises(
         RecordingError, match=f"copy.h5: damaged, or made by other rules: in epoch {row} the agent ate a horizontal"
     ):
@@ -124,7 +126,7 @@ def test_the_file_of_another_seed_is_not_taken_for_this_one(copied):
         follow_world(Trial(copied), 1, range(60))
 
 
-@pytest.mark.parametrize(("name", "value"), [("x", 20), ("y", -1), ("eaten", 5)])
+@pytest.mark.parametrize(("name", "value"), [("x", 20), ("y", -1), ("eaten", 14)])
 def test_squares_outside_the_world_are_refused_before_they_are_read(copied, name, value):
     with h5py.File(copied, "r+") as file:
         file[f"positions/{name}"][70] = value

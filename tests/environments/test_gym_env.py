@@ -13,12 +13,13 @@ from foraging_snn import environments
 from foraging_snn.environments import rendering
 from foraging_snn.environments.draws import Stream, stream_key
 from foraging_snn.environments.gym_env import ForagingEnv
-from foraging_snn.environments.particles import ParticleType
+from foraging_snn.environments.particles import PAPER_PARTICLES, PARTICLES, Particle, present_types, type_numbers
 from foraging_snn.environments.tasks import TASKS, Outcome, Task
 from foraging_snn.environments.world import draw_world, eat, empty_world, move_agent, particles_per_type
 
 ENVIRONMENT_ID = "foraging_snn/Foraging-v0"
 RIGHT, STAY, UP = 5, 4, 7
+TASKS_ALLOWED = "1, 2, 3, 4, 5, 6, 'T1', 'T2', 'T3', 'T4', 'T5', 'T6'"
 
 
 def make(**arguments):
@@ -28,14 +29,15 @@ def make(**arguments):
 def with_particles(env, *particles):
     """Put these particles (x, y, type) into an environment that was reset, and nothing else."""
     offsets = {1: (1, 0), 2: (0, 1), 3: (1, 1), 4: (1, -1)}
-    env.grid[:] = 0
+    env.world.grid[:], env.world.part[:] = 0, 0
     for x, y, particle_type in particles:
         dx, dy = offsets[particle_type]
         env.grid[y, x] = env.grid[y + dy, x + dx] = particle_type
+        env.world.part[y + dy, x + dx] = 1
     return env
 
 
-@pytest.mark.parametrize("task", [1, 2, None])
+@pytest.mark.parametrize("task", [1, 2, 5, None])
 @pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
 def test_gymnasiums_own_checks_pass_without_a_warning(task, render_mode):
     with warnings.catch_warnings():
@@ -97,16 +99,17 @@ def test_all_draws_follow_the_conventions_from_the_number_taken_at_reset_one_epo
     env = ForagingEnv(task=2)
     env.reset(seed=5)
     draw_seed = int(np.random.Generator(np.random.PCG64(np.random.SeedSequence(5))).integers(2**63))
-    grid = empty_world(50)
-    assert draw_world(grid, TASKS["T2"].present, 63, stream_key(draw_seed, Stream.WORLD, 0))
-    assert np.array_equal(env.grid, grid)
+    world = empty_world(50)
+    present = present_types(type_numbers(TASKS["T2"].particles), len(PARTICLES))
+    assert draw_world(world, present, 63, stream_key(draw_seed, Stream.WORLD, 0))
+    assert np.array_equal(env.grid, world.grid)
     x = y = 25
     for epoch in range(500):
         action = epoch * epoch % 9
         env.step(action)
         x, y = move_agent(x, y, action, 50)
-        eat(grid, x, y, stream_key(draw_seed, Stream.NEW_PARTICLE, epoch))
-        assert np.array_equal(env.grid, grid)
+        eat(world, x, y, stream_key(draw_seed, Stream.NEW_PARTICLE, epoch))
+        assert np.array_equal(env.grid, world.grid)
 
 
 @pytest.mark.parametrize("named, numbered", [("T1", 1), ("T2", 2), (TASKS["T2"], 2)])
@@ -120,7 +123,7 @@ def test_a_task_may_be_named_or_given_itself(named, numbered):
 
 
 def test_a_task_of_ones_own_decides_what_is_there_and_what_it_is_worth():
-    env = ForagingEnv(task=Task("mine", rewarded=(ParticleType.VERTICAL, ParticleType.HORIZONTAL), punished=(4,)), size=20)
+    env = ForagingEnv(task=Task("mine", rewarded=("vertical", "horizontal"), punished=("negative diagonal",)), size=20)
     env.reset(seed=1)
     assert sorted(np.unique(env.grid)) == [0, 1, 2, 4]
     meant = {None: (0, -0.0001), "horizontal": (1, 1.0), "vertical": (1, 1.0), "negative diagonal": (2, -0.001)}
@@ -132,11 +135,36 @@ def test_a_task_of_ones_own_decides_what_is_there_and_what_it_is_worth():
     assert met == set(meant)
 
 
+def test_types_of_ones_own_may_be_given_instead_of_a_task():
+    corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+    env = make(rewarded=[corner, "steep rise"], punished=["horizontal"]).unwrapped
+    observation, _ = env.reset(seed=3)
+    assert [(env.grid == number).sum() for number in (1, 8, 13)] == [72, 72, 108]  # 36 of each: 250 / (2 + 2 + 3), rounded up
+    assert np.array_equal(observation, env.grid[22:29, 22:29] != 0)
+    assert env.task.rewarded == (corner, PARTICLES["steep rise"])
+    meant = {None: (0, -0.0001), "horizontal": (2, -0.001), "steep rise": (1, 1.0), "corner": (1, 1.0)}
+    met = set()
+    for k in range(2000):
+        _, reward, _, _, information = env.step((5, 7)[k % 41 == 0])
+        assert (information["outcome"], reward) == meant[information["eaten"]]
+        met.add(information["eaten"])
+    assert met == set(meant)
+    assert [(env.grid == number).sum() for number in (1, 8, 13)] == [72, 72, 108]
+
+
+def test_types_given_by_name_make_the_world_of_the_task_that_has_them():
+    one, other = ForagingEnv(rewarded=["horizontal"], punished=["negative diagonal"]), ForagingEnv(task=1)
+    assert np.array_equal(one.reset(seed=4)[0], other.reset(seed=4)[0])
+    for action in range(200):
+        moves = [env.step(action * action % 9) for env in (one, other)]
+        assert moves[0][1:] == moves[1][1:]
+
+
 @pytest.mark.parametrize(("task", "counts"), [(1, [63, 0, 0, 63]), (2, [0, 63, 63, 0]), (None, [32, 32, 32, 32])])
 def test_each_task_has_its_particles(task, counts):
     env = ForagingEnv(task=task)
     env.reset(seed=0)
-    assert [int((env.grid == t).sum()) // 2 for t in ParticleType] == counts
+    assert [int((env.grid == number).sum()) // 2 for number in range(1, 5)] == counts
 
 
 def test_start_is_the_centre_with_its_view():
@@ -249,10 +277,25 @@ def test_other_actions_are_refused(action):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"task": 3}, "task must be 1, 2, 'T1', 'T2', a Task or None, got 3."),
-        ({"task": "1"}, "task must be 1, 2, 'T1', 'T2', a Task or None, got '1'."),
-        ({"task": True}, "task must be 1, 2, 'T1', 'T2', a Task or None, got True."),
-        ({"task": ("T1",)}, "task must be 1, 2, 'T1', 'T2', a Task or None, got ('T1',)."),
+        ({"task": 7}, f"task must be {TASKS_ALLOWED}, a Task or None, got 7."),
+        ({"task": "1"}, f"task must be {TASKS_ALLOWED}, a Task or None, got '1'."),
+        ({"task": True}, f"task must be {TASKS_ALLOWED}, a Task or None, got True."),
+        ({"task": ("T1",)}, f"task must be {TASKS_ALLOWED}, a Task or None, got ('T1',)."),
+        ({"rewarded": "horizontal"}, "rewarded must be a list of types of particle, got 'horizontal'."),
+        (
+            {"punished": ["horizontal"]},
+            "rewarded, punished: tasks.own.rewarded: none given, allowed is at least one type of particle",
+        ),
+        (
+            {"rewarded": ["horizontal"], "punished": ["horizontal"]},
+            "rewarded, punished: tasks.own: horizontal is named twice, allowed is every type once, rewarded or punished",
+        ),
+        ({"rewarded": ["h"]}, f"rewarded, punished: 'h' is no type of particle, allowed are {', '.join(PARTICLES)}"),
+        (
+            {"rewarded": ["steep rise"], "field": 1},
+            "field 1 is smaller than a particle 'steep rise', which takes 2 x 3 squares: "
+            "choose a larger field or another particle.",
+        ),
         ({"size": 5}, "size must be an integer of at least field = 7, got 5."),
         ({"field": 4}, "field must be an odd integer of at least 1, got 4."),
         ({"density": 0.5}, "density must be a number above 0 and at most 0.15, got 0.5."),
@@ -294,7 +337,7 @@ def test_every_size_from_eleven_makes_a_world():
     for size in range(11, 61):
         env = ForagingEnv(size=size, task=None)
         env.reset(seed=size)
-        assert np.count_nonzero(env.grid) == 8 * particles_per_type(size, 0.1, 4)
+        assert np.count_nonzero(env.grid) == 8 * particles_per_type(size, 0.1, PAPER_PARTICLES)
 
 
 def test_text_shows_the_world_with_y_upwards():
@@ -317,6 +360,17 @@ def test_text_shows_the_world_with_y_upwards():
     )
 
 
+def test_any_number_of_types_has_symbols_and_colours():
+    symbols, colours = rendering.square_symbols(127), rendering.square_colours(127)
+    assert (symbols[:7], len(symbols), colours.shape) == (".-|/\\ab", 128, (128, 3))
+    assert symbols[5:31] == symbols[31:57]
+    first = [tuple(colour) for colour in colours[:13].tolist()]
+    assert len(set(first)) == 13  # empty and the types of the package
+    grid = np.array([[0, 12], [127, 5]], np.int8)
+    assert rendering.world_text(grid, 0, 0) == "sa\n@h\n"
+    assert rendering.world_image(grid, 0, 0, 1).shape == (24, 24, 3)
+
+
 def test_image_shows_particles_agent_and_field_of_view():
     env = ForagingEnv(render_mode="rgb_array", size=12, task=None)
     env.reset(seed=1)
@@ -328,7 +382,7 @@ def test_image_shows_particles_agent_and_field_of_view():
     def centre(x, y):  # of a square, in an image whose first row is the highest
         return image[(11 - y) * 12 + 6, x * 12 + 6].tolist()
 
-    colours = rendering.SQUARE_COLOURS.tolist()
+    colours = rendering.square_colours(4).tolist()
     assert centre(0, 0) == centre(1, 0) == colours[1]
     assert centre(0, 10) == centre(0, 11) == colours[2]
     assert centre(10, 10) == centre(11, 11) == colours[3]
@@ -345,7 +399,7 @@ def test_image_shows_particles_agent_and_field_of_view():
 
 
 def test_field_of_view_is_outlined_across_the_edge():
-    image = rendering.world_image(empty_world(12), 0, 0, 7)
+    image = rendering.world_image(empty_world(12).grid, 0, 0, 7)
     grey = (image[6::12, 6::12] == rendering.FIELD_COLOUR).all(axis=2)[::-1]  # squares, indexed [y, x]
     seen = np.isin(np.arange(12), [9, 10, 11, 0, 1, 2, 3])
     expected = np.outer(seen, seen)

@@ -11,17 +11,29 @@ from numba import njit
 
 from foraging_snn.environments import world
 from foraging_snn.environments.draws import Stream, integer, stream_key, uniform
-from foraging_snn.environments.particles import PARTICLE_NAMES, PARTICLE_OFFSETS, ParticleType, present_types
+from foraging_snn.environments.particles import (
+    PAPER_PARTICLES,
+    PARTICLES,
+    Particle,
+    find_particle,
+    particle_shapes,
+    present_types,
+    type_numbers,
+)
 from foraging_snn.environments.tasks import TASKS, Outcome, Task, find_task, outcomes, reward_of
 from foraging_snn.environments.world import view  # Numba reads an attribute call .view() as NumPy's
 
-HORIZONTAL, VERTICAL, POSITIVE, NEGATIVE = (int(particle_type) for particle_type in ParticleType)
+HORIZONTAL, VERTICAL, POSITIVE, NEGATIVE = range(1, 5)
 SECOND_SQUARE = {HORIZONTAL: (1, 0), VERTICAL: (0, 1), POSITIVE: (1, 1), NEGATIVE: (1, -1)}
-PRESENT = {
-    "all": present_types(*ParticleType),
-    "task 1": TASKS["T1"].present,
-    "task 2": TASKS["T2"].present,
-}
+PAIRS = "allowed are 1 to 5 pairs of whole numbers such as [[0, 0], [2, 1]]"
+PAPER = ("horizontal", "vertical", "positive diagonal", "negative diagonal")
+TYPES = {"all": PAPER_PARTICLES, "task 1": TASKS["T1"].particles, "task 2": TASKS["T2"].particles}
+PRESENT = {name: present_types(type_numbers(types), 4) for name, types in TYPES.items()}
+
+
+def empty_world(size):
+    """A world that can hold the types of the paper."""
+    return world.empty_world(size, PAPER_PARTICLES)
 
 
 def world_key(seed, epoch=0):
@@ -32,18 +44,19 @@ def new_key(seed, epoch=0):
     return stream_key(seed, Stream.NEW_PARTICLE, epoch)
 
 
-def grid_with(size, *particles):
-    """Grid holding the given (x, y, type), written without the functions under test."""
-    grid = np.zeros((size, size), dtype=np.int8)
+def world_with(size, *particles):
+    """World holding the given (x, y, type), written without the functions under test."""
+    made = empty_world(size)
     for x, y, particle_type in particles:
         dx, dy = SECOND_SQUARE[particle_type]
-        grid[y, x] = particle_type
-        grid[y + dy, x + dx] = particle_type
-    return grid
+        made.grid[y, x] = made.grid[y + dy, x + dx] = particle_type
+        made.part[y + dy, x + dx] = 1
+    return made
 
 
-def particles_of(grid):
-    """Particles as sorted (x, y, type); fails unless every connected patch of food is exactly one particle."""
+def particles_of(found_in):
+    """Particles as sorted (x, y, type); fails unless every patch of food is exactly one particle, its second square marked."""
+    grid = found_in.grid
     food = {(int(x), int(y)): int(grid[y, x]) for y, x in np.argwhere(grid != 0)}
     found = []
     while food:
@@ -61,6 +74,7 @@ def particles_of(grid):
         anchors = [a for a, b in (((x, y), partner), (partner, (x, y))) if (a[0] + dx, a[1] + dy) == b]
         assert len(anchors) == 1, f"{(x, y)} and {partner} are not a particle of type {particle_type}"
         found.append((*anchors[0], particle_type))
+    assert found_in.part.tolist() == world_with(len(grid), *found).part.tolist()
     return sorted(found)
 
 
@@ -78,60 +92,143 @@ def place_by_hand(squares, size, particle_type, key, attempt):
             return attempt, (x, y, particle_type)
 
 
-class TestParticlesAndTasks:
-    def test_types_and_offsets_are_those_of_the_conventions(self):
-        assert [int(particle_type) for particle_type in ParticleType] == [1, 2, 3, 4]
-        assert PARTICLE_OFFSETS.tolist() == [[0, 0], [1, 0], [0, 1], [1, 1], [1, -1]]
-        assert list(PARTICLE_NAMES) == list(ParticleType)
+class TestParticles:
+    def test_the_first_four_types_are_those_of_the_conventions(self):
+        assert tuple(PARTICLES)[:4] == tuple(particle.name for particle in PAPER_PARTICLES) == PAPER
+        assert [particle.offsets for particle in PAPER_PARTICLES] == [((0, 0), step) for step in SECOND_SQUARE.values()]
 
+    def test_eight_types_of_two_squares_follow_and_each_of_them_is_in_one_task(self):
+        further = [particle.offsets[1] for particle in list(PARTICLES.values())[4:]]
+        assert further == [(2, 0), (0, 2), (2, 1), (1, 2), (2, -1), (1, -2), (2, 2), (2, -2)]
+        in_tasks = [particle.name for task in TASKS.values() for particle in task.particles]
+        assert sorted(in_tasks) == sorted(PARTICLES)
+
+    def test_offsets_may_be_lists_and_an_equal_type_is_the_same(self):
+        assert Particle("bar", [[0, 0], [1, 0], [2, 0]]) == Particle("bar", ((0, 0), (np.int64(1), 0), (2, 0)))
+        assert Particle("bar", ((0, 0), (0, -1), (-2, 1))).extent == (3, 3)
+        assert Particle("dot", ((0, 0),)).squares_at(3, 4) == [(3, 4)]
+
+    @pytest.mark.parametrize(
+        ("name", "offsets", "message"),
+        [
+            ("a.b", ((0, 0),), "particles.*: name 'a.b' given, allowed are up to 40 letters, digits, spaces, _, -; a letter first"),
+            (
+                "x" * 41,
+                ((0, 0),),
+                f"particles.*: name '{'x' * 41}' given, allowed are up to 40 letters, digits, spaces, _, -; a letter first",
+            ),
+            (3, ((0, 0),), "particles.*: name 3 given, allowed are up to 40 letters, digits, spaces, _, -; a letter first"),
+            ("L", (), f"particles.L.offsets: () given, {PAIRS}"),
+            ("L", "ab", f"particles.L.offsets: 'ab' given, {PAIRS}"),
+            (
+                "L",
+                ((0, 0), (1,)),
+                f"particles.L.offsets: ((0, 0), (1,)) given, {PAIRS}",
+            ),
+            (
+                "L",
+                ((0, 0), (1, 0.5)),
+                f"particles.L.offsets: ((0, 0), (1, 0.5)) given, {PAIRS}",
+            ),
+            (
+                "L",
+                ((0, 0), (True, 0)),
+                f"particles.L.offsets: ((0, 0), (True, 0)) given, {PAIRS}",
+            ),
+            ("L", ((1, 0), (0, 0)), "particles.L.offsets: ((1, 0), (0, 0)) given, allowed is [0, 0] as the first square"),
+            ("L", ((0, 0), (0, 0)), "particles.L.offsets: ((0, 0), (0, 0)) given, allowed is every square once"),
+            ("L", ((0, 0), (31, 0)), "particles.L.offsets: ((0, 0), (31, 0)) given, allowed are numbers from -30 to 30"),
+            (
+                "L",
+                [(k, 0) for k in range(6)],
+                "particles.L.offsets: [(0, 0), (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)] given, allowed are at most 5 squares",
+            ),
+        ],
+    )
+    def test_what_is_no_type_is_refused_in_one_line(self, name, offsets, message):
+        with pytest.raises(ValueError) as error:
+            Particle(name, offsets)
+        assert str(error.value) == message
+
+    def test_types_with_the_same_squares_are_recognised_whichever_square_is_first(self):
+        corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+        assert corner.has_squares_of(Particle("other", ((0, 0), (-1, -1), (0, -1))))
+        assert not corner.has_squares_of(Particle("other", ((0, 0), (1, 0), (0, 1))))
+
+    def test_types_are_found_by_name_and_numbered_by_their_place(self):
+        corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+        assert find_particle("vertical") is find_particle(PARTICLES["vertical"]) is PARTICLES["vertical"]
+        assert find_particle("corner", {"corner": corner}) is corner
+        for wrong in ("Vertical", 1, None):
+            with pytest.raises(ValueError, match=f"^{wrong!r} is no type of particle, allowed are horizontal, vertical, "):
+                find_particle(wrong)
+        assert type_numbers([PARTICLES["steep fall"], PARTICLES["horizontal"]]) == [10, 1]
+        assert type_numbers([corner], [*PARTICLES.values(), corner]) == [13]
+        with pytest.raises(
+            ValueError, match="^particles.corner: with the squares .* not in the table of types, which holds horizontal, "
+        ):
+            type_numbers([corner])
+
+    def test_shapes_have_a_row_for_every_type_and_none_for_an_empty_square(self):
+        offsets, squares = particle_shapes([PARTICLES["horizontal"], Particle("corner", ((0, 0), (1, 0), (1, 1)))])
+        assert squares.tolist() == [0, 2, 3]
+        assert offsets.tolist() == [[[0, 0]] * 3, [[0, 0], [1, 0], [0, 0]], [[0, 0], [1, 0], [1, 1]]]
+
+
+class TestTasks:
     def test_tasks_reward_and_punish_as_in_the_paper(self):
-        table = [(task.name, task.number, task.slot, task.rewarded, task.punished) for task in TASKS.values()]
-        assert table == [("T1", 1, 0, (HORIZONTAL,), (NEGATIVE,)), ("T2", 2, 1, (VERTICAL,), (POSITIVE,))]
-        assert TASKS["T1"].present.tolist() == [False, True, False, False, True]
-        assert TASKS["T2"].present.tolist() == [False, False, True, True, False]
+        table = [(task.name, type_numbers(task.rewarded), type_numbers(task.punished)) for task in TASKS.values()]
+        assert table[:2] == [("T1", [HORIZONTAL], [NEGATIVE]), ("T2", [VERTICAL], [POSITIVE])]
+        assert [name for name, _, _ in table] == list(TASKS) == ["T1", "T2", "T3", "T4", "T5", "T6"]
+        assert PRESENT["task 1"].tolist() == [False, True, False, False, True]
+        assert PRESENT["task 2"].tolist() == [False, False, True, True, False]
         assert PRESENT["all"].tolist() == [False, True, True, True, True]
 
     def test_a_task_may_reward_and_punish_any_number_of_types_and_contradict_another(self):
-        task = Task("T3", rewarded=(4, VERTICAL), punished=[1])
-        assert (task.rewarded, task.punished, task.types) == ((NEGATIVE, VERTICAL), (HORIZONTAL,), (HORIZONTAL, VERTICAL, NEGATIVE))
-        assert task.present.tolist() == [False, True, True, False, True]
-        assert outcomes(task.rewarded, task.punished).tolist() == [0, 2, 1, 3, 1]
-        assert Task("only_good", rewarded=(HORIZONTAL,), punished=()).types == (HORIZONTAL,)
+        corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+        task = Task("T7", rewarded=("negative diagonal", corner), punished=["horizontal"])
+        assert task.particles == (PARTICLES["negative diagonal"], corner, PARTICLES["horizontal"])
+        numbers = [type_numbers(types, [*PAPER_PARTICLES, corner]) for types in (task.rewarded, task.punished)]
+        assert outcomes(5, *numbers).tolist() == [0, 2, 3, 3, 1, 1]
+        assert Task("only_good", rewarded=("horizontal",)).particles == (PARTICLES["horizontal"],)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("T3", (5,), ()), r"^task T3: rewarded \(5,\) given, allowed is a tuple of particle types, 1 to 4$"),
-            (("T3", (1,), 2), "^task T3: punished 2 given, allowed is a tuple of particle types, 1 to 4$"),
-            (("T3", (), ()), "^task T3: no particle types given, at least one is rewarded or punished$"),
-            (("T3", (1,), (2, 1)), "^task T3: a particle type is named twice; each is rewarded or punished once$"),
-            (("T 3", (1,), ()), "^task: name 'T 3' given, allowed is one word of letters and digits such as 'T3'$"),
-            ((3, (1,), ()), "^task: name 3 given, "),
+            (("T3", ("hexagon",), ()), "^tasks.T3.rewarded: 'hexagon' is no type of particle, allowed are horizontal, vertical, "),
+            (("T3", (1,), ()), "^tasks.T3.rewarded: 1 is no type of particle, allowed are horizontal, vertical, "),
+            (("T3", ("vertical",), 2), "^tasks.T3.punished: 2 given, allowed is a list of types of particle$"),
+            (("T3", "vertical", ()), "^tasks.T3.rewarded: 'vertical' given, allowed is a list of types of particle$"),
+            (("T3", (), ()), "^tasks.T3.rewarded: none given, allowed is at least one type of particle$"),
+            (("T3", (), ("vertical",)), "^tasks.T3.rewarded: none given, allowed is at least one type of particle$"),
+            (
+                ("T3", ("vertical",), ("vertical",)),
+                "^tasks.T3: vertical is named twice, allowed is every type once, rewarded or punished$",
+            ),
+            (
+                ("T3", ("vertical", "vertical"), ()),
+                "^tasks.T3: vertical is named twice, allowed is every type once, rewarded or punished$",
+            ),
+            (
+                ("T 3", ("vertical",), ()),
+                r"^tasks.\*: name 'T 3' given, allowed is one word of up to 40 letters and digits such as 'T3'$",
+            ),
+            ((3, ("vertical",), ()), r"^tasks.\*: name 3 given, "),
         ],
     )
     def test_a_task_that_cannot_be_is_refused_in_one_line(self, arguments, message):
         with pytest.raises(ValueError, match=message):
             Task(*arguments)
 
-    def test_a_task_has_a_place_only_in_the_table(self, monkeypatch):
-        third = Task("T3", (VERTICAL,), (HORIZONTAL,))
-        with pytest.raises(ValueError, match="^task T3: not in the table of tasks, which holds T1, T2$"):
-            _ = third.number
-        monkeypatch.setitem(TASKS, "T3", third)
-        assert (third.slot, third.number) == (2, 3)
-        with pytest.raises(ValueError, match="^task T3: not in the table of tasks, which holds T1, T2, T3$"):
-            _ = Task("T3", (VERTICAL,), (NEGATIVE,)).slot
-
     def test_tasks_are_found_by_name_and_number(self):
         task = TASKS["T2"]
         assert find_task("T2") is find_task(2) is find_task(np.int64(2)) is find_task(task) is task
-        for wrong in ("t2", 0, 3, True, 1.0, None):
-            with pytest.raises(ValueError, match=f"^task: {wrong!r} given, allowed are T1, T2 or their numbers 1, 2$"):
+        assert find_task(1, {"other": TASKS["T6"]}) is TASKS["T6"]
+        for wrong in ("t2", 0, 7, True, 1.0, None):
+            with pytest.raises(
+                ValueError, match=f"^task: {wrong!r} given, allowed are T1, T2, T3, T4, T5, T6 or their numbers 1 to 6$"
+            ):
                 find_task(wrong)
-
-    def test_present_types_rejects_what_is_no_particle(self):
-        with pytest.raises(ValueError, match="0"):
-            present_types(0)
 
     @pytest.mark.parametrize(
         ("eaten", "outcome"),
@@ -144,10 +241,11 @@ class TestParticlesAndTasks:
         ],
     )
     def test_outcomes_of_task_1(self, eaten, outcome):
-        assert outcomes(TASKS["T1"].rewarded, TASKS["T1"].punished)[eaten] == outcome
+        task = TASKS["T1"]
+        assert outcomes(12, type_numbers(task.rewarded), type_numbers(task.punished))[eaten] == outcome
 
     def test_without_a_task_every_particle_is_outside_it(self):
-        assert outcomes().tolist() == [0, 3, 3, 3, 3]
+        assert outcomes(4).tolist() == [0, 3, 3, 3, 3]
 
     def test_reward_of_each_outcome(self):
         rewards = [reward_of(int(outcome), 1.0, -0.001, -0.0001) for outcome in Outcome]
@@ -172,12 +270,17 @@ class TestParticlesPerType:
         ],
     )
     def test_is_the_exact_quotient_rounded_up(self, size, density, n_types, expected):
-        assert world.particles_per_type(size, density, n_types) == expected
+        assert world.particles_per_type(size, density, PAPER_PARTICLES[:n_types]) == expected
 
     @given(st.integers(1, 200), st.integers(1, 4), st.integers(1, 999))
     def test_whole_numbers_are_never_pushed_up(self, size, n_types, thousandths):
         expected = -(-thousandths * size * size // (1000 * 2 * n_types))
-        assert world.particles_per_type(size, thousandths / 1000, n_types) == expected
+        assert world.particles_per_type(size, thousandths / 1000, PAPER_PARTICLES[:n_types]) == expected
+
+    def test_types_of_more_squares_are_fewer(self):
+        types = [Particle("dot", ((0, 0),)), Particle("bar", ((0, 0), (1, 0), (2, 0), (3, 0)))]
+        assert world.particles_per_type(50, 0.1, types) == 50  # 250 squares of food
+        assert world.particles_per_type(50, 0.1, types[1:]) == 63  # 62.5
 
 
 class TestCanPlace:
@@ -186,14 +289,14 @@ class TestCanPlace:
         [(HORIZONTAL, 4 * 5), (VERTICAL, 5 * 4), (POSITIVE, 4 * 4), (NEGATIVE, 4 * 4)],
     )
     def test_empty_grid_takes_every_particle_that_does_not_straddle_the_edge(self, particle_type, n_anchors):
-        grid = world.empty_world(5)
+        grid = empty_world(5)
         free = [(x, y) for x in range(-2, 7) for y in range(-2, 7) if world.can_place(grid, x, y, particle_type)]
         dx, dy = SECOND_SQUARE[particle_type]
         assert free == [(x, y) for x in range(5) for y in range(5) if 0 <= x + dx < 5 and 0 <= y + dy < 5]
         assert len(free) == n_anchors
 
     def test_corners_take_only_what_points_inwards(self):
-        grid = world.empty_world(5)
+        grid = empty_world(5)
         takes = {(x, y): [t for t in SECOND_SQUARE if world.can_place(grid, x, y, t)] for x in (0, 4) for y in (0, 4)}
         assert takes == {
             (0, 0): [HORIZONTAL, VERTICAL, POSITIVE],
@@ -203,8 +306,8 @@ class TestCanPlace:
         }
 
     def test_neighbours_of_both_squares_must_be_empty_diagonals_included(self):
-        grid = np.zeros((7, 7), dtype=np.int8)
-        grid[3, 3] = VERTICAL
+        grid = empty_world(7)
+        grid.grid[3, 3] = VERTICAL
         # A horizontal particle needs both squares outside the 3 x 3 block around (3, 3): anchor x in {0, 5} if its row
         # is 2, 3 or 4, any of 0 ... 5 otherwise.
         for y in range(7):
@@ -216,34 +319,35 @@ class TestCanPlace:
         assert world.can_place(grid, 5, 5, POSITIVE)
 
     def test_neighbourhood_does_not_wrap_around_the_edge(self):
-        grid = grid_with(7, (5, 3, HORIZONTAL))  # covers (5, 3) and (6, 3)
+        grid = world_with(7, (5, 3, HORIZONTAL))  # covers (5, 3) and (6, 3)
         assert world.can_place(grid, 0, 3, HORIZONTAL)
-        assert world.can_place(grid_with(7, (3, 5, VERTICAL)), 3, 0, VERTICAL)
+        assert world.can_place(world_with(7, (3, 5, VERTICAL)), 3, 0, VERTICAL)
 
 
 class TestDrawing:
     @pytest.mark.parametrize("particle_type", list(SECOND_SQUARE))
     def test_place_particle_takes_the_first_attempt_that_fits(self, particle_type):
         for seed in range(50):
-            grid = grid_with(8, (3, 3, HORIZONTAL))
+            grid = world_with(8, (3, 3, HORIZONTAL))
             squares = {(3, 3), (4, 3)}
             attempt, particle = place_by_hand(squares, 8, particle_type, world_key(seed), 4)
             assert world.place_particle(grid, particle_type, world_key(seed), 4) == attempt
             assert particles_of(grid) == sorted([(3, 3, HORIZONTAL), particle])
 
     def test_place_particle_gives_up_on_a_full_grid_and_leaves_it_alone(self):
-        grid = grid_with(3, (0, 1, HORIZONTAL))
-        before = grid.copy()
+        grid = world_with(3, (0, 1, HORIZONTAL))
+        before = grid.grid.copy()
         assert world.place_particle(grid, VERTICAL, world_key(0), 0) == -1
-        assert np.array_equal(grid, before)
+        assert np.array_equal(grid.grid, before)
 
     @pytest.mark.parametrize("name", list(PRESENT))
     @pytest.mark.parametrize("size", [12, 50])
     def test_draw_world_follows_the_conventions_draw_for_draw(self, name, size):
         present = PRESENT[name]
-        per_type = world.particles_per_type(size, 0.1, int(present.sum()))
+        per_type = world.particles_per_type(size, 0.1, TYPES[name])
         for seed in range(5):
-            grid = np.full((size, size), 4, dtype=np.int8)  # what was there before is cleared
+            grid = empty_world(size)
+            grid.grid[:], grid.part[:] = 4, 1  # what was there before is cleared
             assert world.draw_world(grid, present, per_type, world_key(seed, 600))
             squares, attempt, expected = set(), 0, []
             for particle_type in np.flatnonzero(present):
@@ -258,27 +362,28 @@ class TestDrawing:
             "task 1": {HORIZONTAL: 63, NEGATIVE: 63},
             "task 2": {VERTICAL: 63, POSITIVE: 63},
         }.items():
-            grid = world.empty_world(50)
-            per_type = world.particles_per_type(50, 0.1, len(counts))
+            grid = empty_world(50)
+            per_type = world.particles_per_type(50, 0.1, TYPES[name])
             assert world.draw_world(grid, PRESENT[name], per_type, world_key(1))
             assert Counter(particle_type for _, _, particle_type in particles_of(grid)) == counts
 
     def test_draw_world_reports_failure(self):
-        assert not world.draw_world(world.empty_world(6), PRESENT["all"], 5, world_key(0))
+        assert not world.draw_world(empty_world(6), PRESENT["all"], 5, world_key(0))
 
     def test_nothing_present_is_an_empty_world(self):
-        grid = np.full((6, 6), 2, dtype=np.int8)
-        assert world.draw_world(grid, present_types(), 5, world_key(0))
-        assert not grid.any()
-        assert world.empty_world(6).dtype == np.int8
+        grid = empty_world(6)
+        grid.grid[:], grid.part[:] = 2, 1
+        assert world.draw_world(grid, present_types((), 4), 5, world_key(0))
+        assert not grid.grid.any() and not grid.part.any()
+        assert grid.grid.dtype == grid.part.dtype == np.int8
 
     @given(st.integers(0, 2**63 - 1), st.integers(8, 40), st.sampled_from(list(PRESENT)), st.floats(0.01, 0.15))
     @settings(max_examples=150, deadline=None)
     def test_drawn_particles_never_touch_straddle_or_miscount(self, seed, size, name, density):
         present = PRESENT[name]
         n_types = int(present.sum())
-        per_type = world.particles_per_type(size, density, n_types)
-        grid = world.empty_world(size)
+        per_type = world.particles_per_type(size, density, TYPES[name])
+        grid = empty_world(size)
         complete = world.draw_world(grid, present, per_type, world_key(seed))
         counts = Counter(particle_type for _, _, particle_type in particles_of(grid))
         if 2 * n_types * per_type <= 0.14 * size * size:
@@ -293,9 +398,9 @@ class TestDrawing:
         n = 9000
         counts = Counter()
         for seed in range(n):
-            grid = world.empty_world(10)
+            grid = empty_world(10)
             world.place_particle(grid, HORIZONTAL, world_key(seed), 0)
-            counts[int(np.flatnonzero(grid)[0])] += 1
+            counts[int(np.flatnonzero(grid.grid)[0])] += 1
         assert len(counts) == 90
         chi_square = sum((count - 100) ** 2 / 100 for count in counts.values())
         assert abs(chi_square - 89) < 4 * math.sqrt(2 * 89)
@@ -306,7 +411,7 @@ class TestDrawing:
         n_types = int(present.sum())
         for size in [*range(10, 31), 50, 100]:
             per_type = int(world.MAX_DENSITY * size * size / (2 * n_types))
-            grid = world.empty_world(size)
+            grid = empty_world(size)
             failures = sum(not world.draw_world(grid, present, per_type, world_key(seed)) for seed in range(200))
             assert failures == 0, f"{failures} of 200 worlds of {size} x {size} failed"
 
@@ -317,12 +422,12 @@ class TestEating:
     def test_either_square_removes_the_whole_particle(self, particle_type, half):
         dx, dy = SECOND_SQUARE[particle_type]
         others = [(0, 0, HORIZONTAL), (0, 7, HORIZONTAL), (7, 0, VERTICAL)]
-        grid = grid_with(9, (3, 4, particle_type), *others)
+        grid = world_with(9, (3, 4, particle_type), *others)
         assert world.remove_particle(grid, 3 + half * dx, 4 + half * dy) == particle_type
         assert particles_of(grid) == sorted(others)
 
     def test_a_particle_of_the_same_type_two_squares_on_stays(self):
-        grid = grid_with(9, (1, 4, HORIZONTAL), (4, 4, HORIZONTAL))
+        grid = world_with(9, (1, 4, HORIZONTAL), (4, 4, HORIZONTAL))
         assert world.remove_particle(grid, 4, 4) == HORIZONTAL
         assert particles_of(grid) == [(1, 4, HORIZONTAL)]
 
@@ -340,21 +445,21 @@ class TestEating:
         ],
     )
     def test_particles_at_the_border_are_eaten_whole(self, particle, square):
-        grid = grid_with(7, particle)
+        grid = world_with(7, particle)
         assert world.remove_particle(grid, *square) == particle[2]
-        assert not grid.any()
+        assert not grid.grid.any() and not grid.part.any()
 
     def test_an_empty_square_feeds_nobody(self):
-        grid = grid_with(7, (0, 0, HORIZONTAL))
-        before = grid.copy()
+        grid = world_with(7, (0, 0, HORIZONTAL))
+        before = grid.grid.copy()
         assert world.remove_particle(grid, 3, 3) == 0
         assert world.eat(grid, 3, 3, new_key(0)) == 0
-        assert np.array_equal(grid, before)
+        assert np.array_equal(grid.grid, before)
 
     @pytest.mark.parametrize("particle_type", list(SECOND_SQUARE))
     def test_a_new_particle_of_the_type_appears_by_the_conventions(self, particle_type):
         for epoch in range(30):
-            grid = grid_with(9, (3, 4, particle_type), (7, 0, VERTICAL))
+            grid = world_with(9, (3, 4, particle_type), (7, 0, VERTICAL))
             _, particle = place_by_hand({(7, 0), (7, 1)}, 9, particle_type, new_key(5, epoch), 0)
             assert world.eat(grid, 3, 4, new_key(5, epoch)) == particle_type
             assert particles_of(grid) == sorted([particle, (7, 0, VERTICAL)])
@@ -363,14 +468,14 @@ class TestEating:
         # On 3 x 3 squares a horizontal particle in the middle row leaves place for no other; once eaten, for all six.
         anchors = set()
         for epoch in range(100):
-            grid = grid_with(3, (0, 1, HORIZONTAL))
+            grid = world_with(3, (0, 1, HORIZONTAL))
             assert world.eat(grid, 1, 1, new_key(0, epoch)) == HORIZONTAL
             ((x, y, _),) = particles_of(grid)
             anchors.add((x, y))
         assert anchors == {(x, y) for x in (0, 1) for y in (0, 1, 2)}
 
     def test_a_particle_that_appears_under_the_agent_is_eaten_only_at_its_next_move_which_may_be_staying(self):
-        epoch = next(e for e in range(1000) if world_after_eating(e)[4, 3] != 0)
+        epoch = next(e for e in range(1000) if world_after_eating(e).grid[4, 3] != 0)
         grid = world_after_eating(epoch)
         assert len(particles_of(grid)) == 1
         x, y = world.move_agent(3, 4, world.STAY, 9)
@@ -379,9 +484,95 @@ class TestEating:
 
 
 def world_after_eating(epoch):
-    grid = grid_with(9, (3, 4, VERTICAL))
+    grid = world_with(9, (3, 4, VERTICAL))
     assert world.eat(grid, 3, 4, new_key(1, epoch)) == VERTICAL
     return grid
+
+
+# Types of one to five squares, some of which lie apart, or would be taken for another particle of the same type.
+MIXED = (
+    PARTICLES["horizontal gap"],
+    PARTICLES["steep fall"],
+    Particle("dot", ((0, 0),)),
+    Particle("corner", ((0, 0), (-1, 0), (-1, 1))),
+    Particle("cross", ((0, 0), (2, 0), (-2, 0), (0, 2), (0, -2))),
+)
+
+
+def mixed_by_hand(size, placed):
+    """Grid and parts of particles (x, y, type) of MIXED."""
+    grid, part = np.zeros((2, size, size), int)
+    for x, y, number in placed:
+        for k, (column, row) in enumerate(MIXED[number - 1].squares_at(x, y)):
+            grid[row, column], part[row, column] = number, k
+    return grid, part
+
+
+def place_mixed_by_hand(occupied, size, number, key, attempt):
+    """The placement rule of docs/conventions.md on a set of occupied squares; the next attempt number and (x, y, type)."""
+    while True:
+        x, y = integer(key, 2 * attempt, size), integer(key, 2 * attempt + 1, size)
+        attempt += 1
+        squares = MIXED[number - 1].squares_at(x, y)
+        near = {(a + i, b + j) for a, b in squares for i in (-1, 0, 1) for j in (-1, 0, 1)}
+        if all(0 <= a < size and 0 <= b < size for a, b in squares) and not near & occupied:
+            occupied.update(squares)
+            return attempt, (x, y, number)
+
+
+class TestAnyTypes:
+    def test_two_particles_in_a_row_are_told_apart_by_the_parts(self):
+        made = world.empty_world(12, MIXED[:1])
+        for x in (0, 4, 8):  # . stands for empty: X.X.X.X.X.X - with gaps of one square within and between them
+            made.grid[5, [x, x + 2]], made.part[5, x + 2] = 1, 1
+        assert world.world_problem(made) == ""
+        assert world.remove_particle(made, 6, 5) == 1
+        assert np.flatnonzero(made.grid[5]).tolist() == [0, 2, 8, 10]
+        assert world.remove_particle(made, 8, 5) == 1
+        assert np.flatnonzero(made.grid[5]).tolist() == [0, 2]
+        assert np.flatnonzero(made.part[5]).tolist() == [2]
+
+    def test_worlds_are_drawn_and_eaten_from_by_the_conventions(self):
+        size, present = 24, present_types(range(1, 6), 5)
+        for seed in range(10):
+            made, occupied, attempt, placed = world.empty_world(size, MIXED), set(), 0, []
+            assert world.draw_world(made, present, 3, world_key(seed))
+            for number in (1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5):
+                attempt, particle = place_mixed_by_hand(occupied, size, number, world_key(seed), attempt)
+                placed.append(particle)
+            for epoch in range(20):
+                grid, part = mixed_by_hand(size, placed)
+                assert made.grid.tolist() == grid.tolist() and made.part.tolist() == part.tolist()
+                assert world.world_problem(made) == ""
+                x, y, number = placed.pop(epoch % 7)
+                squares = MIXED[number - 1].squares_at(x, y)
+                occupied.difference_update(squares)
+                assert world.eat(made, *squares[epoch % len(squares)], new_key(seed, epoch)) == number
+                placed.append(place_mixed_by_hand(occupied, size, number, new_key(seed, epoch), 0)[1])
+
+    def test_parts_follow_from_the_types_of_the_paper(self):
+        for seed in range(5):
+            made = empty_world(30)
+            assert world.draw_world(made, PRESENT["all"], 10, world_key(seed))
+            assert world.parts_of_grid(made.grid, made.offsets, made.squares).tolist() == made.part.tolist()
+
+    @pytest.mark.parametrize(
+        ("changes", "problem"),
+        [
+            ({("part", 0, 0): 1}, "grid_part has numbers of squares that no particle has"),
+            ({("part", 4, 4): 5}, "grid_part has numbers of squares that no particle has"),
+            ({("part", 4, 4): -1}, "grid_part has numbers of squares that no particle has"),
+            ({("part", 4, 5): 0}, "grid and grid_part do not show whole particles"),
+            ({("grid", 4, 5): 2}, "grid and grid_part do not show whole particles"),
+            ({("grid", 8, 8): 1}, "grid_part has particles that lie across the edge"),
+            ({("grid", 0, 0): 1, ("part", 0, 0): 1}, "grid_part has particles that lie across the edge"),
+        ],
+    )
+    def test_worlds_that_cannot_be_are_recognised(self, changes, problem):
+        made = world_with(9, (4, 4, HORIZONTAL))
+        for (array, row, column), value in changes.items():
+            getattr(made, array)[row, column] = value
+        assert world.world_problem(made) == problem
 
 
 class TestMoving:
@@ -527,8 +718,9 @@ def world_is_sound(grid, per_type):
 
 
 @njit
-def walk(grid, per_type, seed, n_moves):
+def walk(found, per_type, seed, n_moves):
     """Random walk that checks everything after every move; returns the number of bites, or minus the failing move."""
+    grid = found.grid
     size = grid.shape[0]
     x = y = size // 2
     seen = np.empty(49, dtype=np.uint8)
@@ -542,7 +734,7 @@ def walk(grid, per_type, seed, n_moves):
         if not (0 <= new_x < size and 0 <= new_y < size and (step_y + 1) * 3 + step_x + 1 == move):
             return -n - 1
         x, y = new_x, new_y
-        eaten = world.eat(grid, x, y, stream_key(seed, Stream.NEW_PARTICLE, n))
+        eaten = world.eat(found, x, y, stream_key(seed, Stream.NEW_PARTICLE, n))
         if eaten != before[y, x]:
             return -n - 1
         if eaten == 0:
@@ -564,14 +756,14 @@ def walk(grid, per_type, seed, n_moves):
 
 def test_the_soundness_check_of_the_long_walk_notices_unsound_worlds():
     per_type = np.array([0, 1, 0, 0, 1])
-    sound = grid_with(9, (1, 1, HORIZONTAL), (4, 5, NEGATIVE))
+    sound = world_with(9, (1, 1, HORIZONTAL), (4, 5, NEGATIVE)).grid
     assert world_is_sound(sound, per_type)
     assert not world_is_sound(sound, np.array([0, 1, 0, 0, 2]))
-    assert not world_is_sound(grid_with(9, (1, 1, HORIZONTAL), (2, 3, NEGATIVE)), per_type)  # touch at a corner
-    straddling = grid_with(9, (4, 5, NEGATIVE))
+    assert not world_is_sound(world_with(9, (1, 1, HORIZONTAL), (2, 3, NEGATIVE)).grid, per_type)  # touch at a corner
+    straddling = world_with(9, (4, 5, NEGATIVE)).grid
     straddling[1, 8] = straddling[1, 0] = HORIZONTAL
     assert not world_is_sound(straddling, per_type)
-    wrong_shape = grid_with(9, (1, 1, VERTICAL), (4, 5, NEGATIVE))
+    wrong_shape = world_with(9, (1, 1, VERTICAL), (4, 5, NEGATIVE)).grid
     wrong_shape[wrong_shape == VERTICAL] = HORIZONTAL
     assert not world_is_sound(wrong_shape, per_type)
 
@@ -579,10 +771,10 @@ def test_the_soundness_check_of_the_long_walk_notices_unsound_worlds():
 @pytest.mark.parametrize(("name", "seed"), [("all", 1), ("task 1", 2), ("task 2", 3)])
 def test_a_million_random_moves_keep_every_invariant(name, seed):
     present = PRESENT[name]
-    per_type = present * world.particles_per_type(50, 0.1, int(present.sum()))
-    grid = world.empty_world(50)
+    per_type = present * world.particles_per_type(50, 0.1, TYPES[name])
+    grid = empty_world(50)
     assert world.draw_world(grid, present, per_type.max(), world_key(seed))
-    assert world_is_sound(grid, per_type)
+    assert world_is_sound(grid.grid, per_type)
     bites = walk(grid, per_type, seed, 1_000_000)
     assert bites >= 0, f"move {-bites - 1} broke the world"
     assert bites > 20_000  # a random walk mostly treads squares it has emptied; the rules were exercised all the same
@@ -591,23 +783,46 @@ def test_a_million_random_moves_keep_every_invariant(name, seed):
 @given(st.integers(0, 2**63 - 1), st.integers(10, 20), st.lists(st.integers(0, 8), max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_any_walk_in_a_crowded_little_world_keeps_its_particles(seed, size, moves):
-    grid = world.empty_world(size)
+    grid = empty_world(size)
     per_type = int(0.12 * size * size / 8)
     assert world.draw_world(grid, PRESENT["all"], per_type, world_key(seed))
     x = y = size // 2
     for epoch, move in enumerate(moves):
         x, y = world.move_agent(x, y, move, size)
-        covered = int(grid[y, x])
+        covered = int(grid.grid[y, x])
         assert world.eat(grid, x, y, new_key(seed, epoch)) == covered
         counts = Counter(particle_type for _, _, particle_type in particles_of(grid))
-        assert counts == {int(particle_type): per_type for particle_type in ParticleType}
+        assert counts == dict.fromkeys(SECOND_SQUARE, per_type)
 
 
 class TestCheckWorld:
     def test_accepts_the_world_of_the_paper(self):
-        for n_types in (2, 4):
-            world.check_world(50, 7, 0.1, n_types)
-            world.check_world(np.int64(50), 7, np.float64(0.1), n_types)
+        for types in TYPES.values():
+            world.check_world(50, 7, 0.1, types)
+            world.check_world(np.int64(50), 7, np.float64(0.1), types)
+
+    def test_worlds_of_types_that_take_much_room_are_tried(self):
+        far = Particle("far", ((0, 0), (3, 0), (-3, 0), (0, 3), (0, -3)))
+        bar = Particle("bar", ((0, 0), (1, 0), (2, 0), (3, 0), (4, 0)))
+        world.check_world(50, 7, 0.1, [bar])
+        world.check_world(50, 7, 0.05, [far])
+        for task in TASKS.values():
+            world.check_world(20, 7, 0.12, task.particles)
+        with pytest.raises(
+            ValueError, match="^density 0.1 means 50 particles of each of the types far; in 3 of up to 20 worlds of 50 x "
+        ):
+            world.check_world(50, 7, 0.1, [far])
+
+    def test_a_particle_fits_into_the_field_of_view(self):
+        wide, high = Particle("wide", ((0, 0), (-4, 0), (3, 0))), Particle("high", ((0, 0), (1, 6)))
+        world.check_world(50, 9, 0.05, [wide])
+        world.check_world(50, 7, 0.05, [high])
+        with pytest.raises(
+            ValueError, match="^field 7 is smaller than a particle 'wide', which takes 8 x 1 squares: choose a larger "
+        ):
+            world.check_world(50, 7, 0.1, [high, wide])
+        with pytest.raises(ValueError, match="^field 5 is smaller than a particle 'high', which takes 2 x 7 squares: "):
+            world.check_world(50, 5, 0.1, [high, wide])
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -62,7 +62,7 @@ def test_the_example_with_xarray(folder):
     exec(EXAMPLES["python"][2], names)
     trial = Trial(folder / "results" / "sleep_seed0001.h5")
     snapshots = trial.hidden_output_snapshots()
-    assert dict(names["aeons"].sizes) == {"aeon_row": sum(len(trial.counts(k).eaten) for k in range(len(trial.phases))), "type": 4}
+    assert dict(names["aeons"].sizes) == {"aeon_row": sum(len(trial.counts(k).eaten) for k in range(len(trial.phases))), "type": 12}
     assert names["eaten"].dims == ("type",)
     assert int(names["eaten"].sum()) == sum(int(trial.counts(phase.index).eaten.sum()) for phase in trial.phases)
     assert dict(names["snapshots"].sizes) == {"snapshot": len(snapshots.epoch), "hidden": 20, "output": 8}

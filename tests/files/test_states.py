@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from errno import ENOSPC
+from importlib import resources
 
 import h5py
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from foraging_snn.environments import Particle, Task
 from foraging_snn.files import states
-from foraging_snn.files.states import FIELDS, StateError, compatible, load_state, save_state
-from foraging_snn.models import Activity, Block, Phase, engine_class, initial_state, preset
+from foraging_snn.files.states import FIELDS, StateError, compatible, load_state, packaged_states, save_state
+from foraging_snn.models import Activity, Block, Phase, begin_phase, check_state, engine_class, initial_state, preset
 
 SMALL = preset("tiny").with_changes({"network.hidden_cells": 20, "world.size": 12, "world.field": 5})
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -205,7 +207,9 @@ def test_a_field_of_the_wrong_type_is_not_written(tmp_path, state, field):
         ({"agent_x": 12}, "agent_x is not within 0 ... 11"),
         ({"last_move": 9}, "last_move is not within 0 ... 8"),
         ({"hunger": -1}, "hunger is not within"),
-        ({"grid": np.full((12, 12), 5, np.int8)}, "grid is not within 0 ... 4"),
+        ({"grid": np.full((12, 12), 13, np.int8)}, "grid is not within 0 ... 12"),
+        ({"grid": np.full((12, 12), 4, np.int8)}, "grid_part has particles that lie across the edge"),
+        ({"grid_part": np.ones((12, 12), np.int8)}, "grid_part has numbers of squares that no particle has"),
         ({"hidden_index": np.full(180, 20, np.int32)}, "hidden_index is not within 0 ... 19"),
         ({"hidden_index": np.zeros(180, np.int32)}, "input_index is not in the order"),
         ({"recent_cell": np.array([3, 53], np.int32)}, "recent_cell is not within 0 ... 52"),
@@ -257,7 +261,8 @@ def test_a_file_that_is_not_a_whole_state_is_not_read(path, change, message):
 @pytest.mark.parametrize("field", [name for name, what in FIELDS.items() if not what.optional])
 def test_no_field_can_be_missing(path, field):
     edited(path, lambda file: file["state"].pop(field) if field in file["state"] else file["state"].attrs.pop(field))
-    with pytest.raises(StateError, match=rf"{field} is missing$"):
+    message = f"{field} is missing" if field != "grid_part" else "its contents do not match their checksum"  # early states lack it
+    with pytest.raises(StateError, match=rf"{message}$"):
         load_state(path)
 
 
@@ -367,3 +372,45 @@ def test_fields_that_hold_nothing_are_left_out_and_come_back(path, state, tmp_pa
     assert load_state(tmp_path / "full.h5").state.differences(state) == []
     digests = {load_state(each).sha256 for each in (path, tmp_path / "room.h5", tmp_path / "full.h5")}
     assert len(digests) == 3
+
+
+# ------------------------------------------------------------------------------------------- types of particle and tasks
+
+
+def test_the_packaged_state_from_before_types_and_tasks_were_data_is_read_whole():
+    saved = packaged_states()["after-unsupervised"]()
+    with h5py.File(resources.files("foraging_snn") / "data" / "after-unsupervised.h5") as file:
+        assert "grid_part" not in file["state"] and file["state/task_spikes"].shape == (2, 784)
+        assert saved.sha256 == file.attrs["sha256"].decode()
+    state, p = saved.state, saved.parameters
+    assert state.task_spikes.shape == (6, 784) and not state.task_epochs.any()
+    assert (state.grid > 0).sum() == 256 and state.grid_part.sum() == 128  # 32 particles of each of four types
+    check_state(state, p)
+    for y, x in np.argwhere(state.grid_part):
+        dx, dy = p.particles[list(p.particles)[state.grid[y, x] - 1]].offsets[1]
+        assert state.grid[y - dy, x - dx] == state.grid[y, x] and not state.grid_part[y - dy, x - dx]
+
+
+def test_a_state_with_types_and_tasks_of_ones_own_comes_back(tmp_path, state):
+    corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+    parameters = SMALL.with_tasks(Task("T7", (corner,), ("vertical",)))
+    grown = begin_phase(state, Phase("T7", (Block(Activity.train(parameters.task("T7")), 10),), 10), parameters)
+    grown.grid[:], grown.grid_part[:] = 0, 0
+    for k, (x, y) in enumerate(corner.squares_at(5, 7)):
+        grown.grid[y, x], grown.grid_part[y, x] = 13, k
+    save_state(tmp_path / "grown.h5", grown, parameters)
+    saved = load_state(tmp_path / "grown.h5")
+    assert saved.state.differences(grown) == [] and saved.parameters == parameters
+
+
+def test_types_and_tasks_may_be_added_to_those_of_a_state_but_not_changed_or_moved():
+    names = [{f"tasks.{name}.rewarded": ["vertical"]} for name in ("T7", "T8")]
+    both, turned = (SMALL.with_changes(a | b) for a, b in (names, names[::-1]))
+    assert compatible(SMALL, both) == compatible(SMALL.with_changes(names[0]), both) == []
+    (line,) = compatible(both, turned)
+    assert line.startswith("tasks: T1 (+ horizontal; - negative diagonal), ") and "T8 (+ vertical; - none)" in line
+    assert len(compatible(both, SMALL)) == len(compatible(SMALL, SMALL.with_changes({"tasks.T2.rewarded": ["horizontal"]}))) == 1
+    bars = [SMALL.with_changes({"particles.bar.offsets": [[0, 0], [0, length]]}) for length in (3, 4)]
+    (line,) = compatible(*bars)
+    assert line.startswith("particles: horizontal [[0, 0], [1, 0]], ") and line.endswith("bar [[0, 0], [0, 4]]")
+    assert compatible(SMALL, bars[0]) == []

@@ -4,26 +4,54 @@ import numpy as np
 import oracle
 import pytest
 
-from foraging_snn.environments import TASKS, Task
-from foraging_snn.models import Activity, Block, Engine, FullRecorder, Phase, engine_class, initial_state, preset
+from foraging_snn.environments import Particle, Task
+from foraging_snn.models import (
+    Activity,
+    Block,
+    Engine,
+    FullRecorder,
+    Parameters,
+    Phase,
+    engine_class,
+    initial_state,
+    preset,
+    unsupervised_particles,
+)
 
-# A third task over the same particles, which contradicts both others: as the package and as the oracle have it.
-THIRD = Task("T3", rewarded=(2, 4), punished=(1,))
-ORACLE_TASKS = oracle.TASKS | {3: oracle.Task(rewarded=(2, 4), punished=(1,))}
+# Beside the tasks of the package one that contradicts both tasks of the paper, and one over particles of three squares, some of
+# which lie apart: as the package and as the oracle have them.
+OWN = (
+    Task("T7", rewarded=("vertical", "negative diagonal"), punished=("horizontal",)),
+    Task(
+        "T8",
+        rewarded=(Particle("L", ((0, 0), (-1, 0), (-1, 1))),),
+        punished=(Particle("sparse", ((0, 0), (2, 0), (1, -2))), "vertical"),
+    ),
+)
+ORACLE_PARTICLES = oracle.PARTICLES | {13: ((0, 0), (-1, 0), (-1, 1)), 14: ((0, 0), (2, 0), (1, -2))}
+ORACLE_TASKS = oracle.TASKS | {7: oracle.Task(rewarded=(2, 4), punished=(1,)), 8: oracle.Task(rewarded=(13,), punished=(14, 2))}
+FULL = preset("full").with_tasks(*OWN)
 
 
-def activity_of(name: str) -> Activity:
+def activity_of(name: str, parameters: Parameters) -> Activity:
     """The activity of which the oracle has this name."""
     if name.startswith("train"):
-        return Activity.train(int(name[5:]))
+        return Activity.train(parameters.task(int(name[5:])))
     if name.startswith("test"):
-        return Activity.test(int(name[4:]))
+        return Activity.test(parameters.task(int(name[4:])))
+    if name == "unsupervised" and parameters == FULL:
+        return Activity.unsupervised(unsupervised_particles(parameters, [parameters.task(number) for number in (1, 3, 8)]))
     if name.startswith("sleep "):
         words = name.split()[1:]
         show = int(words.pop(1)) if words[0] == "show" else 0
-        cue = {int(task): float(weight) for task, weight in (word.split(":") for word in words if ":" in word)}
+        cue = {parameters.task(int(task)): float(weight) for task, weight in (word.split(":") for word in words if ":" in word)}
         return Activity.sleep(cue=cue or None, patterns=show)
     return {"unsupervised": Activity.UNSUPERVISED, "sleep": Activity.SLEEP, "uniform-sleep": Activity.UNIFORM_SLEEP}[name]
+
+
+def oracle_of_own_tasks(seed: int) -> oracle.Oracle:
+    """An oracle with these tasks, and the unsupervised phase in a world of the types of the paper, of T3 and of T8."""
+    return oracle.Oracle(seed=seed, tasks=ORACLE_TASKS, particles=ORACLE_PARTICLES, unsupervised=(1, 2, 3, 4, 5, 12, 13, 14))
 
 
 TOLERANCE = 1e-9  # relative; engines and oracle add up in different orders
@@ -50,6 +78,7 @@ EXACT_FIELDS = (
     "task_spikes",
     "task_epochs",
     "grid",
+    "grid_part",
     "agent_x",
     "agent_y",
     "last_move",
@@ -59,7 +88,7 @@ EXACT_FIELDS = (
 
 def compare_phase(engine: Engine, state, reference: oracle.Oracle, names: tuple[str, ...], epochs: int, lengths, **options):
     """Run one phase on both sides and compare all that happened and all that is left; returns the state."""
-    blocks = tuple(Block(activity_of(name), length) for name, length in zip(names, lengths, strict=True))
+    blocks = tuple(Block(activity_of(name, engine.parameters), length) for name, length in zip(names, lengths, strict=True))
     phase = Phase("+".join(names), blocks, epochs, **options)
     recorder = FullRecorder()
     state, _ = engine.run(state, phase, recorder=recorder)
@@ -127,64 +156,57 @@ def test_runtime_engine_equals_oracle_over_more_epochs_of_every_phase(codegen, e
     compare_protocol(engine, seed=4, epochs=epochs, block=block)
 
 
-# ------------------------------------------------------------------------------------- three tasks and any number of blocks
+# ------------------------------------------------------------------------------------- own tasks and any number of blocks
 
 
-@pytest.fixture
-def three_tasks(monkeypatch):
-    """A third task in the table."""
-    monkeypatch.setitem(TASKS, THIRD.name, THIRD)
-
-
-def compare_three_tasks(engine: Engine, seed: int, epochs: int, lengths: tuple[int, int, int, int]) -> None:
-    """Phases of three and four blocks with a task that the engines were not written for."""
-    state, reference = initial_state(engine.parameters, seed), oracle.Oracle(seed=seed, tasks=ORACLE_TASKS)
-    assert state.task_spikes.shape == (3, engine.parameters.n_hidden)
+def compare_own_tasks(engine: Engine, seed: int, epochs: int, lengths: tuple[int, int, int, int]) -> None:
+    """Phases of three and four blocks, with tasks and particles that the engines were not written for."""
+    state, reference = initial_state(engine.parameters, seed), oracle_of_own_tasks(seed)
+    assert state.task_spikes.shape == (8, engine.parameters.n_hidden)
     for names in (
         ("unsupervised",),
         ("train3",),
-        ("sleep", "train1", "train3"),
-        ("train2", "uniform-sleep", "train1", "sleep"),
-        ("test3", "train3", "test1"),
+        ("sleep", "train1", "train8"),
+        ("train7", "uniform-sleep", "train3", "sleep"),
+        ("test8", "train8", "test1"),
         ("test3",),
     ):
         state = compare_phase(engine, state, reference, names, epochs, lengths[: len(names)])
-    assert (state.task_epochs > 0).all()
+    assert (state.task_epochs > 0).tolist() == [True, False, True, False, False, False, True, True]
 
 
-def test_compiled_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
-    with engine_class("brian2")(preset("full")) as engine:
-        compare_three_tasks(engine, seed=5, epochs=40, lengths=(5, 7, 3, 2))
+def test_compiled_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
+    with engine_class("brian2")(FULL) as engine:
+        compare_own_tasks(engine, seed=5, epochs=40, lengths=(5, 7, 3, 2))
 
 
-def test_runtime_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
-    compare_three_tasks(engine_class("brian2-runtime")(preset("full")), seed=6, epochs=6, lengths=(1, 2, 2, 1))
+def test_runtime_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
+    compare_own_tasks(engine_class("brian2-runtime")(FULL), seed=6, epochs=6, lengths=(1, 2, 2, 1))
 
 
-def test_event_engine_equals_oracle_with_three_tasks_and_up_to_four_blocks(three_tasks):
+def test_event_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     """Epoch by epoch from states of the compiled engine, which equals the oracle (above): what it approximates adds up."""
-    p = preset("full")
-    with engine_class("brian2")(p) as exact, engine_class("event")(p) as event:
-        state, reference = initial_state(p, 7), oracle.Oracle(seed=7, tasks=ORACLE_TASKS)
+    with engine_class("brian2")(FULL) as exact, engine_class("event")(FULL) as event:
+        state, reference = initial_state(FULL, 7), oracle_of_own_tasks(7)
         for names in (
             ("unsupervised",),
             ("train3",),
-            ("sleep", "train1", "train3"),
-            ("train2", "uniform-sleep", "train3", "sleep"),
+            ("sleep", "train1", "train8"),
+            ("train7", "uniform-sleep", "train8", "sleep"),
         ):
             lengths, ours = (5, 7, 3, 2)[: len(names)], FullRecorder()
-            phase = Phase("+".join(names), tuple(map(Block, map(activity_of, names), lengths)), 30)
+            phase = Phase("+".join(names), tuple(Block(activity_of(n, FULL), k) for n, k in zip(names, lengths, strict=True)), 30)
             for _ in range(phase.epochs):
                 after, _ = event.run(state, phase, epochs=1, recorder=ours)
                 state, _ = exact.run(state, phase, epochs=1)
-                for name in ("task_spikes", "task_epochs", "grid", "hunger", "recent_step", "recent_cell"):
+                for name in ("task_spikes", "task_epochs", "grid", "grid_part", "hunger", "recent_step", "recent_cell"):
                     np.testing.assert_array_equal(getattr(after, name), getattr(state, name), err_msg=f"{names}: {name}")
                 np.testing.assert_allclose(after.hidden_output, state.hidden_output, rtol=TOLERANCE)
             expected = reference.run(names, phase.epochs, lengths=lengths)
             np.testing.assert_array_equal(ours.column("eaten"), expected.eaten)
             np.testing.assert_array_equal(np.array([0, 1, -1, 0])[ours.column("outcome")], expected.outcome)
             np.testing.assert_array_equal(ours.column("move"), expected.move)
-            for name in ("task_spikes", "task_epochs", "grid"):
+            for name in ("task_spikes", "task_epochs", "grid", "grid_part"):
                 np.testing.assert_array_equal(getattr(after, name), getattr(reference, name))
 
 
@@ -226,7 +248,9 @@ def test_event_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns(
     with engine_class("brian2")(p) as exact, engine_class("event")(p) as event:
         state = initial_state(p, 8)
         for names, options in (*KINDS_OF_SLEEP, *SELECTIVE):
-            phase = Phase("+".join(names), tuple(map(Block, map(activity_of, names), (6, 3, 4))), 25, **options)
+            phase = Phase(
+                "+".join(names), tuple(Block(activity_of(n, p), k) for n, k in zip(names, (6, 3, 4), strict=False)), 25, **options
+            )
             for _ in range(phase.epochs):
                 after, _ = event.run(state, phase, epochs=1)
                 state, _ = exact.run(state, phase, epochs=1)

@@ -9,10 +9,14 @@ import pytest
 from numba import njit
 
 from foraging_snn.environments import (
+    PAPER_PARTICLES,
+    Particle,
     Stream,
+    Task,
     choose_move,
     draw_world,
     eat,
+    empty_world,
     integer,
     move_agent,
     outcomes,
@@ -25,6 +29,8 @@ from foraging_snn.models import Activity, Block, Phase, initial_state, preset, r
 from foraging_snn.models import rules as rule
 
 COUNTS_STREAM = 99  # as in twins.cpp
+OWN = Task("T7", (Particle("cross", ((0, 0), (2, 0), (-2, 0), (0, 2), (0, -2))), "horizontal gap"), (Particle("dot", ((0, 0),)),))
+PARAMETERS = preset("full").with_tasks(OWN)
 
 
 @pytest.fixture(params=range(3))
@@ -67,24 +73,23 @@ FNV_START, FNV_FACTOR = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 @njit
-def _hash_grid(grid):
-    value = FNV_START
+def _hash_grid(value, grid):
     for square in grid.ravel():
         value = (value ^ np.uint64(square)) * FNV_FACTOR
     return value
 
 
 @njit
-def _walk(seed, first_epoch, moves_per_world, size, present, per_type, outcome, hunger_per_percent, record, hashes):
+def _walk(seed, first_epoch, moves_per_world, world, present, per_type, outcome, hunger_per_percent, record, hashes):
     """The walk of twins.cpp with the functions of environments/world.py."""
-    grid = np.zeros((size, size), np.int8)
+    size = world.grid.shape[0]
     counts = np.empty(8, np.int64)
     x = y = size // 2
     last_move = 4
     hunger = 0
     for n in range(len(record)):
         epoch = first_epoch + n
-        if n % moves_per_world == 0 and not draw_world(grid, present, per_type, stream_key(seed, Stream.WORLD, epoch)):
+        if n % moves_per_world == 0 and not draw_world(world, present, per_type, stream_key(seed, Stream.WORLD, epoch)):
             return n
         counts_key = stream_key(seed, COUNTS_STREAM, epoch)
         for o in range(8):
@@ -92,10 +97,10 @@ def _walk(seed, first_epoch, moves_per_world, size, present, per_type, outcome, 
         tie_key, exploration_key = stream_key(seed, Stream.DIRECTION_TIE, epoch), stream_key(seed, Stream.EXPLORATION, epoch)
         last_move = choose_move(counts, last_move, hunger, hunger_per_percent, tie_key, exploration_key)
         x, y = move_agent(x, y, last_move, size)
-        eaten = eat(grid, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch))
+        eaten = eat(world, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch))
         hunger = 0 if outcome[eaten] == 1 or outcome[eaten] == 2 else hunger + 1
         record[n] = last_move, eaten, x, y, hunger
-        hashes[n] = _hash_grid(grid)
+        hashes[n] = _hash_grid(_hash_grid(FNV_START, world.grid), world.part)
     return len(record)
 
 
@@ -108,25 +113,28 @@ def _walk(seed, first_epoch, moves_per_world, size, present, per_type, outcome, 
         (Activity.train("T2"), 12, 0.15, 3, 4),
         (Activity.train("T1"), 200, 0.02, 7, 5),
         (Activity.SLEEP, 12, 0.1, 2, 6),  # an empty world
+        (Activity.train(OWN), 30, 0.1, 2, 7),
+        (Activity.unsupervised(PARAMETERS.particles.values()), 50, 0.1, 2, 8),
     ],
 )
 def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size, density, hunger_per_percent, seed):
     # Every move: direction, what was eaten, where the agent is, its hunger, and the whole grid (as a hash).
     n = 100_000 if size <= 50 else 10_000  # the hash of a large grid takes its time
     types = activity.particle_types
-    rows = rows_of(Phase("walk", (Block(activity, 1),), 1), preset("full"))
-    present, outcome, per_type = rows.present[0], rows.outcome[0], particles_per_type(size, density, len(types)) if types else 0
+    rows = rows_of(Phase("walk", (Block(activity, 1),), 1), PARAMETERS)
+    present, outcome, per_type = rows.present[0], rows.outcome[0], particles_per_type(size, density, types) if types else 0
     record, ours = np.zeros((2, n, 5), np.int64), np.zeros((2, n), np.uint64)
-    done = _walk(seed, 10**9, 9973, size, present, per_type, outcome, hunger_per_percent, record[0], ours[0])
+    world = empty_world(size, PARAMETERS.particles.values())
+    done = _walk(seed, 10**9, 9973, world, present, per_type, outcome, hunger_per_percent, record[0], ours[0])
     assert done == n
-    numbers = (per_type, len(present), outcome, hunger_per_percent)
+    numbers = (per_type, len(present), rows.offsets, rows.offsets.shape[1], rows.squares, outcome, hunger_per_percent)
     assert default_twins.walk(seed, 10**9, n, 9973, size, present.astype(np.int8), *numbers, record[1], ours[1]) == n
     np.testing.assert_array_equal(record[0], record[1])
     np.testing.assert_array_equal(ours[0], ours[1])
 
     moves, eaten, hunger = record[0, :, 0], record[0, :, 1], record[0, :, 4]
     assert set(moves.tolist()) == set(range(9))
-    assert set(eaten.tolist()) == {0, *map(int, types)}
+    assert set(eaten.tolist()) == {0, *PARAMETERS.type_numbers(types)}
     if size <= 50:  # the agent went all round the torus
         assert (record[0, :, 2:4].min(axis=0) == 0).all()
         assert (record[0, :, 2:4].max(axis=0) == size - 1).all()
@@ -134,10 +142,11 @@ def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size
 
 
 def test_a_world_that_cannot_be_filled_is_refused_by_both(default_twins):
-    present, n = present_types(1, 2, 3, 4), 5
+    world, present, n = empty_world(12, PAPER_PARTICLES), present_types(range(1, 5), 4), 5
     record, hashes = np.zeros((n, 5), np.int64), np.zeros(n, np.uint64)
-    assert _walk(1, 0, 100, 12, present, 30, outcomes(), 2, record, hashes) == 0
-    assert default_twins.walk(1, 0, n, 100, 12, present.astype(np.int8), 30, 5, outcomes(), 2, record, hashes) == 0
+    assert _walk(1, 0, 100, world, present, 30, outcomes(4), 2, record, hashes) == 0
+    shapes = (world.offsets, world.offsets.shape[1], world.squares)
+    assert default_twins.walk(1, 0, n, 100, 12, present.astype(np.int8), 30, 5, *shapes, outcomes(4), 2, record, hashes) == 0
 
 
 # ------------------------------------------------------------------------------------------------------ plasticity

@@ -152,24 +152,24 @@ def test_the_fixture(state):
 
 
 def test_training_begins_its_own_patterns_anew_and_leaves_those_of_other_tasks(state):
-    begun = begin_phase(state, phase(Activity.train(1), keep_patterns=4))
+    begun = begin_phase(state, phase(Activity.train(1), keep_patterns=4), P)
     assert (cells(begun, 0), cells(begun, 1)) == ([], [[12], [11], [10]])
     assert begun.patterns[:, 0].sum() == 0
     assert (cells(state, 0), cells(state, 1)) == ([[5], [4], [3], [2]], [[12], [11], [10]])
-    begun = begin_phase(state, phase(Activity.train(2)))
+    begun = begin_phase(state, phase(Activity.train(2)), P)
     assert (cells(begun, 0), cells(begun, 1)) == ([[5], [4], [3], [2]], [])
-    assert begin_phase(state, phase(Activity.SLEEP)).patterns_kept.tolist() == state.patterns_kept.tolist()
+    assert begin_phase(state, phase(Activity.SLEEP), P).patterns_kept.tolist() == state.patterns_kept.tolist()
 
 
 @pytest.mark.parametrize(("room", "left"), [(2, [[5], [4]]), (3, [[5], [4], [3]]), (9, [[5], [4], [3], [2]])])
 def test_with_other_room_the_latest_patterns_stay(state, room, left):
-    begun = begin_phase(state, phase(Activity.train(2), keep_patterns=room))
+    begun = begin_phase(state, phase(Activity.train(2), keep_patterns=room), P)
     assert begun.patterns.shape == (room, *state.task_spikes.shape)
     assert (cells(begun, 0), cells(begun, 1)) == (left, [])
 
 
 def test_patterns_of_another_kind_begin_anew(state):
-    begun = begin_phase(state, phase(Activity.train(2), keep_patterns=4, selective=True))
+    begun = begin_phase(state, phase(Activity.train(2), keep_patterns=4, selective=True), P)
     assert begun.patterns_selective is True
     assert not begun.patterns.any() and not begun.patterns_kept.any()
 

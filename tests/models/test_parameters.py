@@ -1,5 +1,6 @@
 """Parameters: the numbers of the model, presets, TOML, errors of one line, and that none of them is without effect."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -9,14 +10,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from foraging_snn.environments import PARTICLES, TASKS, Particle, Task
 from foraging_snn.models import PRESETS, ParameterError, Parameters, initial_state, preset
 from foraging_snn.models.brian2_build import constants_header
+from foraging_snn.models.parameters import in_words
 from foraging_snn.models.rows import rows_of
 from foraging_snn.protocols import experiments, protocol
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FULL = preset("full")
-ROWS = {row.name: row for row in FULL.rows()}
+ROWS = {row.name: row for row in FULL.rows() if not row.name.startswith(("particles.", "tasks."))}
 FIELDS = {name: type(getattr(FULL, name.split(".")[0])).model_fields[name.split(".")[1]] for name in ROWS}
 
 MODEL = {  # the numbers of the model's description
@@ -76,6 +79,7 @@ OF_THE_PACKAGE = {
     "network.seed",
     "phases.dropout_aeons",
     "phases.sleep_aeons",
+    "phases.unsupervised_types",
     *(name for name in ROWS if name.startswith(("recording.", "elastic."))),
 }
 
@@ -124,7 +128,8 @@ def test_every_parameter_has_unit_meaning_and_source(name):
     assert row.source in {"paper", "program", "ours"}
     assert len(row.meaning) > 5
     assert row.unit or isinstance(row.value, bool)
-    assert row.allowed.startswith({int: "a whole number", float: "a number", bool: "true or false"}[type(row.value)])
+    kinds = {int: "a whole number", float: "a number", bool: "true or false", tuple: "a list of names of types of particle"}
+    assert row.allowed.startswith(kinds[type(row.value)])
 
 
 # -------------------------------------------------------------------------------------------- no parameter is dead
@@ -135,6 +140,8 @@ def other_value(name):
     value = ROWS[name].value
     if isinstance(value, bool):
         return not value
+    if isinstance(value, tuple):
+        return ("vertical",)
     return value + 2 if isinstance(value, int) else value * 0.9 or 0.1
 
 
@@ -166,6 +173,131 @@ def test_every_parameter_is_read_outside_the_module_that_defines_it(name):
     assert any(re.search(way, text) for way in ways for text in texts)
 
 
+# ------------------------------------------------------------------------------------- types of particle and tasks as data
+
+CORNER = Particle("corner", ((0, 0), (1, 0), (1, 1)))
+OWN = """[particles.corner]
+offsets = [[0, 0], [1, 0], [1, 1]]
+
+[particles."big T"]
+offsets = [[0, 0], [2, 0], [-2, 0], [0, -3]]
+
+[tasks.T1]
+rewarded = ["negative diagonal"]
+punished = ["horizontal"]
+
+[tasks.T7]
+rewarded = ["corner", "vertical"]
+punished = ["big T"]
+"""
+
+
+def test_tables_begin_with_what_is_in_the_package_and_files_hold_only_what_is_not():
+    p = Parameters.from_toml(OWN)
+    assert list(p.particles) == [*PARTICLES, "corner", "big T"]
+    assert list(p.tasks) == [*TASKS, "T7"]
+    assert p.tasks["T7"] == Task("T7", (CORNER, PARTICLES["vertical"]), (Particle("big T", ((0, 0), (2, 0), (-2, 0), (0, -3))),))
+    assert p.tasks["T1"] == Task("T1", ("negative diagonal",), ("horizontal",))
+    assert p.to_toml().endswith(f"\n\n{OWN}") and Parameters.from_toml(p.to_toml()) == p
+    assert "particles" not in FULL.to_toml() and "tasks" not in FULL.to_toml()
+    assert hash(p) == hash(Parameters.from_toml(OWN)) != hash(FULL)
+    assert pickle.loads(pickle.dumps(p)) == p
+
+
+def test_types_and_tasks_have_numbers_and_rows():
+    p = Parameters.from_toml(OWN)
+    rows = {row.name: row for row in p.rows()}
+    assert rows["particles.corner.offsets"][1:5] == (CORNER.offsets, "squares", "squares of type 13, from the first one", "user")
+    assert rows["particles.vertical.offsets"].source == "paper" and rows["particles.steep rise.offsets"].source == "ours"
+    assert rows["tasks.T7.rewarded"][1:5] == (("corner", "vertical"), "", "types rewarded in task 7", "user")
+    assert [rows[f"tasks.{name}.punished"].source for name in ("T1", "T2", "T3")] == ["user", "paper", "ours"]
+    assert (p.task_number(p.tasks["T7"]), p.task_number(p.task(2)), p.type_numbers([CORNER, PARTICLES["vertical"]])) == (
+        7,
+        2,
+        [13, 2],
+    )
+    assert p.differences(FULL) == [
+        "particles.corner.offsets: [[0, 0], [1, 0], [1, 1]], not there",
+        "particles.big T.offsets: [[0, 0], [2, 0], [-2, 0], [0, -3]], not there",
+        'tasks.T1.rewarded: ["negative diagonal"], ["horizontal"]',
+        'tasks.T1.punished: ["horizontal"], ["negative diagonal"]',
+        'tasks.T7.rewarded: ["corner", "vertical"], not there',
+        'tasks.T7.punished: ["big T"], not there',
+    ]
+
+
+def test_order_is_a_difference_as_numbers_are_places():
+    changes = [{f"tasks.{name}.rewarded": ("vertical",)} for name in ("T7", "T8")]
+    one, other = (FULL.with_changes(first | second) for first, second in (changes, changes[::-1]))
+    assert one.differences(other) == ["tasks: in the order T1, T2, T3, T4, T5, T6, T7, T8; T1, T2, T3, T4, T5, T6, T8, T7"]
+
+
+def test_tasks_are_changed_and_made_as_on_the_command_line():
+    p = FULL.with_changes({"tasks.T7.rewarded": '["horizontal"]', "tasks.T7.punished": "['vertical', 'steep fall']"})
+    assert p.tasks["T7"] == Task("T7", ("horizontal",), ("vertical", "steep fall"))
+    assert p.with_changes({"tasks.T7.punished": "[]"}).tasks["T7"] == Task("T7", ("horizontal",))
+    assert FULL.with_changes({"tasks.T2.rewarded": ("horizontal",)}).tasks["T2"] == Task(
+        "T2", ("horizontal",), ("positive diagonal",)
+    )
+    bar = FULL.with_changes({"particles.bar.offsets": "[[0, 0], [1, 0], [2, 0]]", "tasks.T7.rewarded": '["bar"]'})
+    assert bar.tasks["T7"].rewarded == (Particle("bar", ((0, 0), (1, 0), (2, 0))),)
+
+
+def test_tasks_are_added_with_their_types():
+    task = Task("T7", (CORNER,), ("vertical",))
+    p = FULL.with_tasks(task, Task("T8", ("vertical",), (CORNER,)))
+    assert (list(p.particles)[12:], list(p.tasks)[6:]) == (["corner"], ["T7", "T8"])
+    assert p.task("T7") == task
+    with pytest.raises(
+        ParameterError, match="^particles.corner: there is another type of this name, allowed is a name of its own$"
+    ):
+        p.with_tasks(Task("T9", (Particle("corner", ((0, 0), (1, 0))),)))
+    with pytest.raises(
+        ParameterError, match="^particles.L: has the squares of corner, allowed are squares that no other type has$"
+    ):
+        p.with_tasks(Task("T9", (Particle("L", ((0, 0), (0, -1), (-1, -1))),)))
+
+
+def test_a_task_that_is_not_in_the_table_has_no_number():
+    for task in (Task("T7", ("vertical",)), Task("T1", ("vertical",))):
+        with pytest.raises(
+            ParameterError, match=f"^task {task.name}: not in the table of tasks, which holds T1, T2, T3, T4, T5, T6$"
+        ):
+            FULL.task_number(task)
+    with pytest.raises(ParameterError, match="^task: 'T7' given, allowed are T1, T2, T3, T4, T5, T6 or their numbers 1 to 6$"):
+        FULL.task("T7")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"particles.bar.offsets": [[0, 0], [7, 0]]}, ""),
+        (
+            {"particles.bar.offsets": [[0, 0], [7, 0]], "tasks.T7.rewarded": ["bar"]},
+            "world.field 7 is smaller than a particle 'bar', which takes 8 x 1 squares: choose a larger field or another particle.",
+        ),
+        ({"particles.bar.offsets": [[0, 0], [7, 0]], "tasks.T7.rewarded": ["bar"], "world.field": 9}, ""),
+        (
+            {"particles.bar.offsets": [[0, 0], [7, 0]], "phases.unsupervised_types": ["bar"]},
+            "world.field 7 is smaller than a particle 'bar', which takes 8 x 1 squares: choose a larger field or another particle.",
+        ),
+        (
+            {f"particles.p{k}.offsets": [[0, 0], [k // 10, k % 10], [20, 20]] for k in range(1, 117)},
+            "particles.*: 128 types given, allowed are at most 127, of which 12 are packaged",
+        ),
+        (
+            {f"tasks.A{k}.rewarded": ["horizontal"] for k in range(95)},
+            "tasks.*: 101 tasks given, allowed are at most 100, of which 6 are packaged",
+        ),
+    ],
+)
+def test_particles_fit_into_the_field_of_view_and_tables_have_an_end(changes, message):
+    if not message:
+        FULL.with_changes(changes)
+        return
+    assert refusal(changes) == message
+
+
 # ------------------------------------------------------------------------------------------------- TOML and changes
 
 
@@ -193,6 +325,8 @@ def allowed_values(name):
         return together[name]
     if isinstance(ROWS[name].value, bool):
         return st.booleans()
+    if isinstance(ROWS[name].value, tuple):
+        return st.lists(st.sampled_from(list(PARTICLES)[:4]), max_size=4, unique=True).map(tuple)
     bounds = {key: getattr(m, key) for m in FIELDS[name].metadata for key in ("ge", "gt", "le", "lt") if hasattr(m, key)}
     low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
     if isinstance(ROWS[name].value, int):
@@ -210,12 +344,12 @@ CHANGES = st.lists(st.sampled_from(list(ROWS)), max_size=8, unique=True).flatmap
 @given(st.sampled_from(list(PRESETS)), CHANGES)
 def test_allowed_changes_are_made_and_survive_toml(name, changes):
     p = preset(name).with_changes(changes)
-    values = {row.name: row.value for row in p.rows()}
+    values = p.values()
     assert {name: values[name] for name in changes} == changes
     unchanged = {row.name: row.value for row in preset(name).rows() if row.name not in changes}
     assert unchanged.items() <= values.items()
     assert Parameters.from_toml(p.to_toml()) == p
-    as_text = {name: str(value).lower() for name, value in changes.items()}
+    as_text = {name: in_words(value) if isinstance(value, tuple) else str(value).lower() for name, value in changes.items()}
     assert preset(name).with_changes(as_text) == p  # as on the command line
     assert {line.split(":")[0] for line in p.differences(preset(name))} <= set(changes)
 
@@ -367,6 +501,33 @@ def test_an_unknown_preset_is_refused_with_those_there_are():
         ("a = " + "[" * 5000, "not readable as TOML: "),
         ("a = " + "9" * 5000, "not readable as TOML: "),
         ("[world]\nsize = 0x" + "9" * 5000, "world.size: a number of 20000 bits given, allowed are 63"),
+        ("[particles]\nbar = 3", "particles.bar: unknown parameter"),
+        ("[particles.bar]\nsquares = [[0, 0]]", "particles.bar.squares: unknown parameter"),
+        ("[particles.bar]\noffsets = []", "particles.bar.offsets: () given, allowed are 1 to 5 pairs of whole numbers"),
+        (
+            '[particles."b.r"]\noffsets = [[0, 0]]',
+            "particles.*: name 'b.r' given, allowed are up to 40 letters, digits, spaces, _, -",
+        ),
+        (
+            "[particles.bar]\noffsets = [[0, 0], [1, 0]]",
+            "particles.bar: has the squares of horizontal, allowed are squares that no",
+        ),
+        ("[particles.horizontal]\noffsets = [[0, 0]]", "particles.horizontal: horizontal is a type of the package and keeps its"),
+        ("[tasks.T7]\npunished = ['horizontal']", "tasks.T7: punished given, allowed is rewarded = [...] and punished = [...]"),
+        ("[tasks.T7]\nrewarded = []", "tasks.T7.rewarded: none given, allowed is at least one type of particle"),
+        ("[tasks.T7]\nrewarded = 'horizontal'", "tasks.T7.rewarded: 'horizontal' given, allowed is a list of names of types"),
+        ("[tasks.T7]\nrewarded = ['hexagon']", "tasks.T7.rewarded: 'hexagon' is no type of particle, allowed are horizontal, vert"),
+        (
+            "[tasks.T7]\nrewarded = ['vertical']\npunished = ['vertical']",
+            "tasks.T7: vertical is named twice, allowed is every type",
+        ),
+        ("[tasks.'T 7']\nrewarded = ['vertical']", "tasks.*: name 'T 7' given, allowed is one word of up to 40 letters and digits"),
+        ("[phases]\nunsupervised_types = ['hexagon']", "phases.unsupervised_types: 'hexagon' is no type of particle, allowed are"),
+        ("[phases]\nunsupervised_types = ['vertical', 'vertical']", "phases.unsupervised_types: a type is named twice, allowed is"),
+        (
+            "[phases]\nunsupervised_types = [1]",
+            "phases.unsupervised_types: 1 given, allowed is a list of names of types of particle",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_in_one_line(text, message, tmp_path):
@@ -409,7 +570,8 @@ def test_any_text_gives_parameters_or_an_error_of_one_line(text):
     read_or_refuse(text)
 
 
-KEYS = st.one_of(st.sampled_from([part for name in ROWS for part in name.split(".")]), st.text(max_size=5))
+TABLES = ["particles", "horizontal", "offsets", "tasks", "T1", "T7", "rewarded", "punished"]
+KEYS = st.one_of(st.sampled_from([*TABLES, *(part for name in ROWS for part in name.split("."))]), st.text(max_size=5))
 VALUES = st.recursive(
     st.one_of(st.integers(), st.floats(), st.booleans(), st.text(max_size=5), st.datetimes(), st.dates()),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),
@@ -417,6 +579,8 @@ VALUES = st.recursive(
 )
 TREES = st.one_of(
     st.dictionaries(KEYS, VALUES, max_size=3),
+    st.fixed_dictionaries({"particles": st.dictionaries(KEYS, st.fixed_dictionaries({"offsets": VALUES}), max_size=2)}),
+    st.fixed_dictionaries({"tasks": st.dictionaries(KEYS, st.dictionaries(st.sampled_from(TABLES[-2:]), VALUES), max_size=2)}),
     st.sampled_from(list(ROWS)).flatmap(lambda name: VALUES.map(lambda value: {name.split(".")[0]: {name.split(".")[1]: value}})),
 )
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foraging_snn.environments import TASKS, Stream, Task, stream_key
+from foraging_snn.environments import Stream, Task, stream_key
 from foraging_snn.models import (
     N_OUTPUT,
     Activity,
@@ -421,7 +421,7 @@ def test_regulation_is_that_of_the_oracle(cells, target_rate, step, at_target):
     "activity, moves", [(Activity.UNSUPERVISED, True), (Activity.train("T1"), True), (Activity.test("T1"), False)]
 )
 def test_homeostasis_and_its_rates_stand_still_in_tests(activity, moves):
-    state = begin_phase(initial_state(DEFAULT, seed=1), Phase("phase", (Block(activity, 100),), 100))
+    state = begin_phase(initial_state(DEFAULT, seed=1), Phase("phase", (Block(activity, 100),), 100), DEFAULT)
     state.epoch = 1
     state.recent_step = np.full(3, 300, np.int64)
     state.recent_cell = np.array([hidden(0), hidden(1), output(0)], np.int32)
@@ -504,7 +504,7 @@ def experienced():
         setattr(state, f"{projection}_trace_synapse", random.integers(0, n, 400).astype(np.int32))
         setattr(state, f"{projection}_trace_value", random.normal(size=400))
         setattr(state, f"{projection}_trace_step", np.sort(random.integers(0, 3000, 400)))
-    state.task_spikes, state.task_epochs = random.integers(1, 20, (2, 784)), np.array([40, 60])
+    state.task_spikes, state.task_epochs = random.integers(1, 20, (6, 784)), np.array([40, 60, 1, 2, 3, 4])
     return state
 
 
@@ -514,7 +514,7 @@ ACTIVITIES = (Activity.UNSUPERVISED, Activity.train("T1"), Activity.test("T2"))
 @pytest.mark.parametrize("activity", ACTIVITIES)
 def test_a_phase_begins_on_a_copy(experienced, activity):
     before = experienced.copy()
-    begun = begin_phase(experienced, phase_of(activity, freeze_fraction=0.05))
+    begun = begin_phase(experienced, phase_of(activity, freeze_fraction=0.05), DEFAULT)
     assert experienced.differences(before) == []
     for name, value in begun.items():
         assert not isinstance(value, np.ndarray) or not np.shares_memory(value, getattr(experienced, name)), name
@@ -522,14 +522,14 @@ def test_a_phase_begins_on_a_copy(experienced, activity):
 
 
 def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_and_drops_their_traces(experienced):
-    begun = begin_phase(experienced, phase_of(Activity.UNSUPERVISED))
+    begun = begin_phase(experienced, phase_of(Activity.UNSUPERVISED), DEFAULT)
     assert begun.differences(experienced) == ["phase_epoch"]
     for activity in set(all_activities()) - {Activity.UNSUPERVISED}:
-        begun = begin_phase(experienced, phase_of(activity))
+        begun = begin_phase(experienced, phase_of(activity), DEFAULT)
         assert begun.input_hidden_frozen is True
         assert [len(getattr(begun, f"input_hidden_trace_{part}")) for part in ("synapse", "value", "step")] == [0, 0, 0]
         assert len(begun.hidden_output_trace_synapse) == 400
-    assert begin_phase(begun, phase_of(Activity.UNSUPERVISED)).input_hidden_frozen is True  # for good
+    assert begin_phase(begun, phase_of(Activity.UNSUPERVISED), DEFAULT).input_hidden_frozen is True  # for good
 
 
 @pytest.mark.parametrize(
@@ -545,8 +545,8 @@ def test_any_phase_but_the_unsupervised_one_freezes_the_inputs_of_hidden_cells_a
     ],
 )
 def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced, activities, reset):
-    begun = begin_phase(experienced, phase_of(*activities))
-    for task in range(2):
+    begun = begin_phase(experienced, phase_of(*activities), DEFAULT)
+    for task in range(6):
         if task in reset:
             assert begun.task_epochs[task] == 0
             assert not begun.task_spikes[task].any()
@@ -555,17 +555,18 @@ def test_spike_counts_of_the_tasks_that_a_phase_trains_start_at_zero(experienced
             np.testing.assert_array_equal(begun.task_spikes[task], experienced.task_spikes[task])
 
 
-def test_a_state_from_before_the_table_of_tasks_grew_gets_counts_of_0_for_the_new_task(experienced, monkeypatch):
-    monkeypatch.setitem(TASKS, "T3", Task("T3", rewarded=(2,), punished=(1,)))
-    begun = begin_phase(experienced, phase_of(Activity.train("T3")))
-    assert begun.task_epochs.tolist() == [40, 60, 0]
-    np.testing.assert_array_equal(begun.task_spikes, np.vstack((experienced.task_spikes, np.zeros((1, 784), np.int64))))
+def test_a_state_from_before_the_table_of_tasks_grew_gets_counts_of_0_for_the_new_tasks(experienced):
+    experienced.task_spikes, experienced.task_epochs = experienced.task_spikes[:2], experienced.task_epochs[:2]
+    own = Task("T7", rewarded=("vertical",), punished=("horizontal",))
+    begun = begin_phase(experienced, phase_of(Activity.train(own)), DEFAULT.with_tasks(own))
+    assert begun.task_epochs.tolist() == [40, 60, 0, 0, 0, 0, 0]
+    np.testing.assert_array_equal(begun.task_spikes, np.vstack((experienced.task_spikes, np.zeros((5, 784), np.int64))))
     assert begun.task_spikes.dtype == begun.task_epochs.dtype == np.int64
 
 
 @pytest.mark.parametrize("fraction, number", [(0.0, 0), (0.001, 1), (0.01, 8), (0.05, 40), (0.1, 79), (0.5, 392), (0.9999, 784)])
 def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, fraction, number):
-    begun = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=fraction))
+    begun = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=fraction), DEFAULT)
     assert (begun.frozen.sum(axis=0) == number).all()
     for o in range(8):
         column, frozen = experienced.hidden_output[:, o], begun.frozen[:, o]
@@ -581,14 +582,14 @@ def test_freezing_takes_the_strongest_inputs_of_every_output_cell(experienced, f
 
 
 def test_of_equally_strong_inputs_those_of_the_first_hidden_cells_are_frozen():
-    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.train("T2"), freeze_fraction=0.01))
+    begun = begin_phase(initial_state(DEFAULT, seed=1), phase_of(Activity.train("T2"), freeze_fraction=0.01), DEFAULT)
     np.testing.assert_array_equal(np.flatnonzero(begun.frozen.any(axis=1)), np.arange(8))
     assert begun.frozen[:8].all()
 
 
 def test_what_was_frozen_stays_frozen(experienced):
-    first = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=0.01))
+    first = begin_phase(experienced, phase_of(Activity.train("T2"), freeze_fraction=0.01), DEFAULT)
     first.hidden_output = first.hidden_output[::-1].copy()
-    second = begin_phase(first, phase_of(Activity.train("T1"), freeze_fraction=0.01))
+    second = begin_phase(first, phase_of(Activity.train("T1"), freeze_fraction=0.01), DEFAULT)
     np.testing.assert_array_equal(second.frozen, first.frozen | oracle.strongest_inputs(first.hidden_output, 0.01))
     assert second.frozen.sum() > 8 * 8

@@ -162,7 +162,7 @@ def test_initial_state_is_that_of_the_oracle(parameters, oracle_rules, seed):
         "task_spikes",
         "task_epochs",
     }
-    exact |= {"seed", "epoch", "phase_epoch", "grid", "agent_x", "agent_y", "last_move", "hunger"}
+    exact |= {"seed", "epoch", "phase_epoch", "grid", "grid_part", "agent_x", "agent_y", "last_move", "hunger"}
     close = {"hidden_input_target", "input_output_initial", "input_output_total", "hidden_output_total"}
     for name in exact:
         np.testing.assert_array_equal(getattr(state, name), getattr(reference, name), err_msg=name)
@@ -188,9 +188,9 @@ def test_shapes_and_types_are_those_that_the_docstring_promises():
         "recent_step hidden_output_trace_step input_hidden_trace_step": ((0,), np.int64),
         "recent_cell hidden_output_trace_synapse input_hidden_trace_synapse": ((0,), np.int32),
         "hidden_output_trace_value input_hidden_trace_value": ((0,), np.float64),
-        "task_spikes": ((2, p.n_hidden), np.int64),
-        "task_epochs": ((2,), np.int64),
-        "grid": ((50, 50), np.int8),
+        "task_spikes": ((6, p.n_hidden), np.int64),
+        "task_epochs": ((6,), np.int64),
+        "grid grid_part": ((50, 50), np.int8),
     }
     arrays = {name: expected for names, expected in shapes.items() for name in names.split()}
     assert set(arrays) == {name for name, value in state.items() if isinstance(value, np.ndarray)}

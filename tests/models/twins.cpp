@@ -60,8 +60,10 @@ int64_t event_sizes(int64_t n, int64_t seed, int64_t stream, int64_t epoch, int6
 
 // Random output spikes move an agent through the world; a record per move: move, eaten type, x, y, and a hash of the grid.
 int64_t walk(int64_t seed, int64_t first_epoch, int64_t n_moves, int64_t moves_per_world, int64_t size, const int8_t* present, int64_t per_type,
-             int64_t n_present, const int8_t* outcome, int64_t hunger_per_percent, int64_t* record, uint64_t* hash) {
+             int64_t n_present, const int64_t* offsets, int64_t most_squares, const int64_t* squares, const int8_t* outcome, int64_t hunger_per_percent, int64_t* record, uint64_t* hash) {
     GridWorld world(static_cast<int>(size));
+    world.offsets.assign(offsets, offsets + 2 * most_squares * n_present);
+    world.squares.assign(squares, squares + n_present);
     int x = static_cast<int>(size / 2), y = x, last_move = 4;
     int64_t hunger = 0;
     for (int64_t n = 0; n < n_moves; ++n) {
@@ -78,7 +80,7 @@ int64_t walk(int64_t seed, int64_t first_epoch, int64_t n_moves, int64_t moves_p
         hunger = outcome[eaten] == 1 || outcome[eaten] == 2 ? 0 : hunger + 1;
         const int64_t row[] = {last_move, eaten, x, y, hunger};
         for (int k = 0; k < 5; ++k) record[5 * n + k] = row[k];
-        hash[n] = hash_grid(0xCBF29CE484222325ULL, world.grid);
+        hash[n] = hash_grid(hash_grid(0xCBF29CE484222325ULL, world.grid), world.part);
     }
     return n_moves;
 }

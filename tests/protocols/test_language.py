@@ -144,11 +144,15 @@ def test_patterns_that_sleep_shows_are_kept_by_the_training_before_it():
 @pytest.mark.parametrize(
     ("text", "character", "said"),
     [
-        ("I()", 3, "')' found, expected a task (T1, T2), S, uniform S"),
+        ("I()", 3, "')' found, expected a task (T1, T2, T3, T4, T5, T6), S, uniform S"),
         ("I(S)", 4, "')' found, expected ',' and a second block"),
         ("I(S,T1", 7, "the text ends, expected ',' or ')'"),
-        ("T1 -> ", 7, "the text ends, expected a task (T1, T2), I(...), S, uniform S, freeze(...%), dropout, test(...)"),
-        ("T1 -> T7", 7, "'T7' found, expected a task (T1, T2), "),
+        (
+            "T1 -> ",
+            7,
+            "the text ends, expected a task (T1, T2, T3, T4, T5, T6), I(...), S, uniform S, freeze(...%), dropout, test(...)",
+        ),
+        ("T1 -> T7", 7, "'T7' found, expected a task (T1, T2, T3, T4, T5, T6), "),
         ("T1 T2", 4, "'T2' found, expected '->' or the end"),
         ("T1[0]", 4, "0 aeons given, allowed is a whole number from 1 to 1,000,000,000"),
         ("T1[-5]", 4, "-5 aeons given, "),
@@ -200,7 +204,7 @@ def test_patterns_with_and_without_selection_do_not_go_together():
 
 
 def test_an_unknown_task_to_test_is_named():
-    with pytest.raises(ExperimentError, match="^tests: 'T9' given, allowed are T1, T2, with commas between$"):
+    with pytest.raises(ExperimentError, match="^tests: 'T9' given, allowed are T1, T2, T3, T4, T5, T6, with commas between$"):
         protocol("T1", TINY, tests=["T1", "T9"])
 
 

@@ -10,8 +10,10 @@ import time
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pretend_tasks import assert_same_contents, pretended_plan, pretended_trials, run_pretended
+from synthetic_networks import RESISTANCE, network, seeking
 from trial_contents import differences
 
 from foraging_snn.commands import running
@@ -22,6 +24,7 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.running import cluster
 from foraging_snn.running.cluster import ClusterWorkers
 from foraging_snn.running.errors import RunError
+from foraging_snn.running.evaluating import Course, evaluate
 from foraging_snn.running.locks import FOLDER
 from foraging_snn.running.plan import Plan
 from foraging_snn.running.scheduling import TrialEnd
@@ -144,6 +147,19 @@ def test_trials_one_worker_of_which_dies_give_the_same_files(undisturbed, tmp_pa
     assert ends == [TrialEnd(seed) for seed in SEEDS]
     assert sum(process.poll() is not None for process in processes) == 1
     assert_same_files(plan, undisturbed)
+
+
+def test_tests_of_many_networks_are_the_same_on_a_cluster(tmp_path, scheduler, start_worker):
+    start_worker()
+    wait_for_workers(scheduler.address, 1)
+    given = {"strengths": [seeking("horizontal"), seeking("vertical")], "tasks": ("T1", "T2"), "epochs": 200}
+    given |= {"network": network(), "resistance": RESISTANCE}
+    with ClusterWorkers(scheduler.address) as workers:
+        there = evaluate(**given, course=Course(workers, tmp_path / "ledger"))
+    here = evaluate(**given)
+    for name, values in here.counts.items():
+        np.testing.assert_array_equal(there.counts[name], values, err_msg=name)
+    assert len(list((tmp_path / "ledger" / "evaluations").glob("*.h5"))) == 4
 
 
 def test_the_command_line_runs_trials_on_a_cluster(tmp_path, scheduler, start_worker, capfd):

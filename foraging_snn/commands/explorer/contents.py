@@ -77,6 +77,11 @@ class ExploredTrial:
         return self.images.shape[-1]
 
     @property
+    def squares(self) -> tuple[int, int]:
+        """Sides of the world and of the field of view."""
+        return self.trial.parameters.world.size, self.field
+
+    @property
     def phase_names(self) -> list[str]:
         """Of each snapshot."""
         return [NAIVE if k < 0 else self.trial.phases[k].name for k in self.phase.tolist()]
@@ -155,9 +160,13 @@ class Folder:
         self._read = {version: self._read[version] if version in self._read else _shown(path) for version, path in found.items()}
         parts = self._read.values()
         trials = [part for part in parts if isinstance(part, ExploredTrial)]
-        self.trials = tuple(trial for trial in trials if trial.field == trials[0].field)
+        self.trials = tuple(trial for trial in trials if trial.squares == trials[0].squares)
         self.landscapes = {name: part for (name, *_), part in self._read.items() if isinstance(part, Landscape)}
-        others = [f"{t.trial.path}: its field of view is not that of {trials[0].name}" for t in trials if t not in self.trials]
+        others = [
+            f"{t.trial.path}: its world or field of view has not the size of that of {trials[0].name}"
+            for t in trials
+            if t not in self.trials
+        ]
         self.problems = (*(part for part in parts if isinstance(part, str)), *others)
         self.version += 1
         return True

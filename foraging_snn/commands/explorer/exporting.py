@@ -84,8 +84,9 @@ def recorded_ways(folder: Folder, tasks: list[str]) -> Columns:
         for trial in folder.trials:
             for row in ends_of_phases(trial).tolist():
                 chosen = snapshot_of(trial, row)
-                text = said(agent.test(chosen, tasks), chosen.moved)
-                for task in tasks:
+                known = [task for task in tasks if task in trial.trial.parameters.tasks]
+                text = said(agent.test(chosen, known), chosen.moved)
+                for task in known:
                     way = agent.way(chosen, task, RECORDED_EPOCHS)
                     own = {"name": [trial.name], "row": [row], "text": [text]}
                     rows.append(way_columns(way, chosen.title, 0) | own)

@@ -116,7 +116,8 @@ class LiveAgent:
 
     def way(self, chosen: ChosenNetwork, task: str, epochs: int = WAY_EPOCHS) -> Way:
         """What the agent does, epoch by epoch."""
-        parameters, phase = chosen.network.parameters, phase_of_test(task, epochs)
+        parameters = chosen.network.parameters
+        phase = phase_of_test(task, epochs, parameters)
         state, recorder = chosen.network.state(chosen.strengths, chosen.resistance, TEST_SEED), _AllEpochs()
         self._engine(parameters).run(state, phase, recorder=recorder)
         names = ("awake", "x", "y", "move", "eaten", "outcome")

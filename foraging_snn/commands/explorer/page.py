@@ -60,9 +60,8 @@ from foraging_snn.commands.explorer.tables import (
     states_table,
     trials_table,
 )
-from foraging_snn.environments import PARTICLE_NAMES
-from foraging_snn.environments.rendering import SQUARE_COLOURS
-from foraging_snn.environments.tasks import find_task
+from foraging_snn.environments import Particle
+from foraging_snn.environments.rendering import square_colours
 from foraging_snn.models import N_OUTPUT
 
 TITLE = "foraging-snn explore"
@@ -83,7 +82,6 @@ TEMPLATE = """{% extends base %}
 """
 VIRIDIS = [to_hex(colour) for colour in colormaps["viridis"](np.linspace(0.0, 1.0, 256))]
 FADING = list(interp_palette(["#0072B2", "#FFFFFF", "#D55E00"], 255))  # weaker, as it was, stronger
-SQUARES = [to_hex(np.array(colour) / 255) for colour in SQUARE_COLOURS]
 A_COLOUR, B_COLOUR = "#000000", "#CC79A7"
 GAP = 1.0  # squares between receptive fields
 MAP_WIDTH, MAP_HEIGHT, SIDE, NARROW = 530, 400, 340, 210
@@ -169,6 +167,8 @@ class Page:
     def __init__(self, folder: Folder, tables: dict[str, Columns], recorded: Columns | None = None):
         self.tables = {name: ColumnDataSource(data=columns) for name, columns in tables.items()}
         self.size = folder.trials[0].trial.parameters.world.size
+        n_types = max(len(trial.trial.parameters.particles) for trial in folder.trials)
+        self.squares = [to_hex(colour / 255) for colour in square_colours(n_types)]
         self.request = ColumnDataSource(data={"number": [], "kind": []})
         self.live = ColumnDataSource(data=EMPTY_WAY)
         self.point = ColumnDataSource(data={"number": []})
@@ -227,7 +227,7 @@ class Page:
         notes = self._text("notes", 1360, {"color": "#555", "font-size": "11px"})
         keys = Div(text=HELP, width=1360, stylesheets=[STYLE], styles={"color": "#555", "font-size": "11px"})
         left = column(self._map_controls(), self._map(), self._time_controls(), self._performance())
-        middle = column(self._agent_controls(tasks), self._world(), *self._agent_texts())
+        middle = column(self._agent_controls(tasks), self._world(), *self._agent_texts(tasks, folder))
         right = column(*self._networks())
         return column(row(title, where), keys, row(left, middle, right, spacing=18), notes, margin=8)
 
@@ -366,9 +366,8 @@ class Page:
         plot.axis.visible, plot.grid.visible = False, False
         plot.outline_line_color = "#BBBBBB"
         world = self._source("world", image=[np.zeros((size, size), np.uint8)])
-        plot.image(
-            "image", 0, 0, size, size, source=world, color_mapper=LinearColorMapper(SQUARES, low=-0.5, high=len(SQUARES) - 0.5)
-        )
+        mapper = LinearColorMapper(self.squares, low=-0.5, high=len(self.squares) - 0.5)
+        plot.image("image", 0, 0, size, size, source=world, color_mapper=mapper)
         trail = self._source("trail", x=[], y=[])
         plot.line("x", "y", source=trail, line_color="#555555", line_width=1.5, line_alpha=0.6)
         eaten = self._source("eaten", x=[], y=[], colour=[], marker=[], alpha=[])
@@ -380,13 +379,10 @@ class Page:
         plot.scatter("x", "y", source=agent, size=10, fill_color="#000000", line_color="#FFFFFF", line_width=1.5)
         return plot
 
-    def _agent_texts(self) -> list[Model]:
-        swatches = "".join(
-            f"<span style='color:{SQUARES[int(kind)]}'>■</span> {name} &nbsp; " for kind, name in PARTICLE_NAMES.items()
-        )
-        tasks = "<br>".join(_values_of(task) for task in self.tables["about"].data["tasks"][0])
+    def _agent_texts(self, tasks: Sequence[str], folder: Folder) -> list[Model]:
+        values = "<br>".join(self._values_of(task, folder) for task in tasks)
         eaten = f"eaten: <span style='color:{REWARDED}'>◯</span> rewarded &nbsp; <span style='color:{PUNISHED}'>✕</span> punished"
-        key = Div(text=f"{swatches}<br>{tasks}<br>{eaten}", width=SIDE, stylesheets=[STYLE], styles={"font-size": "11px"})
+        key = Div(text=f"{values}<br>{eaten}", disable_math=True, width=SIDE, stylesheets=[STYLE], styles={"font-size": "11px"})
         go_on = self._button("continue from here", "go_on", 150)
         return [
             self._text("tally", SIDE, {"font-weight": "600"}),
@@ -396,6 +392,17 @@ class Page:
             self._text("continued", SIDE, {"font-family": "monospace", "font-size": "11px", "overflow-wrap": "anywhere"}),
             self._replay(),
         ]
+
+    def _values_of(self, name: str, folder: Folder) -> str:
+        """Which particles a task rewards and punishes, with their colours, as HTML."""
+        parameters = next(t.trial.parameters for t in folder.trials if name in t.trial.parameters.tasks)
+        task, numbers = parameters.task(name), {kind: k for k, kind in enumerate(parameters.particles, 1)}
+
+        def shown(kind: Particle) -> str:
+            return f"<span style='color:{self.squares[numbers[kind.name]]}'>■</span> {escape(kind.name)}"
+
+        roles = {"rewards": task.rewarded, "punishes": task.punished}
+        return f"{escape(name)} " + ", ".join(f"{role} {' and '.join(map(shown, kinds))}" for role, kinds in roles.items() if kinds)
 
     # ----------------------------------------------------------------------------------------------------------- networks
 
@@ -516,13 +523,4 @@ def _key() -> Div:
         stylesheets=[STYLE],
         styles={"font-size": "11px"},
         margin=(0, 5, 0, 5),
-    )
-
-
-def _values_of(name: str) -> str:
-    """Which particles a task rewards and punishes, in words."""
-    task = find_task(name)
-    roles = (("rewards", task.rewarded), ("punishes", task.punished))
-    return f"{escape(name)} " + ", ".join(
-        f"{role} {' and '.join(PARTICLE_NAMES[k] for k in kinds)}" for role, kinds in roles if kinds
     )

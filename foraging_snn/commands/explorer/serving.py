@@ -23,6 +23,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import ErrorHandler
 
 from foraging_snn.analysis.collection import CollectionError
+from foraging_snn.commands.evaluating import trained_tasks
 from foraging_snn.commands.explorer import live, replay
 from foraging_snn.commands.explorer.contents import Folder
 from foraging_snn.commands.explorer.page import Page, point_columns, tables_of, way_columns
@@ -58,7 +59,7 @@ class Explorer:
     def _warm_up(self) -> None:
         """Have the engine ready, which may have to be compiled."""
         trial = self.folder.trials[0]
-        self.agent.way(live.snapshot_of(trial, 0), self.tables["about"]["tasks"][0], trial.trial.parameters.timing.epochs_per_aeon)
+        self.agent.way(live.snapshot_of(trial, 0), trained_tasks([trial.trial])[0], trial.trial.parameters.timing.epochs_per_aeon)
 
     def look(self) -> None:
         """See whether something else is in the folder; a folder without trials leaves what was there."""
@@ -156,7 +157,8 @@ class PageSession:
     def _live(self, wanted: dict[str, Any], number: int) -> None:
         if number < self.last:  # something else has been asked for since
             return
-        chosen, tasks = self._chosen(wanted), self.explorer.tables["about"]["tasks"][0]
+        chosen = self._chosen(wanted)
+        tasks = [task for task in self.explorer.tables["about"]["tasks"][0] if task in chosen.network.parameters.tasks]
         task = wanted["task"] if wanted["task"] in tasks else tasks[0]
         if wanted["point"]:
             self._show_point(chosen, number)

@@ -247,7 +247,9 @@ def performance_of_snapshots(trial: ExploredTrial) -> list[str]:
         following = next((p.index for p in trial.trial.phases if p.index > index and not p.phase.is_test), len(trial.trial.phases))
         after = [test for test in tests if index < test.phase_index < following] if index >= 0 else []
         if after:
-            said[row] = f"{', '.join(f'T{test.task} {test.performance:.2f}' for test in after)} in the tests after it"
+            said[row] = (
+                f"{', '.join(f'{task_name(trial, test.task)} {test.performance:.2f}' for test in after)} in the tests after it"
+            )
     return said
 
 
@@ -292,19 +294,24 @@ class Curve:
     performance: np.ndarray
 
 
+def task_name(trial: ExploredTrial, number: int) -> str:
+    """The task that has a number in a trial."""
+    return list(trial.trial.parameters.tasks)[number - 1]
+
+
 def performance_curves(trial: ExploredTrial) -> list[Curve]:
     """Of all phases with a task."""
     return _once(trial, "curves", _curves)
 
 
 def _curves(trial: ExploredTrial) -> list[Curve]:
-    phases = [recorded for recorded in trial.trial.phases if tasks_of(recorded) and not recorded.dropout]
+    phases = [recorded for recorded in trial.trial.phases if tasks_of(trial.trial, recorded) and not recorded.dropout]
     found = []
     for recorded, of_phase in zip(phases, performance_over_aeons([trial.trial], CURVE_POINTS), strict=True):
         start = float(trial.aeons_at(recorded.first_epoch))
         for curve in of_phase.curves:
             values = curve.performance.mean
-            found.append(Curve(recorded.index, of_phase.is_test, f"T{curve.task}", start + curve.aeon, values))
+            found.append(Curve(recorded.index, of_phase.is_test, task_name(trial, curve.task), start + curve.aeon, values))
     return found
 
 
