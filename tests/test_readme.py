@@ -1,5 +1,6 @@
 """What the README shows is run as it stands there, one after the other in one folder, with shorter phases."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -20,6 +21,7 @@ SHORTER = {
     "--preset quick": "--preset tiny",
     "foraging-snn landscape ": "foraging-snn landscape --grid 3 --epochs 200 ",
     "foraging-snn paths ": "foraging-snn paths --points 3 --epochs 200 ",
+    "foraging-snn explore paper": "foraging-snn explore paper --export page.html",  # it would be served until Ctrl-C
 }
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
 
@@ -71,6 +73,8 @@ def test_every_block_of_code_is_known():
 @pytest.mark.slow
 @pytest.mark.parametrize(("command", "said"), [each for each in commands() if not each[0].startswith(tuple(NOT_HERE))])
 def test_command(run, command, said):
+    if command.startswith("foraging-snn ann ") and not importlib.util.find_spec("torch"):
+        pytest.skip("needs PyTorch")
     folder = run(shortened(command))
     for path in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
         assert (folder / path).exists()

@@ -104,7 +104,7 @@ app.add_typer(ann.app, name="ann")
 
 
 def _place(text: str | Path) -> Path:
-    """What --out names.
+    """What --out or --export names.
 
     Raises
     ------
@@ -116,8 +116,8 @@ def _place(text: str | Path) -> Path:
     return Path(text)
 
 
-def _out_option(metavar: str, meaning: str) -> Any:
-    return typer.Option("--out", metavar=metavar, help=meaning, parser=_place)
+def _out_option(metavar: str, meaning: str, name: str = "--out") -> Any:
+    return typer.Option(name, metavar=metavar, help=meaning, parser=_place)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -647,6 +647,27 @@ def _test_options(
     stop, workers = options.stop_request(), options.workers()
     context.with_resource(workers)
     return names | {"workers": workers, "stop": stop}
+
+
+@app.command()
+def explore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with files of trials, and landscapes.")],
+    port: Annotated[int, typer.Option("--port", metavar="N", help="Port to listen at. Default: 0, any that is free.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    export: Annotated[
+        Path | None,
+        _out_option("FILE.html", "Write the page to a file instead, which needs no network.", "--export"),
+    ] = None,
+) -> None:
+    """Look at trials and landscapes in the browser.
+
+    States as points on a plane, receptive fields, strengths, performance over time, and the agent foraging with exactly these
+    strengths, computed on the spot; also at points of a landscape that no training led to. Served on this computer only. A folder
+    that grows is looked at again. Needs the extra: pip install 'foraging-snn[explore]'.
+    """
+    from foraging_snn.commands.explorer.command import explore_and_print
+
+    explore_and_print(directory, port, browser, export)
 
 
 @app.command("compare-engines")

@@ -27,6 +27,7 @@ COMPUTING = (
     "animate",
     "landscape",
     "paths",
+    "explore",
 )
 NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE) | {"ann": NEEDED_FOR_NETWORKS}
 MB_OF_A_THREAD = 128  # of BLAS, which NumPy and SciPy each bring

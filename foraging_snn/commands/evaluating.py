@@ -1,6 +1,6 @@
 """What `landscape` and `paths` have in common: the trials they read, the tasks, and tests of many networks with their progress."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,17 +123,24 @@ def tasks_of(trials: Sequence[RecordedPoints], given: str | None) -> tuple[str, 
     RunError
         Unknown, or named twice.
     """
-    parameters = trials[0].trial.parameters
     if given is None:
-        activities = (activity for points in trials for recorded in points.trial.phases for activity in recorded.activities)
-        trained = {activity.trained_task.name: activity.trained_task for activity in activities if activity.trained_task}
-        return tuple(sorted(trained, key=lambda name: parameters.task_number(trained[name])))
+        return trained_tasks(points.trial for points in trials)
     names = tuple(name.strip() for name in given.split(",") if name.strip())
     if not names or len(set(names)) < len(names):
         raise RunError(f"--tasks: {given!r} given, allowed are names of tasks such as T1,T2, each once")
     for name in names:
-        phase_of_test(name, 1, parameters)
+        phase_of_test(name, 1, trials[0].trial.parameters)
     return names
+
+
+def trained_tasks(trials: Iterable[Trial]) -> tuple[str, ...]:
+    """Names of the tasks that are trained in some trials, by their numbers there."""
+    found: dict[str, int] = {}
+    for trial in trials:
+        for task in (activity.trained_task for recorded in trial.phases for activity in recorded.activities):
+            if task:
+                found.setdefault(task.name, trial.parameters.task_number(task))
+    return tuple(sorted(found, key=found.__getitem__))
 
 
 def check_request(request: Request, parameters: Parameters, also_written: Sequence[Path] = ()) -> None:

@@ -3,12 +3,14 @@
 Nothing is simulated here: the agent moves as recorded, and the rules and draws of environments/ say what the world is then.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from foraging_snn.environments import GridWorld, Stream, draw_world, eat, empty_world, stream_key
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Positions, Trial
-from foraging_snn.models import rows_of
+from foraging_snn.models import Parameters, Phase, rows_of
 
 
 def followed(trial: Trial, phase_index: int) -> list[range]:
@@ -63,19 +65,47 @@ def follow_world(trial: Trial, phase_index: int, epochs: range) -> np.ndarray:
             f"{trial.path}: the world of phase {phase_index} ({recorded.name}) is not known in its epochs {epochs.start} to "
             f"{epochs.stop - 1}: positions were not recorded since it was drawn"
         )
-    world = empty_world(trial.parameters.world.size, trial.parameters.particles.values())
-    grids = np.empty((len(epochs), *world.grid.shape), np.int8)
     known = range(stretch.start, epochs.stop)
-    way, rows = way_in(trial, phase_index, known), rows_of(recorded.phase, trial.parameters)
-    blocks, begins = recorded.phase.schedule(known)
-    for row, phase_epoch in enumerate(known):
-        if begins[row]:
-            block, key = blocks[row], stream_key(trial.seed, Stream.WORLD, way.epoch[row])
-            draw_world(world, rows.present[block], rows.per_type[block], key)
-        _eat_as_recorded(world, way, row, trial)
+    way, size = way_in(trial, phase_index, known), trial.parameters.world.size
+    grids = np.empty((len(epochs), size, size), np.int8)
+    along = worlds_along(way, recorded.phase, known, trial.parameters, trial.seed, str(trial.path))
+    for phase_epoch, grid in zip(known, along, strict=True):
         if phase_epoch >= epochs.start:
-            grids[phase_epoch - epochs.start] = world.grid
+            grids[phase_epoch - epochs.start] = grid
     return grids
+
+
+def worlds_along(
+    way: Positions, phase: Phase, epochs: range, parameters: Parameters, seed: int, where: str
+) -> Iterator[np.ndarray]:
+    """The world after each move of an agent: the same array every time, changed.
+
+    Parameters
+    ----------
+    way : Positions
+        The agent in successive epochs.
+    phase : Phase
+    epochs : range
+        Which epochs of the phase these are, from 0; in the first a world is drawn.
+    parameters : Parameters
+    seed : int
+        Of the draws.
+    where : str
+        What was recorded, for the message.
+
+    Raises
+    ------
+    RecordingError
+        The agent ate what was not there, or did not eat what was.
+    """
+    world, rows = empty_world(parameters.world.size, parameters.particles.values()), rows_of(phase, parameters)
+    blocks, begins = phase.schedule(epochs)
+    for row in range(len(epochs)):
+        if begins[row]:
+            block, key = blocks[row], stream_key(seed, Stream.WORLD, way.epoch[row])
+            draw_world(world, rows.present[block], rows.per_type[block], key)
+        _eat_as_recorded(world, way, row, parameters, seed, where)
+        yield world.grid
 
 
 def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
@@ -106,13 +136,13 @@ def way_in(trial: Trial, phase_index: int, epochs: range) -> Positions:
     return way
 
 
-def _eat_as_recorded(world: GridWorld, way: Positions, row: int, trial: Trial) -> None:
+def _eat_as_recorded(world: GridWorld, way: Positions, row: int, parameters: Parameters, seed: int, where: str) -> None:
     if not way.awake[row]:
         return
     x, y, epoch, recorded = (int(values[row]) for values in (way.x, way.y, way.epoch, way.eaten))
-    if eat(world, x, y, stream_key(trial.seed, Stream.NEW_PARTICLE, epoch)) != recorded:
-        what = f"a {list(trial.parameters.particles)[recorded - 1]} particle" if recorded else "nothing"
+    if eat(world, x, y, stream_key(seed, Stream.NEW_PARTICLE, epoch)) != recorded:
+        what = f"a {list(parameters.particles)[recorded - 1]} particle" if recorded else "nothing"
         raise RecordingError(
-            f"{trial.path}: damaged, or made by other rules: in epoch {epoch} the agent ate {what}, which is not what its seed and "
+            f"{where}: damaged, or made by other rules: in epoch {epoch} the agent ate {what}, which is not what its seed and "
             f"way put on square ({x}, {y})"
         )
