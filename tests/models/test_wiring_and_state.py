@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foraging_snn.models import MAX_SEED, N_OUTPUT, NetworkState, WiringError, initial_state, preset
+from foraging_snn.models.schema import schema_of
 from foraging_snn.models.wiring import draw_wiring
 
 DEFAULT = preset("full")
@@ -168,7 +169,9 @@ def test_initial_state_is_that_of_the_oracle(parameters, oracle_rules, seed):
         np.testing.assert_array_equal(getattr(state, name), getattr(reference, name), err_msg=name)
     for name in close:
         np.testing.assert_allclose(getattr(state, name), getattr(reference, name), rtol=1e-13, err_msg=name)
-    empty = set(FIELDS) - exact - close
+    unused = {name for name, what in schema_of(NetworkState).items() if what.optional}
+    assert not any(np.any(getattr(state, name)) for name in unused)
+    empty = set(FIELDS) - exact - close - unused
     assert empty == {name for name in FIELDS if name.startswith("recent_") or "_trace_" in name}
     assert all(len(getattr(state, name)) == 0 for name in empty)
 
@@ -191,6 +194,10 @@ def test_shapes_and_types_are_those_that_the_docstring_promises():
         "task_spikes": ((6, p.n_hidden), np.int64),
         "task_epochs": ((6,), np.int64),
         "grid grid_part": ((50, 50), np.int8),
+        "patterns": ((0, 6, p.n_hidden), bool),
+        "patterns_kept": ((6,), np.int64),
+        "memory": ((0, p.n_hidden, N_OUTPUT), np.float64),
+        "memory_label": ((0,), np.int64),
     }
     arrays = {name: expected for names, expected in shapes.items() for name in names.split()}
     assert set(arrays) == {name for name, value in state.items() if isinstance(value, np.ndarray)}
@@ -199,6 +206,7 @@ def test_shapes_and_types_are_those_that_the_docstring_promises():
     assert {name: type(value) for name, value in state.items() if name not in arrays} == {
         **dict.fromkeys(("seed", "epoch", "phase_epoch", "agent_x", "agent_y", "last_move", "hunger"), int),
         "input_hidden_frozen": bool,
+        "patterns_selective": bool,
     }
 
 
