@@ -61,19 +61,23 @@ def write_texts(attributes: h5py.AttributeManager, texts: Mapping[str, str]) -> 
 
 def read_text(attributes: h5py.AttributeManager, name: str) -> str:
     """Read an attribute that must be text, made :func:`harmless`; ValueError if it is something else."""
+    return harmless(_text_as_it_is(attributes, name))
+
+
+def _text_as_it_is(attributes: h5py.AttributeManager, name: str) -> str:
     if name not in attributes:
         raise KeyError(f"attribute {name} is missing")
     value = attributes[name]
     if isinstance(value, bytes):
-        value = value.decode("utf-8")
+        return value.decode("utf-8")
     if isinstance(value, str):
-        return harmless(value)
+        return value
     raise ValueError(f"attribute {name} is not text")
 
 
 def read_name(attributes: h5py.AttributeManager, name: str) -> str:
     """Read an attribute that must be a name, i.e. one line of text without control characters; ValueError if it is not."""
-    text = read_text(attributes, name)
+    text = _text_as_it_is(attributes, name)
     if not text.isprintable() or len(text) > LONGEST_NAME:
         raise ValueError(f"attribute {name} is not a name")
     return text

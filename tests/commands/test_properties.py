@@ -413,11 +413,16 @@ def refused_trial(path):
     return str(caught.value).removeprefix(f"{path}: damaged or truncated: ")
 
 
-@pytest.mark.parametrize("link", [h5py.SoftLink("/wiring"), h5py.ExternalLink("elsewhere.h5", "/")], ids=["soft", "external"])
-def test_links_out_of_a_group_are_not_followed(a_trial, link):
+def test_links_out_of_a_file_are_not_followed(a_trial):
     with open_to_change(a_trial) as file:
-        make_a_link(file, "aeons", link)
+        make_a_link(file, "aeons", h5py.ExternalLink("elsewhere.h5", "/"))
     assert refused_trial(a_trial) == "'aeons' is a link to somewhere else"
+
+
+def test_a_link_within_a_file_to_something_else_is_damage(a_trial):
+    with open_to_change(a_trial) as file:
+        make_a_link(file, "aeons", h5py.SoftLink("/wiring"))
+    assert "aeons" in refused_trial(a_trial)
 
 
 def test_a_file_that_leads_elsewhere_is_replaced_and_not_followed(whole_files, tmp_path):
