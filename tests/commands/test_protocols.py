@@ -101,7 +101,7 @@ def test_tables_take_trials_of_any_protocol(folder, done):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["I()"], "protocol 'I()', character 3: ')' found, expected a task (T1, T2), S, uniform S"),
+        (["I()"], "protocol 'I()', character 3: ')' found, expected a task (T1, T2, T3, T4, T5, T6), S, uniform S"),
         (["T1 -> T7"], "protocol 'T1 -> T7', character 7: 'T7' found, "),
         (["sequental"], "experiment: 'sequental' given, allowed are task1, "),
         (["I(S,T1"], "protocol 'I(S,T1', character 7: the text ends, expected ',' or ')'"),
@@ -112,7 +112,7 @@ def test_tables_take_trials_of_any_protocol(folder, done):
         (["T1{world.size=60}"], "protocol 'T1{world.size=60}', character 4: world.size given, which holds for a whole trial"),
         (["T1{a.b=1}"], "protocol 'T1{a.b=1}', character 4: a.b: unknown parameter"),
         (["T1", "T1 -> dropout", "task1"], "task1: given twice, allowed is each experiment once"),
-        (["T1", "--tests", "T5"], "tests: 'T5' given, allowed are T1, T2"),
+        (["T1", "--tests", "T9"], "tests: 'T9' given, allowed are T1, T2"),
         (["T1 -> T1", "T2", "--name", "x"], "--name: given for several protocols"),
         ([], "no experiment given, allowed are names from `foraging-snn list`, protocols, --protocol FILE.toml"),
         (["--protocol", "nowhere.toml"], "nowhere.toml: cannot be read: No such file or directory"),
@@ -207,7 +207,7 @@ def test_sleep_takes_the_rates_of_a_state_in_a_file(trial, done, refused, tmp_pa
     made = Trial(tmp_path / "mine_seed0001.h5")
     assert (names(made), made.protocol) == (["unsupervised", "S", "test T1"], text)
     taken, there = made.training_spikes("S"), trial.training_spikes("T2")
-    assert taken.epochs.tolist() == there.epochs.tolist() == [100, 100]
+    assert taken.epochs.tolist() == there.epochs.tolist() == [100, 100, 0, 0, 0, 0]
     assert (taken.spikes == there.spikes).all()
     assert refused("run", 'S(rates="nowhere.h5@T2")', *SMALL, "--out", tmp_path / "out").startswith("nowhere.h5@T2: no such file")
     line = refused("run", f'S(rates="{trial.path}@T9")', *SMALL, "--out", tmp_path / "out")

@@ -108,7 +108,7 @@ def test_a_file_is_as_large_as_estimated_or_somewhat_smaller(tmp_path, changes):
     with HardToCompress(parameters) as engine:
         run_trial(chosen, parameters, seed=1, trial=0, engine=engine, path=path, command_line="")
     estimate = trial_bytes(parameters, chosen.phases)
-    assert 0.35 * estimate < path.stat().st_size < estimate
+    assert 0.3 * estimate < path.stat().st_size < estimate
 
 
 @pytest.mark.parametrize("recording", [{}, RECORDING], ids=["run", "reproduce"])
@@ -127,7 +127,7 @@ def test_a_file_of_the_published_length_is_as_large_as_estimated_or_somewhat_sma
     with HardToCompress(parameters) as engine:
         run_trial(chosen, parameters, seed=1, trial=0, engine=engine, path=path, command_line="")
     estimate = trial_bytes(parameters, chosen.phases)
-    assert 0.35 * estimate < path.stat().st_size < min(estimate, PUBLISHED_BYTES)
+    assert 0.3 * estimate < path.stat().st_size < min(estimate, PUBLISHED_BYTES)
 
 
 def test_snapshots_are_most_of_a_file_and_grow_with_their_number():

@@ -94,7 +94,7 @@ def test_the_rates_for_naive_sleep_come_from_a_branch_of_the_same_trial(run, eng
     ]
     assert [phase.name for phase in trial.phases] == ["unsupervised", "I(S,T1)", "test T1", "test T2"]
     spikes = trial.training_spikes(1)
-    assert spikes.epochs.tolist() == [200, 200]  # half of the 400 interleaved epochs; the training of the branch
+    assert spikes.epochs.tolist() == [200, 200, 0, 0, 0, 0]  # half of the 400 interleaved epochs; the training of the branch
     assert set(spikes.spikes[1]) == {sum(range(400, 600))}
 
 
@@ -206,7 +206,7 @@ def test_a_start_state_stands_for_no_phase_but_the_unsupervised_one(tmp_path, en
     assert [phase.phase for phase in trial.phases] == list(own.phases)
     assert trial.input_hidden_snapshots().epoch[0] == trial.hidden_output_snapshots().epoch[0] == 400
     assert state.epoch == 1100
-    assert state.task_epochs.tolist() == [200, 200]
+    assert state.task_epochs.tolist() == [200, 200, 0, 0, 0, 0]
 
 
 def test_an_interruption_leaves_the_files_before_it_complete(run_together, tmp_path):
