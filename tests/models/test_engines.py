@@ -348,7 +348,8 @@ def scrambled(state, seed):
     return state
 
 
-@pytest.mark.parametrize("kind", KINDS)
+# A rule is given a state that is checked afterwards, and these are none that the check lets pass.
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "rules"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_engines_agree_on_states_that_rarely_occur(compiled, runtime, trained, kind, seed):
     state, phase = scrambled(start_of(kind, trained), seed), phase_of(kind, 2, (1, 1))
