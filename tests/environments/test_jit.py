@@ -15,10 +15,10 @@ PACKAGE = Path(__file__).resolve().parents[2]
 PLACE = """
 import numpy as np
 from foraging_snn.environments import jit
-from foraging_snn.environments.world import place_particle
-grid = np.zeros((9, 9), np.int8)
-place_particle(grid, 1, np.uint64(5), 0)
-print(np.argwhere(grid).tolist(), jit.jit_directory())
+from foraging_snn.environments.world import empty_world, place_particle
+world = empty_world(9)
+place_particle(world, 1, np.uint64(5), 0)
+print(np.argwhere(world.grid).tolist(), jit.jit_directory())
 """
 
 
