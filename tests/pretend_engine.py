@@ -48,7 +48,7 @@ class PretendEngine(Engine):
                 state.task_spikes[slot] += first + k
         state.epoch += epochs
         state.phase_epoch += epochs
-        state.hidden_output[0, 0] += 0.001 * epochs
+        state.hidden_output[0, 0] += epochs / 1024  # exact, so that pieces add up to the same bits
         number = first + np.arange(epochs)
         outcome = np.where(number % 10 < state.seed % 10, Outcome.REWARDED, Outcome.PUNISHED).astype(np.int8)
         zeros = np.zeros(epochs, np.int16)
