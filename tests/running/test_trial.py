@@ -67,7 +67,7 @@ def test_each_phase_goes_on_from_the_state_that_the_one_before_left(run, engine)
     epochs = np.cumsum([0, *(phase.epochs for phase in trial.phases[:-1])])
     assert [epoch for _, _, epoch in engine.runs] == epochs.tolist()
     strength = trial.hidden_output_snapshots().strength[-1, 0, 0]
-    assert strength == pytest.approx(0.02 + 0.001 * sum(phase.epochs for phase in trial.phases))
+    assert strength == pytest.approx(0.02 + sum(phase.epochs for phase in trial.phases) / 1024)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
@@ -102,7 +102,7 @@ def test_only_spike_counts_are_taken_from_the_branch(run):
     trial, _ = run("naive-sleep")
     snapshots = trial.hidden_output_snapshots()
     at_the_end_of_interleaving = snapshots.strength[snapshots.phase == 1][-1, 0, 0]
-    assert at_the_end_of_interleaving == pytest.approx(0.02 + 0.001 * 800)
+    assert at_the_end_of_interleaving == pytest.approx(0.02 + 800 / 1024)
 
 
 def test_a_start_state_replaces_the_unsupervised_phase(run, engine, start):
