@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 
+from foraging_snn.analysis.performance import over_trials
 from foraging_snn.analysis.statistics import CHANCE, PermutationTest, Summary, compare_with, summarise
 from foraging_snn.files.reader import Trial
 
@@ -47,9 +48,7 @@ class PerformanceMatrix:
     @property
     def mean(self) -> np.ndarray:
         """Over the trials with a number, (K, J); NaN where there is none."""
-        known = ~np.isnan(self.values)
-        total = np.where(known, self.values, 0.0).sum(axis=0)
-        return np.where(known.any(axis=0), total / np.maximum(known.sum(axis=0), 1), np.nan)
+        return over_trials(self.values).mean
 
 
 @dataclass(frozen=True)

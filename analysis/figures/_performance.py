@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from foraging_snn.files.reader import Trial
 
 from ..catalogue import published
+from ..continual import performance_matrix
 from ..performance import (
     CURVE_POINTS,
     MeanCurve,
@@ -25,6 +26,9 @@ LIMITS = (0.35, 0.85)  # of the ordinate, unless something lies outside
 MARGIN = 0.02
 BAR_WIDTH = 0.34
 TEST_SHADE, TRAINING_SHADE = 0.10, 0.22
+MATRIX_LIMITS = (0.45, 0.75)  # of its colours; chance is 0.5
+DARK_BELOW = 0.66  # numbers on darker squares are white
+MATRIX_NOTE = "Matrices: performance after each phase (rows) on each task (columns), mean over trials; bold: trained already."
 
 
 def curves(axes: Axes, trials: Sequence[Trial], points: int = CURVE_POINTS) -> None:
@@ -106,6 +110,34 @@ def bars(axes: Axes, trials: Sequence[Trial]) -> None:
     axes.tick_params(axis="x", length=0)
 
 
+def matrix(axes: Axes, trials: Sequence[Trial]) -> None:
+    """Performance after each phase on each task, as coloured squares with numbers; that of tasks not yet trained in grey.
+
+    Parameters
+    ----------
+    axes : Axes
+    trials : sequence of Trial
+        Of one experiment.
+    """
+    found = performance_matrix(trials)
+    mean = found.mean
+    axes.imshow(mean, vmin=MATRIX_LIMITS[0], vmax=MATRIX_LIMITS[1], cmap="viridis", aspect="auto")
+    for row, column in np.ndindex(*mean.shape):
+        if np.isnan(mean[row, column]):
+            continue
+        learned = found.learned[column]
+        weight = "normal" if learned is None or row < learned else "bold"
+        colour = "white" if mean[row, column] < DARK_BELOW else "black"
+        text = f"{mean[row, column]:.2f}".removeprefix("0")
+        axes.text(column, row, text, ha="center", va="center", fontsize=style.SMALL, color=colour, weight=weight)
+    axes.set_xticks(range(len(found.tasks)), [f"Task {task}" for task in found.tasks])
+    axes.set_yticks(range(len(found.after)), [style.written(after, style.LONGEST_NAME) for after in found.after])
+    axes.set(ylabel="after")
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
 def _offset(task: int) -> float:
     return (task - 1.5) * (BAR_WIDTH + 0.04)
 
@@ -133,9 +165,9 @@ def share_ordinate(*panels: Axes, least: tuple[float, float] = LIMITS) -> None:
         axes.set_ylim(max(low, -MARGIN), min(high, 1 + MARGIN))
 
 
-def legend(axes: Axes, published: bool) -> None:
+def legend(axes: Axes, published: bool, tasks: Sequence[int] = (1, 2)) -> None:
     """Above the axes, what the colours of the tasks mean, and the grey markers if the paper gives values."""
-    handles: list[Patch | Line2D] = [Patch(color=colour, alpha=0.7, label=f"Task {k}") for k, colour in style.TASK_COLOURS.items()]
+    handles: list[Patch | Line2D] = [Patch(color=style.task_colour(k), alpha=0.7, label=f"Task {k}") for k in tasks]
     if published:
         handles.append(Line2D([], [], ls="", marker="D", ms=2.8, color=style.PUBLISHED, mfc="white", label="paper"))
     axes.legend(handles=handles, handlelength=1.0, ncols=3, columnspacing=0.9, loc="lower right", bbox_to_anchor=(1.05, 1.0))

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from foraging_snn.commands.entry import PROGRAM
 from foraging_snn.commands.progress import ProgressDisplay
 from foraging_snn.commands.terminal import Interrupted, add_row, new_table, print_table
 from foraging_snn.environments.images import IMAGES
@@ -19,7 +20,6 @@ from foraging_snn.running.errors import RunError
 from foraging_snn.running.scheduling import TrialReport
 from foraging_snn.running.stopping import StopCause
 
-PROGRAM = "foraging-snn"
 NOT_ALL_WELL = 1
 DEFAULT_DATA = "digits"
 MAX_SEEDS = 10_000

@@ -15,6 +15,7 @@ import typer
 import foraging_snn
 from foraging_snn.commands import ann
 from foraging_snn.commands.completion import complete_engine, complete_experiments
+from foraging_snn.commands.entry import BAD_INPUT, INTERRUPTED, NOT_ALL_WELL, PROGRAM
 from foraging_snn.commands.export import (
     as_json,
     commented_toml,
@@ -41,11 +42,13 @@ from foraging_snn.commands.options import (
     RunOptions,
     SeedOption,
     SetOption,
+    TestOptions,
     TestsOption,
     chosen_parameters,
     chosen_protocols,
     name_and_value,
     with_run_options,
+    with_test_options,
 )
 from foraging_snn.commands.running import prepared, run_planned
 from foraging_snn.commands.terminal import (
@@ -87,9 +90,7 @@ from foraging_snn.running.plan import (
 from foraging_snn.running.scheduling import Workers
 from foraging_snn.running.starting import rates_of
 
-PROGRAM = "foraging-snn"
 MAX_COMPARED = 1_000_000  # epochs, seeds, aeons; all of a comparison is kept in memory
-NOT_ALL_WELL, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 # Newer versions of Typer carry their own copy of Click, older ones use Click itself.
 ClickException: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
@@ -542,18 +543,14 @@ def animate(
 
 
 TRIAL_FILES = typer.Argument(metavar="FILES", help="Files of trials.")
-TASKS_OPTION = typer.Option("--tasks", metavar="A,B", help="Tasks that are tested. Default: those trained in the trials.")
-TEST_EPOCHS_OPTION = typer.Option("--epochs", metavar="N", help="Epochs of each test; four times as many halve its error.")
-TEST_SEED_OPTION = typer.Option("--seed", metavar="K", help="Seed of the draws of all tests.")
-TEST_JOBS_OPTION = typer.Option("--jobs", metavar="N", help="Processes. Default: one per processor; on a cluster: one per worker.")
-SCHEDULER_OPTION = typer.Option("--scheduler", metavar="ADDRESS", help="Test on the workers of this Dask scheduler.")
-MAX_HOURS_OPTION = typer.Option("--max-hours", metavar="X", help="Stop after this time, with exit code 3.")
 
 
 @app.command()
+@with_test_options()
 def landscape(
     context: typer.Context,
     files: Annotated[list[Path], TRIAL_FILES],
+    options: TestOptions,
     states: Annotated[
         list[str] | None,
         typer.Option(
@@ -572,14 +569,6 @@ def landscape(
         str | None,
         typer.Option("--resistances", metavar="NAME", help="State whose resistances hold everywhere. Default: the last."),
     ] = None,
-    tasks: Annotated[str | None, TASKS_OPTION] = None,
-    epochs: Annotated[int, TEST_EPOCHS_OPTION] = 20_000,
-    seed: Annotated[int, TEST_SEED_OPTION] = 1,
-    engine: EngineOption = DEFAULT_ENGINE,
-    jobs: Annotated[int | None, TEST_JOBS_OPTION] = None,
-    scheduler: Annotated[str | None, SCHEDULER_OPTION] = None,
-    max_hours: Annotated[float | None, MAX_HOURS_OPTION] = None,
-    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Of the figure: png, pdf or svg.")] = "png,pdf",
     out: Annotated[Path | None, _out_option("FILE.h5", "The landscape; the figure goes beside it. Default: beside FILES.")] = None,
 ) -> None:
     """Map performance over a plane of the space of strengths.
@@ -590,15 +579,17 @@ def landscape(
     """
     from foraging_snn.commands.landscape import LandscapeRequest, landscape_and_print
 
-    shared = _test_options(context, files, out or files[0].parent / "landscape.h5", engine, jobs, scheduler, max_hours)
-    named = {"states": tuple(states or ()), "kind": kind, "grid": grid, "margin": margin, "reference": resistances}
-    landscape_and_print(LandscapeRequest(**shared, **named, tasks=tasks, epochs=epochs, seed=seed, formats=formats))
+    shared = _of_tests(context, files, out or files[0].parent / "landscape.h5", options)
+    own = {"states": tuple(states or ()), "kind": kind, "grid": grid, "margin": margin, "reference": resistances}
+    landscape_and_print(LandscapeRequest(**shared, **own))
 
 
 @app.command()
+@with_test_options()
 def paths(
     context: typer.Context,
     files: Annotated[list[Path], TRIAL_FILES],
+    options: TestOptions,
     points: Annotated[int, typer.Option("--points", metavar="N", help="Points of each line, both ends included.")] = 11,
     snapshots: Annotated[
         int, typer.Option("--snapshots", metavar="N", help="Tests along each phase of the trajectories; 0 leaves them out.")
@@ -606,14 +597,6 @@ def paths(
     between: Annotated[
         bool, typer.Option("--between/--no-between", help="Also lines from trial to trial, if they have one wiring.")
     ] = True,
-    tasks: Annotated[str | None, TASKS_OPTION] = None,
-    epochs: Annotated[int, TEST_EPOCHS_OPTION] = 20_000,
-    seed: Annotated[int, TEST_SEED_OPTION] = 1,
-    engine: EngineOption = DEFAULT_ENGINE,
-    jobs: Annotated[int | None, TEST_JOBS_OPTION] = None,
-    scheduler: Annotated[str | None, SCHEDULER_OPTION] = None,
-    max_hours: Annotated[float | None, MAX_HOURS_OPTION] = None,
-    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Of the figure: png, pdf or svg.")] = "png,pdf",
     out: Annotated[Path | None, _out_option("FILE.h5", "The paths; the figure goes beside it. Default: beside FILES.")] = None,
 ) -> None:
     """Measure performance along straight lines between states, and along trajectories.
@@ -624,29 +607,17 @@ def paths(
     """
     from foraging_snn.commands.paths import PathsRequest, paths_and_print
 
-    shared = _test_options(context, files, out or files[0].parent / "paths.h5", engine, jobs, scheduler, max_hours)
-    own = {"points": points, "snapshots": snapshots, "between": between, "tasks": tasks, "formats": formats}
-    paths_and_print(PathsRequest(**shared, **own, epochs=epochs, seed=seed))
+    shared = _of_tests(context, files, out or files[0].parent / "paths.h5", options)
+    paths_and_print(PathsRequest(**shared, points=points, snapshots=snapshots, between=between))
 
 
-def _test_options(
-    context: typer.Context,
-    files: Sequence[Path],
-    out: Path,
-    engine: str,
-    jobs: int | None,
-    scheduler: str | None,
-    max_hours: float | None,
-) -> dict[str, Any]:
+def _of_tests(context: typer.Context, files: Sequence[Path], out: Path, options: TestOptions) -> dict[str, Any]:
     """Fields of a :class:`foraging_snn.commands.evaluating.Request`."""
-    from joblib import cpu_count
-
-    jobs = jobs if jobs is not None or scheduler else cpu_count()
-    options = RunOptions(engine=engine, jobs=jobs, scheduler=scheduler, max_hours=max_hours)
-    names = {"files": tuple(files), "out": out, "engine": engine, "command_line": _command(context)}
-    stop, workers = options.stop_request(), options.workers()
+    as_run = options.of_run()
+    stop, workers = as_run.stop_request(), as_run.workers()
     context.with_resource(workers)
-    return names | {"workers": workers, "stop": stop}
+    asked = {name: getattr(options, name) for name in ("tasks", "epochs", "seed", "engine", "formats")}
+    return asked | {"files": tuple(files), "out": out, "command_line": _command(context), "workers": workers, "stop": stop}
 
 
 @app.command()

@@ -1,12 +1,15 @@
 """What `landscape` and `paths` have in common: the trials they read, the tasks, and tests of many networks with their progress."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 
+from foraging_snn.analysis.figures.drawing import FORMATS, chosen, save_figure
+from foraging_snn.commands.entry import PROGRAM
 from foraging_snn.commands.progress import ProgressDisplay
 from foraging_snn.commands.terminal import Interrupted, printable
 from foraging_snn.files.landscapes import Evaluation, Source
@@ -20,8 +23,6 @@ from foraging_snn.running.locks import FOLDER
 from foraging_snn.running.scheduling import TrialReport, Workers
 from foraging_snn.running.stopping import StopCause, StopRequest
 from foraging_snn.running.trial import Stopped
-
-PROGRAM = "foraging-snn"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Request:
     workers : Workers
     stop : StopRequest
     command_line : str
+    formats : str
+        Of the figure, with commas between.
     """
 
     files: tuple[Path, ...]
@@ -55,6 +58,12 @@ class Request:
     workers: Workers
     stop: StopRequest
     command_line: str
+    formats: str
+
+    @property
+    def figures(self) -> list[Path]:
+        """Files of the figure, beside that of the results. FigureError: an unknown format."""
+        return [self.out.with_suffix(f".{ending}") for ending in chosen(self.formats, FORMATS, "--format")]
 
 
 class BatchDisplay(ProgressDisplay):
@@ -143,7 +152,19 @@ def trained_tasks(trials: Iterable[Trial]) -> tuple[str, ...]:
     return tuple(sorted(found, key=found.__getitem__))
 
 
-def check_request(request: Request, parameters: Parameters, also_written: Sequence[Path] = ()) -> None:
+def check_names(request: Request) -> None:
+    """See that the names of what is to be written are such.
+
+    Raises
+    ------
+    RunError, AnalysisError
+    """
+    if request.out.suffix != ".h5":
+        raise RunError(f"--out: {request.out} given, allowed is a name that ends in .h5")
+    _ = request.figures
+
+
+def check_request(request: Request, parameters: Parameters) -> None:
     """See that nothing of what is to be written is there, and that the tests can be done, before anything is computed.
 
     Raises
@@ -152,7 +173,7 @@ def check_request(request: Request, parameters: Parameters, also_written: Sequen
     """
     EvaluationSettings(parameters, request.epochs, request.engine, request.seed)
     engine_class(request.engine)
-    for path in (request.out, *also_written):
+    for path in (request.out, *request.figures):
         if path.exists() or path.is_symlink():
             raise RunError(f"{path}: exists already and is not overwritten")
     if not request.out.absolute().parent.is_dir():
@@ -190,6 +211,13 @@ def evaluated(
     except (Stopped, KeyboardInterrupt):
         kept = f"tests that were done are kept in {course.ledger}"
         raise Interrupted(kept, request.stop.cause or StopCause.CTRL_C, request.command_line) from None
+
+
+def leave(request: Request, draw: Callable[[], Figure]) -> None:
+    """Name the file with the results, which is written, and leave and name its figure."""
+    typer.echo(request.out)
+    for path in save_figure(draw, request.figures):
+        typer.echo(path)
 
 
 def source_of(request: Request, trials: Sequence[RecordedPoints]) -> Source:

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import typer
 
-from foraging_snn.analysis.figures.drawing import FORMATS, chosen, save_figure
+from foraging_snn.analysis.figures.landscape import draw
 from foraging_snn.analysis.planes import Plane, grid_axes, plane_through, principal_plane
 from foraging_snn.analysis.weight_space import WeightStates, plateau, strength_coordinates
 from foraging_snn.commands.evaluating import (
     Request,
+    check_names,
     check_request,
     evaluated,
+    leave,
     one_network_of,
     read_trials,
     source_of,
@@ -31,8 +33,7 @@ from foraging_snn.running.errors import RunError
 
 KINDS = ("states", "pca")
 DEFAULT_STATES = ("T1", "T2", "I(S,T2)")
-GRID, LARGEST_GRID = 15, 200
-MARGIN, LARGEST_MARGIN = 0.15, 10.0
+LARGEST_GRID, LARGEST_MARGIN = 200, 10.0
 CORNERS = 3  # states that span a plane
 
 
@@ -52,16 +53,13 @@ class LandscapeRequest(Request):
         Around states and trajectories, as a share of their larger extent.
     reference : str or None
         Name of the state whose resistances hold for the plane; the last of the states if None.
-    formats : str
-        Of the figure, with commas between.
     """
 
-    states: tuple[str, ...] = ()
-    kind: str = KINDS[0]
-    grid: int = GRID
-    margin: float = MARGIN
-    reference: str | None = None
-    formats: str = "png,pdf"
+    states: tuple[str, ...]
+    kind: str
+    grid: int
+    margin: float
+    reference: str | None
 
 
 def landscape_and_print(request: LandscapeRequest) -> None:
@@ -74,14 +72,12 @@ def landscape_and_print(request: LandscapeRequest) -> None:
     Interrupted
     """
     _check_numbers(request)
-    endings = chosen(request.formats, FORMATS, "--format")
-    figures = [request.out.with_suffix(f".{ending}") for ending in endings]
     trials = read_trials(request.files)
     network, tasks = one_network_of(trials), tasks_of(trials, request.tasks)
     states = named_states(trials, request.states, network) if request.states else usual_states(trials, request.kind)
     reference = _reference(states, request.reference)
     plane = plane_of(request.kind, states, trials)
-    check_request(request, network.parameters, figures)
+    check_request(request, network.parameters)
 
     ways = [_way(points, plane) for points in trials]
     corners = plane.position(_vectors([point for _, point in states]))
@@ -91,11 +87,7 @@ def landscape_and_print(request: LandscapeRequest) -> None:
     made = _assembled(request, network, plane, (x, y), states, reference, ways, found, trials)
     write_landscape(request.out, made)
     print_landscape(made)
-    typer.echo(request.out)
-    from foraging_snn.analysis.figures.landscape import draw
-
-    for path in save_figure(lambda: draw(made), figures):
-        typer.echo(path)
+    leave(request, lambda: draw(made))
 
 
 def _check_numbers(request: LandscapeRequest) -> None:
@@ -105,8 +97,7 @@ def _check_numbers(request: LandscapeRequest) -> None:
         raise RunError(f"--grid: {request.grid} given, allowed is 2 to {LARGEST_GRID}")
     if not 0.0 <= request.margin <= LARGEST_MARGIN:
         raise RunError(f"--margin: {request.margin:g} given, allowed is 0 to {LARGEST_MARGIN:g}")
-    if request.out.suffix != ".h5":
-        raise RunError(f"--out: {request.out} given, allowed is a name that ends in .h5")
+    check_names(request)
 
 
 # ------------------------------------------------------------------------------------------------------- states and plane

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
@@ -14,6 +14,7 @@ from foraging_snn.files.states import SavedState
 from foraging_snn.models import ENGINES, PRESETS, ParameterError, Parameters, engine_class, preset
 from foraging_snn.protocols import Experiment, ExperimentError, protocol, protocols_of_file
 from foraging_snn.running.errors import RunError
+from foraging_snn.running.evaluating import TEST_EPOCHS, TEST_SEED
 from foraging_snn.running.plan import other_ledgers, trial_seeds
 from foraging_snn.running.scheduling import LocalWorkers, Workers
 from foraging_snn.running.starting import load_start, rates_of
@@ -184,18 +185,54 @@ class RunOptions:
         return ClusterWorkers(self.scheduler, self.jobs)
 
 
-def with_run_options(*left_out: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of :class:`RunOptions`; it gets them as its argument `options`.
+@dataclass(frozen=True)
+class TestOptions:
+    """What is asked for of tests of many networks; the metadata of the fields are the options of the command line."""
+
+    __test__ = False  # not one of pytest's
+
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", metavar="A,B", help="Tasks that are tested. Default: those trained in the trials.")
+    ] = None
+    epochs: Annotated[
+        int, typer.Option("--epochs", metavar="N", help="Epochs of each test; four times as many halve its error.")
+    ] = TEST_EPOCHS
+    seed: Annotated[int, typer.Option("--seed", metavar="K", help="Seed of the draws of all tests.")] = TEST_SEED
+    engine: EngineOption = DEFAULT_ENGINE
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", metavar="N", help="Processes. Default: one per processor; on a cluster: one per worker."),
+    ] = None
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Test on the workers of this Dask scheduler.")
+    ] = None
+    max_hours: Annotated[float | None, typer.Option("--max-hours", metavar="X", help="Stop after this time, with exit code 3.")] = (
+        None
+    )
+    formats: Annotated[str, typer.Option("--format", metavar="A,B", help="Of the figure: png, pdf or svg.")] = "png,pdf"
+
+    def of_run(self) -> RunOptions:
+        """The same of these options as those of a run."""
+        from joblib import cpu_count
+
+        jobs = self.jobs if self.jobs is not None or self.scheduler else cpu_count()
+        return RunOptions(engine=self.engine, jobs=jobs, scheduler=self.scheduler, max_hours=self.max_hours)
+
+
+def with_options(kind: type, *left_out: str, **defaults: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of :class:`RunOptions` or :class:`TestOptions`; it gets them as its argument `options`.
 
     Parameters
     ----------
+    kind : type
+        Which of the two.
     *left_out : str
         Fields that are no options of this command.
     **defaults
         Fields that are something else in this command if they are not given.
     """
-    hints = get_type_hints(RunOptions, include_extras=True)
-    shared = [field for field in fields(RunOptions) if field.name not in left_out]
+    hints = get_type_hints(kind, include_extras=True)
+    shared = [field for field in fields(kind) if field.name not in left_out]
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command, eval_str=True)
@@ -212,7 +249,7 @@ def with_run_options(*left_out: str, **defaults: Any) -> Callable[[Callable[...,
 
         @wraps(command)
         def run(**given: Any) -> None:
-            options = RunOptions(**{field.name: given.pop(field.name) for field in shared})
+            options = kind(**{field.name: given.pop(field.name) for field in shared})
             command(options=options, **given)
 
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own] + added
@@ -245,6 +282,10 @@ def chosen_protocols(
     if twice := [row.name for n, row in enumerate(found) if row.name in {other.name for other in found[:n]}]:
         raise ExperimentError(f"{twice[0]}: given twice, allowed is each experiment once")
     return tuple(found)
+
+
+with_run_options = partial(with_options, RunOptions)
+with_test_options = partial(with_options, TestOptions)
 
 
 def chosen_parameters(

@@ -7,18 +7,27 @@ from itertools import pairwise
 import numpy as np
 import typer
 
-from foraging_snn.analysis.figures.drawing import FORMATS, chosen, save_figure
+from foraging_snn.analysis.figures.paths import draw
 from foraging_snn.analysis.paths import barrier_differences, barriers
 from foraging_snn.analysis.planes import length, line_points, pairs_of
 from foraging_snn.analysis.tables import cells_of_values
-from foraging_snn.commands.evaluating import Request, check_request, evaluated, read_trials, source_of, states_of, tasks_of
+from foraging_snn.commands.evaluating import (
+    Request,
+    check_names,
+    check_request,
+    evaluated,
+    leave,
+    read_trials,
+    source_of,
+    states_of,
+    tasks_of,
+)
 from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table
 from foraging_snn.files.landscapes import Evaluation, PathEnd, Paths, TestedWay, write_paths
 from foraging_snn.files.networks import NAIVE, Network, NetworkPoint, RecordedPoints
 from foraging_snn.running.errors import RunError
 
-POINTS, MOST_POINTS = 11, 1001
-SNAPSHOTS, MOST_SNAPSHOTS = 5, 10_000
+MOST_POINTS, MOST_SNAPSHOTS = 1001, 10_000
 
 
 @dataclass(frozen=True)
@@ -33,14 +42,11 @@ class PathsRequest(Request):
         Of each phase of a trajectory, evenly spaced; 0: trajectories are not tested.
     between : bool
         Also lines from trial to trial, if several are of one wiring.
-    formats : str
-        Of the figure, with commas between.
     """
 
-    points: int = POINTS
-    snapshots: int = SNAPSHOTS
-    between: bool = True
-    formats: str = "png,pdf"
+    points: int
+    snapshots: int
+    between: bool
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,10 @@ def paths_and_print(request: PathsRequest) -> None:
     Interrupted
     """
     _check_numbers(request)
-    endings = chosen(request.formats, FORMATS, "--format")
-    figures = [request.out.with_suffix(f".{ending}") for ending in endings]
     trials = read_trials(request.files)
     tasks, lines = tasks_of(trials, request.tasks), lines_of(trials, request.between)
     ways = [(points, _chosen_rows(points, request.snapshots)) for points in trials] if request.snapshots else []
-    check_request(request, trials[0].trial.parameters, figures)
+    check_request(request, trials[0].trial.parameters)
 
     share = np.linspace(0.0, 1.0, request.points)
     tests = Tests([], [], [])
@@ -99,11 +103,7 @@ def paths_and_print(request: PathsRequest) -> None:
     paths = _assembled(request, trials, lines, share, ways, found)
     write_paths(request.out, paths)
     print_paths(paths)
-    typer.echo(request.out)
-    from foraging_snn.analysis.figures.paths import draw
-
-    for path in save_figure(lambda: draw(paths), figures):
-        typer.echo(path)
+    leave(request, lambda: draw(paths))
 
 
 def _check_numbers(request: PathsRequest) -> None:
@@ -111,8 +111,7 @@ def _check_numbers(request: PathsRequest) -> None:
         raise RunError(f"--points: {request.points} given, allowed is 3 to {MOST_POINTS}")
     if not 0 <= request.snapshots <= MOST_SNAPSHOTS:
         raise RunError(f"--snapshots: {request.snapshots} given, allowed is 0 to {MOST_SNAPSHOTS}")
-    if request.out.suffix != ".h5":
-        raise RunError(f"--out: {request.out} given, allowed is a name that ends in .h5")
+    check_names(request)
 
 
 def lines_of(trials: Sequence[RecordedPoints], between: bool) -> list[tuple[State, State]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import typer
 
+from foraging_snn.commands.entry import PROGRAM
 from foraging_snn.commands.progress import ProgressDisplay, duration
 from foraging_snn.commands.terminal import Interrupted, printable, ready_engines
 from foraging_snn.files.layout import RecordingError
@@ -21,8 +22,6 @@ from foraging_snn.running.locks import locked
 from foraging_snn.running.plan import PlannedTrial
 from foraging_snn.running.scheduling import Workers, run_all
 from foraging_snn.running.stopping import StopCause, StopRequest
-
-PROGRAM = "foraging-snn"
 
 
 @contextmanager

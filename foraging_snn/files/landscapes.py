@@ -193,8 +193,8 @@ class PlaneStates:
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """The way of a trial, projected; n snapshots.
+class Way:
+    """The way of a trial through the strengths; n snapshots.
 
     Attributes
     ----------
@@ -205,10 +205,6 @@ class Trajectory:
         Name of the phase of each.
     epoch : (n,) int64
         Completed epochs since the trial began.
-    position : (n, 2) float64
-        Coordinates of the projections on the plane.
-    distance : (n,) float64
-        From the plane.
     """
 
     label: str
@@ -216,6 +212,20 @@ class Trajectory:
     seed: int
     phases: tuple[str, ...]
     epoch: np.ndarray
+
+
+@dataclass(frozen=True)
+class Trajectory(Way):
+    """The way of a trial, projected on a plane.
+
+    Attributes
+    ----------
+    position : (n, 2) float64
+        Coordinates of the projections.
+    distance : (n,) float64
+        From the plane.
+    """
+
     position: np.ndarray
     distance: np.ndarray
 
@@ -277,27 +287,15 @@ class PathEnd:
 
 
 @dataclass(frozen=True)
-class TestedWay:
-    """Performance along the way of a trial; n snapshots.
+class TestedWay(Way):
+    """The way of a trial, with the performance along it.
 
     Attributes
     ----------
-    label, file : str
-        The experiment as in the paper; name of the file.
-    seed : int
-    phases : tuple of n str
-        Name of the phase of each.
-    epoch : (n,) int64
-        Completed epochs since the trial began.
     tested : Evaluation
         Shape (n,).
     """
 
-    label: str
-    file: str
-    seed: int
-    phases: tuple[str, ...]
-    epoch: np.ndarray
     tested: Evaluation
 
 
@@ -435,7 +433,7 @@ def _put_trajectory(group: h5py.Group, trajectory: Trajectory) -> None:
     _put(group, "distance", trajectory.distance, ("snapshot",), "1", "Euclidean distance from the plane")
 
 
-def _put_snapshots(group: h5py.Group, trajectory: Trajectory | TestedWay) -> None:
+def _put_snapshots(group: h5py.Group, trajectory: Way) -> None:
     names = list(dict.fromkeys(trajectory.phases))
     write_texts(group.attrs, {"label": trajectory.label, "file": trajectory.file, "phases": "\n".join(names)})
     group.attrs["seed"] = np.int64(trajectory.seed)
@@ -500,8 +498,8 @@ def read_paths(path: str | Path) -> Paths:
         share = _get(lines, "share", np.float64, None)
         for name in _numbered(file):
             group = group_in(file, f"trajectories/{name}")
-            label, file_name, seed, phases, epoch = _get_snapshots(group)
-            ways.append(TestedWay(label, file_name, seed, phases, epoch, _get_evaluation(group, tasks, len(epoch))))
+            way = _get_snapshots(group)
+            ways.append(TestedWay(**vars(way), tested=_get_evaluation(group, tasks, len(way.epoch))))
         tested, length = _get_evaluation(lines, tasks, len(starts), len(share)), _get(lines, "length", np.float64, len(starts))
         if len(ends) != len(starts):
             raise ValueError("lines without a start or an end")
@@ -574,17 +572,17 @@ def _get_network(group: h5py.Group, parameters: Parameters) -> Network:
 
 
 def _get_trajectory(group: h5py.Group) -> Trajectory:
-    label, file, seed, phases, epoch = _get_snapshots(group)
-    position, distance = _get(group, "position", np.float64, len(epoch), 2), _get(group, "distance", np.float64, len(epoch))
-    return Trajectory(label, file, seed, phases, epoch, position, distance)
+    way = _get_snapshots(group)
+    n = len(way.epoch)
+    position, distance = _get(group, "position", np.float64, n, 2), _get(group, "distance", np.float64, n)
+    return Trajectory(**vars(way), position=position, distance=distance)
 
 
-def _get_snapshots(group: h5py.Group) -> tuple[str, str, int, tuple[str, ...], np.ndarray]:
-    """Label, file, seed, phases and epochs of a trajectory."""
+def _get_snapshots(group: h5py.Group) -> Way:
     names, phase = _lines(group.attrs, "phases"), _get(group, "phase", np.int64, None)
     n = len(phase)
     if n and not 0 <= phase.min() <= phase.max() < len(names):
         raise ValueError(f"{group.name}/phase has numbers of no phase")
     label, file = read_text(group.attrs, "label"), read_text(group.attrs, "file")
     phases = tuple(names[k] for k in phase.tolist())
-    return label, file, read_number(group.attrs, "seed", 0, MAX_SEED), phases, _get(group, "epoch", np.int64, n)
+    return Way(label, file, read_number(group.attrs, "seed", 0, MAX_SEED), phases, _get(group, "epoch", np.int64, n))

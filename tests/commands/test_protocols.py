@@ -18,32 +18,6 @@ SMALL = ["--preset", "tiny", "--set", "phases.scale=0.25", "--set", "network.hid
 PARAMETERS = preset("tiny").with_changes({"phases.scale": 0.25, "network.hidden_cells": 20})
 
 
-@pytest.fixture
-def done(capfd):
-    """Run a command that succeeds; what it prints."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert (code, err) == (0, "")
-        return out
-
-    return run
-
-
-@pytest.fixture
-def refused(capfd):
-    """Run a command that fails on bad input; its one line."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        line = capfd.readouterr().err
-        assert (code, line.count("\n")) == (2, 1)
-        return line.removeprefix("foraging-snn: ").rstrip("\n")
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A trial of T1 -> T2 -> T1, run by its text."""

@@ -16,32 +16,6 @@ OWN += "[particles.corner]\noffsets = [[0, 0], [1, 0], [1, 1]]\n"
 OWN += '[tasks.T7]\nrewarded = ["corner", "vertical gap"]\npunished = ["vertical"]\n'
 
 
-@pytest.fixture
-def done(capfd):
-    """Run a command that succeeds; what it prints."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        out, err = capfd.readouterr()
-        assert (code, err) == (0, "")
-        return out
-
-    return run
-
-
-@pytest.fixture
-def refused(capfd):
-    """Run a command that fails on bad input; its one line."""
-
-    def run(*arguments):
-        code = main([str(argument) for argument in arguments])
-        line = capfd.readouterr().err
-        assert (code, line.count("\n")) == (2, 1)
-        return line.removeprefix("foraging-snn: ").rstrip("\n")
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A trial with a task of a file, one of the command line, and one of the package that is not the paper's."""
