@@ -234,6 +234,7 @@ _SLEEP = {
 }
 SEARCHED = {  # by `ann tune`: settings of a condition, from and to, evenly on a logarithmic scale
     "sleep": _SLEEP,
+    "sleep-tuned": _SLEEP,
     "sleep-end": _SLEEP,
     "sleep-noise": _SLEEP | {"noise_rate": (0.02, 1.0)},
     "replay": {"replay_weight": (0.1, 10.0)},
