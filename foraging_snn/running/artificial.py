@@ -9,7 +9,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,9 +62,9 @@ class _Tally:
     updates: int = 0
     seconds_asleep: float = 0.0
     seconds_before: float = 0.0  # of training that was done once for several conditions
-    began: float = field(default_factory=time.process_time)
 
     def __post_init__(self) -> None:
+        self.began = time.process_time()
         self.accuracy, self.awake = np.full((2, self.rows, self.columns), np.nan)
         self.sparseness, self.sparseness_awake = np.full((2, self.rows, self.layers), np.nan)
         self.weights_awake = np.full((self.layers, len(PERCENTS)), np.nan)

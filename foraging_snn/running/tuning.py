@@ -96,7 +96,7 @@ class Search:
             return accuracy
 
         measure({})
-        (_optuna if self.sampler == "optuna" else _random)(measure, SEARCHED[self.condition], self.tries - 1)
+        (_optuna if self.sampler == "optuna" else _random)(measure, ranges_of(self.condition, self.settings), self.tries - 1)
         best = max(done, key=lambda each: each.accuracy)
         if best.accuracy < 0.0:
             raise RunError(f"{self.condition}: training failed with all values that were tried")
@@ -105,6 +105,15 @@ class Search:
         note = f"{what}: {size}, tested on a fifth of the training images of {images.name}"
         before = self.settings.chosen_on
         return replace(with_values(self.settings, best.values), chosen_on=f"{before}; {note}" if before else note), done
+
+
+def ranges_of(condition: str, settings: Settings) -> dict[str, tuple[float, float]]:
+    """What is searched for a condition, from and to; of several values each, with its place: sleep_thresholds.0."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, limits in SEARCHED[condition].items():
+        value = getattr(settings, name)
+        found |= dict.fromkeys([f"{name}.{k}" for k in range(len(value))] if isinstance(value, tuple) else [name], limits)
+    return found
 
 
 def with_values(settings: Settings, values: dict[str, float]) -> Settings:

@@ -180,8 +180,8 @@ def activities(layers: Sequence[Layer], images: np.ndarray) -> list[np.ndarray]:
 def sparseness(activity: np.ndarray) -> float:
     """How few of the cells of a layer an image makes active, mean over images; NaN if no image makes one active.
 
-    Of one image S = (1 - a) / (1 - 1/n) with a = (mean r)^2 / mean(r^2), r the activities of the n cells (Treves & Rolls, Network 2:
-    371, 1991, scaled as by Vinje & Gallant, Science 287: 1273, 2000): 0 if all are active alike, 1 if one alone is.
+    Of one image S = (1 - a) / (1 - 1/n) with a = (mean r)^2 / mean(r^2), r the activities of the n cells (Treves & Rolls, Network
+    2: 371, 1991, scaled as by Vinje & Gallant, Science 287: 1273, 2000): 0 if all are active alike, 1 if one alone is.
 
     Parameters
     ----------
