@@ -49,7 +49,7 @@ def draw(results: ImageResults) -> Figure:
     ]
     rows = [(draw_one, row) for draw_one, row in kinds if row]
     figure = style.new_figure(style.FULL_WIDTH_MM, PANEL_MM * (1 + len(rows)))
-    grid = figure.add_gridspec(1 + len(rows), PANELS)
+    grid = figure.add_gridspec(1 + len(rows), max([2, *(len(row) for _, row in rows)]))
     top = figure.add_subplot(grid[0, :])
     style.panel(top, "A")
     (_draw_curves if results.first.experiment == LIMITED else _draw_bars)(top, results)
@@ -189,7 +189,8 @@ def _layer(layer: int, layers: int) -> str:
 
 
 def _legend_of_layers(axes: Axes) -> None:
-    if axes.get_subplotspec().colspan.start == 0:
+    place = axes.get_subplotspec()
+    if place is not None and place.colspan.start == 0:
         axes.legend(handlelength=1.0, frameon=True, framealpha=0.8)
 
 
