@@ -22,14 +22,10 @@ from foraging_snn.files.states import update_digest
 from foraging_snn.models import (
     MAX_SEED,
     N_OUTPUT,
-    Activity,
-    Block,
     Engine,
     EpochRecords,
     NetworkState,
-    ParameterError,
     Parameters,
-    Phase,
     PhaseRecord,
     engine_class,
 )
@@ -39,6 +35,7 @@ from foraging_snn.running.evaluations import EvaluationLedger, Row
 from foraging_snn.running.ledger import Origin
 from foraging_snn.running.scheduling import Display, LocalWorkers, TrialReport, Workers, run_all
 from foraging_snn.running.stopping import StopRequest
+from foraging_snn.running.testing import phase_of_test
 from foraging_snn.running.trial import Listener, Stopped
 
 TEST_EPOCHS = 20_000
@@ -84,21 +81,6 @@ def legal(strengths: ArrayLike, parameters: Parameters) -> tuple[np.ndarray, flo
     if np.abs(made.sum(axis=0) - target).max() > TOLERANCE * target:
         scale_hidden_output(made.reshape(-1), np.zeros(made.size, bool), rules)
     return made, float(np.sqrt(((made - asked) ** 2).sum()))
-
-
-def phase_of_test(task: str, epochs: int, parameters: Parameters) -> Phase:
-    """What a network is tested with.
-
-    Raises
-    ------
-    RunError
-        Unknown task.
-    """
-    try:
-        activity = Activity.test(parameters.task(task))
-    except ParameterError as error:
-        raise RunError(str(error)) from None
-    return Phase(f"test {task}", (Block(activity, epochs),), epochs)
 
 
 @dataclass(frozen=True)
