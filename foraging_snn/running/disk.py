@@ -83,11 +83,11 @@ def _rows(parameters: Parameters, phases: list[Phase]) -> dict[str, float]:
         INPUT_SNAPSHOTS: max(1, of_inputs),
         POSITIONS: sum(map(len, _all_windows(position_windows, parameters, phases))),
         SPIKES: sum(map(len, _all_windows(spike_windows, parameters, phases))) * spikes_per_epoch,
-        TESTS: sum(tests_of(parameters, phase) for phase in phases) * len(parameters.tasks),
+        TESTS: sum(number_of_tests(parameters, phase) for phase in phases) * len(parameters.tasks),
     }
 
 
-def tests_of(parameters: Parameters, phase: Phase) -> int:
+def number_of_tests(parameters: Parameters, phase: Phase) -> int:
     """How often the network is tested during a phase, its start and its end included."""
     every = test_interval(parameters, phase)
     return 1 + -(-phase.epochs // every) if every else 0

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from foraging_snn.environments import Task
 from foraging_snn.models import Activity, Block, Engine, NetworkState, ParameterError, Parameters, Phase, PhaseRecord
+from foraging_snn.models.engine import Progress
 from foraging_snn.models.state import fitted
 from foraging_snn.running.errors import RunError
 
@@ -30,7 +31,7 @@ def tested_tasks(state: NetworkState, phase: Phase, parameters: Parameters) -> l
     return [task for task, epochs in zip(parameters.tasks.values(), counted, strict=True) if epochs or task in trained]
 
 
-def tested(engine: Engine, state: NetworkState, task: str | Task, epochs: int) -> PhaseRecord:
+def tested(engine: Engine, state: NetworkState, task: str | Task, epochs: int, progress: Progress | None = None) -> PhaseRecord:
     """Test the network in the middle of a phase or between two, as if the phase ended here and a test began.
 
     Parameters
@@ -40,10 +41,13 @@ def tested(engine: Engine, state: NetworkState, task: str | Task, epochs: int) -
         Left as it is; its seed and epoch determine the draws.
     task : str or Task
     epochs : int
+    progress : optional
+        Called with pieces of the test, see :meth:`foraging_snn.models.Engine.run`.
 
     Returns
     -------
     PhaseRecord
     """
-    _, record = engine.run(replace(state, phase_epoch=0), phase_of_test(task, epochs, engine.parameters))
+    phase = phase_of_test(task, epochs, engine.parameters)
+    _, record = engine.run(replace(state, phase_epoch=0), phase, progress=progress)
     return record
