@@ -16,9 +16,8 @@ from . import style
 from .fig7 import SCHEMATIC, schematic
 
 ORDER = ("T1 -> T2", "T1 -> I(T1,T2)", "T1 -> I(S,T2)", "T1 -> T2 -> I(S,T1)")  # of the columns, as in the paper
-EXPERIMENTS = dict(zip(ORDER, ("sequential", "interleaved", "sleep", "sequential-sleep"), strict=True))
+EXPERIMENTS: dict[str, str] = dict(zip(ORDER, ("sequential", "interleaved", "sleep", "sequential-sleep"), strict=True))
 LETTERS = "GHIJ"
-MOST = len(LETTERS)
 PANEL_MM = 56.0
 
 
@@ -82,5 +81,6 @@ def _note(landscape: Landscape, levels: list[float]) -> str:
     return (
         f"Computed: {len(landscape.x)} x {len(landscape.y)} networks on {plane}, tested for {epochs:,} epochs, seed {source.seed}; "
         f"shaded: performance on {sets}, {of_landscape.SHARE_OF_BEST:.0%} of the best on the map; hatched: both. Trajectories are "
-        "projections, the fainter and smaller, the farther from the plane; bars: Euclidean distance of strengths. Below: the paper's schematic."
+        "projections, the fainter and smaller, the farther from the plane; bars: Euclidean distance of strengths. Below: "
+        "the paper's schematic."
     )

@@ -638,8 +638,8 @@ def basins(
         typer.Option(
             "--then",
             metavar="PHASE",
-            help="What follows, as in a protocol, e.g. S[500] or T1[500]; may be given several times. Default: sleep alone, and more "
-            "training.",
+            help="What follows, as in a protocol, e.g. S[500] or T1[500]; may be given several times. Default: sleep alone, and "
+            "more training.",
         ),
     ] = None,
     radii: Annotated[
@@ -651,9 +651,9 @@ def basins(
 ) -> None:
     """Perturb strengths, and see whether sleep alone, or more training, brings performance back.
 
-    Takes the state after a phase of each trial, moves its strengths hidden to output at random by each radius, and goes on from there,
-    with tests on the way that leave no trace; leaves a file, a figure and a table: share and time of return. Ctrl-C keeps the networks
-    that were done; the same command goes on.
+    Takes the state after a phase of each trial, moves its strengths hidden to output at random by each radius, and goes on from
+    there, with tests on the way that leave no trace; leaves a file, a figure and a table: share and time of return. Ctrl-C keeps
+    the tests that were done; the same command goes on.
     """
     from foraging_snn.commands.basins import BasinsRequest, basins_and_print
 

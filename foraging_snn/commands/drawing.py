@@ -102,7 +102,7 @@ OF_FILES = {
 def _draw_files(directory: Path, out: Path, names: Sequence[str], endings: Sequence[str]) -> int:
     """Draw the landscapes, paths and basins in a folder, each into files named after it; how many there were."""
     drawn = 0
-    for path, kind in [(path, kind) for path in sorted(directory.glob("*.h5")) for kind in kinds_of(path) if kind in names]:
+    for path, kind in [(each, kind) for each in sorted(directory.glob("*.h5")) for kind in kinds_of(each) if kind in names]:
         figure = OF_FILES[kind]
         content, draw = figure.read(path), figure_module(figure.module).draw
         out.mkdir(parents=True, exist_ok=True)
