@@ -119,6 +119,10 @@ class RecordedPhase:
     rules: tuple[AppliedRule, ...] = ()
     rates_from: str = ""
 
+    def __repr__(self) -> str:
+        done = f"{self.epochs_done:,} of {self.epochs:,}" if self.epochs_done < self.epochs else f"{self.epochs:,}"
+        return f"<phase {self.index}, {self.name}, {done} epochs from {self.first_epoch:,}>"
+
     @property
     def activities(self) -> tuple[Activity, ...]:
         """The activities of its blocks."""
