@@ -726,13 +726,12 @@ def demo(
 ) -> None:
     """Learn, forget, and remember with sleep, in about two minutes.
 
-    Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, a figure and
-    the files of the trials. With a Brian2 engine, which is slow, only T1.
+    Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, two
+    figures, the files of the trials, and a small landscape. With a Brian2 engine, which is slow, only T1.
     """
-    from foraging_snn.commands.demo import TRIALS, demo_plan, run_demo
+    from foraging_snn.commands.demo import TRIALS, demo_plan, map_demo, run_demo
 
-    plan = demo_plan(out, seed, engine, context.obj or PROGRAM)
-    shown = run_demo(plan, jobs=min(TRIALS, os.cpu_count() or 1))
-    if len(of_seed := plan.paths(seed)) > 1:
-        typer.echo(f"\nnext: {PROGRAM} landscape {shlex.join(map(str, of_seed))}  # where in the space of strengths they ended")
+    plan, jobs = demo_plan(out, seed, engine, context.obj or PROGRAM), min(TRIALS, os.cpu_count() or 1)
+    shown = run_demo(plan, jobs)
+    map_demo(plan, jobs)
     raise typer.Exit(0 if shown else NOT_ALL_WELL)

@@ -359,12 +359,11 @@ def evaluate(
     points = settings.points(networks, [each for each, _ in made], resistances, tasks)
     if isinstance(engine, str):
         course = course or Course(LocalWorkers())
-        unique = {point.key: point for point in points}
+        unique, jobs = {point.key: point for point in points}, course.workers.jobs
 
         def batches(missing: set[str], folder: Path) -> list[EvaluationBatch]:
             return batches_of([unique[key] for key in unique if key in missing], settings, folder, jobs)
 
-        jobs = course.workers.jobs
         rows = kept([point.key for point in points], batches, course)
     else:
         rows = dict(_tested(engine, settings, sorted(points, key=_task), Listener()))
