@@ -189,7 +189,8 @@ def _layer(layer: int, layers: int) -> str:
 
 
 def _legend_of_layers(axes: Axes) -> None:
-    if axes.get_subplotspec().colspan.start == 0:
+    place = axes.get_subplotspec()
+    if place is not None and place.colspan.start == 0:
         axes.legend(handlelength=1.0, frameon=True, framealpha=0.8)
 
 
