@@ -141,7 +141,9 @@ def _optuna(measure: Callable[[dict[str, float]], float], ranges: dict[str, tupl
     try:
         import optuna  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
-        raise RunError("--sampler: optuna is not installed: pip install 'foraging-snn[tune]'; allowed is random") from None
+        raise RunError(
+            "--sampler: optuna is not installed: pip install '.[tune]' in a clone of foraging_snn; allowed is random"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
 

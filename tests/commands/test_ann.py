@@ -368,7 +368,9 @@ sys.exit(main(sys.argv[1:]))
 def test_without_pytorch_one_line_says_so(tmp_path, arguments, code):
     result = subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == code
-    line = "foraging-snn: PyTorch is not installed, networks without spikes need it: pip install 'foraging-snn[ann]'\n"
+    line = (
+        "foraging-snn: PyTorch is not installed, networks without spikes need it: pip install '.[ann]' in a clone of foraging_snn\n"
+    )
     assert result.stderr == (line if code else "")
 
 

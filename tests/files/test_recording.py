@@ -39,7 +39,7 @@ from foraging_snn.protocols import Experiment, experiment
 SMALL = preset("tiny").with_changes(
     {"network.hidden_cells": 20, "world.size": 12, "world.field": 5, "recording.snapshots_per_phase": 2}
 )
-EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30})
+EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30, "recording.test_every": 100})
 TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.train("T1"), Activity.train("T2"), Activity.SLEEP))
 TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.test("T1"), Activity.test("T2")))
 UNSUPERVISED = Phase("unsupervised", (Block(Activity.UNSUPERVISED, 100),), 200)
