@@ -3,6 +3,7 @@
 The layout is the paper's: a column per protocol. Below, small, its schematic.
 """
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -17,8 +18,8 @@ from .fig7 import SCHEMATIC, schematic
 
 ORDER = ("T1 -> T2", "T1 -> I(T1,T2)", "T1 -> I(S,T2)", "T1 -> T2 -> I(S,T1)")  # of the columns, as in the paper
 EXPERIMENTS: dict[str, str] = dict(zip(ORDER, ("sequential", "interleaved", "sleep", "sequential-sleep"), strict=True))
-LETTERS = "GHIJ"
-PANEL_MM = 56.0
+LETTERS: dict[str, str] = dict(zip(ORDER, "GHIJ", strict=True))
+LEGEND_MM, SCHEMATIC_MM, REST_MM = 24.0, 22.0, 24.0
 
 
 def draw(landscape: Landscape) -> Figure:
@@ -34,15 +35,18 @@ def draw(landscape: Landscape) -> Figure:
         raise CollectionError(f"it is of {', '.join(landscape.tested.tasks)}, not of T1, T2")
     if not ways:
         raise CollectionError(f"it holds no trajectory of {', '.join(ORDER)}")
-    figure = style.new_figure(style.FULL_WIDTH_MM, PANEL_MM + 52)
-    panels = figure.subplots(2, max(3, len(ways)), height_ratios=[1.0, 0.42], squeeze=False)
+    columns = max(2, len(ways))
+    ratio = float(np.clip(np.ptp(landscape.y) / np.ptp(landscape.x), 0.35, 1.4))
+    height = ratio * (style.FULL_WIDTH_MM - LEGEND_MM) / columns
+    figure = style.new_figure(style.FULL_WIDTH_MM, height + SCHEMATIC_MM + REST_MM)
+    panels = figure.subplots(2, columns, height_ratios=[height, SCHEMATIC_MM], squeeze=False)
     for axes in panels[:, len(ways) :].flat:
         axes.set_axis_off()
     smooth = of_landscape.smoothed(landscape)
     levels = [of_landscape.SHARE_OF_BEST * float(smooth[..., k].max()) for k in range(2)]
     farthest = max([1e-12, *(float(way.distance.max()) for way in ways)])
-    for axes, drawing, letter, way in zip(panels[0], panels[1], LETTERS, ways, strict=False):
-        style.panel(axes, letter)
+    for axes, drawing, way in zip(panels[0], panels[1], ways, strict=False):
+        style.panel(axes, LETTERS[way.label])
         axes.set_title(style.written(way.label))
         of_landscape.draw_regions(axes, landscape, smooth, levels)
         of_landscape.draw_way(axes, way, farthest)

@@ -644,7 +644,7 @@ def basins(
     ] = None,
     radii: Annotated[
         str, typer.Option("--radii", metavar="A,B,C", help="Euclidean distances of the perturbation, beside none at all.")
-    ] = "2,4,6,8,10",
+    ] = "0.5,1,2,4,8",
     directions: Annotated[int, typer.Option("--directions", metavar="N", help="Random directions, per trial.")] = 3,
     checks: Annotated[int, typer.Option("--checks", metavar="N", help="Tests on the way, evenly spaced, the last at the end.")] = 5,
     out: Annotated[Path | None, _out_option("FILE.h5", "The basins; the figure goes beside it. Default: beside FILES.")] = None,

@@ -45,7 +45,7 @@ def test_basins_are_a_file_a_figure_and_a_table(trial, tmp_path, capsys):
     for column in ("rewarded", "hidden_spikes"):  # before anything follows, it is one network
         np.testing.assert_array_equal(made.tested.counts[column][:, 0, ..., 0, :], made.tested.counts[column][:, 1, ..., 0, :])
     assert main(["info", str(out)]) == 0
-    assert "kind        basins" in capsys.readouterr().out
+    assert "kind          basins" in capsys.readouterr().out
     assert main(["info", str(out), "--json"]) == 0
     assert [row["then"] for row in json.loads(capsys.readouterr().out)["returns"]] == ["S", "S", "T1", "T1"]
 
@@ -59,7 +59,7 @@ def test_what_is_tested_is_what_the_engine_makes_of_the_perturbed_state(trial, t
     moved = state.hidden_output + 3.0 * (direction / np.linalg.norm(direction)).reshape(100, 8)
     moved = np.clip(moved, 1e-5, 1.0)
     network, distance = perturbed(state, 3.0, 1, parameters)
-    np.testing.assert_allclose(network.hidden_output.sum(axis=0), parameters.output_input_target)
+    np.testing.assert_allclose(network.hidden_output.sum(axis=0), parameters.output_input_target, rtol=1e-3)  # and the floor
     np.testing.assert_allclose(network.hidden_output, moved * parameters.output_input_target / moved.sum(axis=0), atol=2e-5)
     np.testing.assert_allclose(network.inhibition, -network.hidden_output.mean(axis=1))
     assert distance == pytest.approx(np.linalg.norm(network.hidden_output - state.hidden_output))
