@@ -21,6 +21,7 @@ CHANGES = "changes"  # attribute of a phase; only if parameters are changed in i
 KEEP_PATTERNS, SELECTIVE, RULES, RATES_FROM = "keep_patterns", "selective", "rules", "rates_from"  # likewise
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
+TESTS = "tests"  # during phases; a test that is a phase has its counts in the aeons
 ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
 PAPER_ACTIVITIES = (  # an activity is written as its position here; others of a file follow, see numbered_activities()
     Activity.UNSUPERVISED,
@@ -31,6 +32,8 @@ PAPER_ACTIVITIES = (  # an activity is written as its position here; others of a
     Activity.SLEEP,
     Activity.UNIFORM_SLEEP,
 )
+
+COUNTS_OF_TEST = ("rewarded", "punished", "other", "hidden_spikes", "output_spikes")
 
 _STATE, _RECORDS = schema_of(NetworkState), schema_of(EpochRecords)
 
@@ -82,6 +85,15 @@ TABLES: dict[str, dict[str, Field]] = {
         },
     ),
     SPIKES: _table("spike", {"step": _RECORDS["spike_step"], "cell": _RECORDS["spike_cell"]}),
+    TESTS: _table(
+        "test",
+        {
+            "epoch": Field(np.int64, ("test",), "epochs", "completed epochs since the trial began; the test is not among them"),
+            "task": Field(np.int16, ("test",), "1", "number of the task, from 1"),
+            **{name: replace(AEON_COUNTS[name], axes=("test",)) for name in COUNTS_OF_TEST},
+            "epochs": Field(np.int64, ("test",), "epochs", "length of the test"),
+        },
+    ),
 }
 
 
@@ -104,6 +116,7 @@ def recorded_tables(parameters: Parameters) -> Iterable[str]:
     """Names of the tables that the files of such trials have."""
     left_out = set() if keeps_positions(parameters) else {POSITIONS}
     left_out |= set() if parameters.recording.spike_window_epochs else {SPIKES}
+    left_out |= set() if parameters.recording.test_every else {TESTS}
     return [name for name in TABLES if name not in left_out]
 
 
@@ -122,6 +135,11 @@ def snapshot_epochs(parameters: Parameters, phase: Phase, is_first: bool) -> lis
     n = parameters.recording.test_snapshots if phase.is_test else parameters.recording.snapshots_per_phase
     epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
     return sorted(epochs | {0} if is_first else epochs)
+
+
+def test_interval(parameters: Parameters, phase: Phase) -> int:
+    """After how many epochs of a phase the network is tested, and then again and at its end; 0: never."""
+    return 0 if phase.is_test or phase.is_unsupervised else parameters.recording.test_every
 
 
 def spike_windows(parameters: Parameters, phase_epochs: int) -> list[range]:

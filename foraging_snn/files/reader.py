@@ -36,6 +36,7 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     STATE,
     TABLES,
+    TESTS,
     WIRING,
     RecordingError,
     keeps_positions,
@@ -61,7 +62,7 @@ from foraging_snn.models import (
 )
 from foraging_snn.models.between import rules_from_json
 from foraging_snn.models.phases import MAX_PATTERNS
-from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
+from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same, schema_of
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
 
@@ -117,6 +118,10 @@ class RecordedPhase:
     selective: bool = False
     rules: tuple[AppliedRule, ...] = ()
     rates_from: str = ""
+
+    def __repr__(self) -> str:
+        done = f"{self.epochs_done:,} of {self.epochs:,}" if self.epochs_done < self.epochs else f"{self.epochs:,}"
+        return f"<phase {self.index}, {self.name}, {done} epochs from {self.first_epoch:,}>"
 
     @property
     def activities(self) -> tuple[Activity, ...]:
@@ -262,6 +267,31 @@ class Spikes:
 
     step: np.ndarray = same(TABLES[SPIKES]["step"])
     cell: np.ndarray = same(TABLES[SPIKES]["cell"])
+
+
+@record(frozen=True)
+class PhaseTests:
+    """Tests of the network during phases, of which it knows nothing: each begins with the network as it was, which then goes on."""
+
+    epoch: np.ndarray = same(TABLES[TESTS]["epoch"])
+    phase: np.ndarray = same(TABLES[TESTS]["phase"])
+    task: np.ndarray = same(TABLES[TESTS]["task"])
+    rewarded: np.ndarray = same(TABLES[TESTS]["rewarded"])
+    punished: np.ndarray = same(TABLES[TESTS]["punished"])
+    other: np.ndarray = same(TABLES[TESTS]["other"])
+    epochs: np.ndarray = same(TABLES[TESTS]["epochs"])
+
+    @property
+    def performance(self) -> np.ndarray:
+        """Rewarded / (rewarded + punished) particles, (test,) float64; NaN if nothing was eaten."""
+        judged = self.rewarded + self.punished
+        return np.divide(self.rewarded, judged, out=np.full(len(judged), np.nan), where=judged > 0)
+
+    @property
+    def performance_error(self) -> np.ndarray:
+        """Its standard error: sqrt(p (1 - p) / n), p the performance, n the particles, (test,) float64."""
+        p, judged = self.performance, np.maximum(self.rewarded + self.punished, 1)
+        return np.sqrt(p * (1.0 - p) / judged)
 
 
 class Trial:
@@ -503,6 +533,27 @@ class Trial:
             raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
         table = self._table(SPIKES, self.phase(phase).index)
         return Spikes(table["step"], table["cell"])
+
+    def phase_tests(self, phase: int | str, task: int | None = None) -> PhaseTests:
+        """The tests during a phase, those at its start and its end included.
+
+        Parameters
+        ----------
+        phase : int or str
+            Its number or name, see :meth:`phase`.
+        task : int, optional
+            Number of a task; only its tests.
+
+        Raises
+        ------
+        RecordingError
+            There were none.
+        """
+        if not self.parameters.recording.test_every:
+            raise RecordingError(f"{self.path}: it was not tested during phases (recording.test_every = 0)")
+        table = self._table(TESTS, self.phase(phase).index)
+        chosen = slice(None) if task is None else table["task"] == task
+        return PhaseTests(**{name: table[name][chosen] for name in schema_of(PhaseTests)})
 
     def windows(self, phase: int | str) -> list[range]:
         """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""

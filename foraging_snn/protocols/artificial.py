@@ -227,13 +227,12 @@ _SLEEP = {
     "sleep_rate": (50.0, 500.0),
     "sleep_increase": (0.003, 0.1),
     "sleep_decrease": (0.0003, 0.03),
-    "sleep_thresholds.0": (1.0, 100.0),
-    "sleep_thresholds.1": (1.0, 100.0),
-    "sleep_thresholds.2": (1.0, 100.0),
+    "sleep_thresholds": (1.0, 100.0),
     "sleep_scale": (5.0, 100.0),
 }
 SEARCHED = {  # by `ann tune`: settings of a condition, from and to, evenly on a logarithmic scale
     "sleep": _SLEEP,
+    "sleep-tuned": _SLEEP,
     "sleep-end": _SLEEP,
     "sleep-noise": _SLEEP | {"noise_rate": (0.02, 1.0)},
     "replay": {"replay_weight": (0.1, 10.0)},

@@ -17,11 +17,13 @@ from foraging_snn.files.layout import (
     SNAPSHOTS,
     SPIKES,
     TABLES,
+    TESTS,
     WIRING,
     keeps_state,
     position_windows,
     snapshot_epochs,
     spike_windows,
+    test_interval,
 )
 from foraging_snn.models import N_OUTPUT, NetworkState, Parameters, Phase
 from foraging_snn.models.schema import Field, axis_sizes, schema_of
@@ -49,6 +51,7 @@ LOWERED_BY = {
     POSITIONS: "fewer positions (recording.positions, recording.position_window_epochs)",
     STATES: "smaller layers (network.hidden_cells)",
     SPIKES: "shorter windows of spikes (recording.spike_window_epochs)",
+    TESTS: "fewer tests during phases (recording.test_every)",
 }
 
 
@@ -82,7 +85,14 @@ def _rows(parameters: Parameters, phases: list[Phase]) -> dict[str, float]:
         INPUT_SNAPSHOTS: max(1, of_inputs),
         POSITIONS: sum(map(len, _all_windows(position_windows, parameters, phases))),
         SPIKES: sum(map(len, _all_windows(spike_windows, parameters, phases))) * spikes_per_epoch,
+        TESTS: sum(number_of_tests(parameters, phase) for phase in phases) * len(parameters.tasks),
     }
+
+
+def number_of_tests(parameters: Parameters, phase: Phase) -> int:
+    """How often the network is tested during a phase, its start and its end included."""
+    every = test_interval(parameters, phase)
+    return 1 + -(-phase.epochs // every) if every else 0
 
 
 def _all_windows(windows, parameters: Parameters, phases: list[Phase]) -> list[range]:
