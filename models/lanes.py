@@ -6,6 +6,8 @@ until one of them spikes. Strengths are scaled and added up in 32 partial sums, 
 choose any. Any processor will do and gives the same bits; LLVM splits the vectors as needed.
 """
 
+from functools import reduce
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -15,36 +17,45 @@ SUMS = 4  # vectors of partial sums; one alone would wait for its additions
 ROWS = ("V", "V_1", "V_2", "u", "x")
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
+# The cells are stepped as two vectors: where a division of eight numbers takes longer than one of four, two of four do not.
+HALF = 4
+_HALF = ir.VectorType(ir.DoubleType(), HALF)
 _INT = ir.IntType(64)
 
 
-def _constant(value: float) -> ir.Constant:
-    return ir.Constant(_VECTOR, [value] * LANES)
+def _constant(value: float, vector: ir.VectorType = _VECTOR) -> ir.Constant:
+    return ir.Constant(vector, [value] * vector.count)
 
 
-def _splat(builder, scalar):
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
+def _splat(builder, scalar, vector: ir.VectorType = _VECTOR):
+    undefined = ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), vector.count), [0] * vector.count))
 
 
 def _map(builder, V, V_2, u, x, alpha, beta_e, mu, mu_sigma, decay, all_below=False):
-    """One step: new V, u, x and a bit per cell that spiked; the arithmetic is that of models/cpp/cell.h, in the same order.
+    """One step: new V, u, x and which cells spiked; the arithmetic is that of models/cpp/cell.h, in the same order.
 
     `all_below`: V <= 0 is known of all cells, none can spike.
     """
+    zero, one = _constant(0.0, _HALF), _constant(1.0, _HALF)
     w = builder.fadd(u, builder.fmul(beta_e, x))
-    subthreshold = builder.fadd(builder.fdiv(alpha, builder.fsub(_constant(1.0), V)), w)
-    u_new = builder.fsub(u, builder.fmul(mu, builder.fadd(V, _constant(1.0))))
+    subthreshold = builder.fadd(builder.fdiv(alpha, builder.fsub(one, V)), w)
+    u_new = builder.fsub(u, builder.fmul(mu, builder.fadd(V, one)))
     u_new = builder.fadd(builder.fadd(u_new, mu_sigma), builder.fmul(mu, x))
     if all_below:
         return subthreshold, u_new, builder.fmul(decay, x), None
     peak = builder.fadd(alpha, w)
-    below = builder.fcmp_ordered("<=", V, _constant(0.0))
-    rising = builder.and_(builder.fcmp_ordered("<", V, peak), builder.fcmp_ordered("<=", V_2, _constant(0.0)))
-    V_new = builder.select(below, subthreshold, builder.select(rising, peak, _constant(-1.0)))
-    spiked = builder.bitcast(builder.not_(builder.or_(below, rising)), ir.IntType(LANES))
-    return V_new, u_new, builder.fmul(decay, x), spiked
+    below = builder.fcmp_ordered("<=", V, zero)
+    rising = builder.and_(builder.fcmp_ordered("<", V, peak), builder.fcmp_ordered("<=", V_2, zero))
+    V_new = builder.select(below, subthreshold, builder.select(rising, peak, _constant(-1.0, _HALF)))
+    return V_new, u_new, builder.fmul(decay, x), builder.not_(builder.or_(below, rising))
+
+
+def _any(builder, masks):
+    """Whether a bit is set in one of some vectors of bits."""
+    bits = builder.bitcast(reduce(builder.or_, masks), ir.IntType(HALF))
+    return builder.icmp_unsigned("!=", bits, ir.Constant(ir.IntType(HALF), 0))
 
 
 @intrinsic
@@ -64,13 +75,14 @@ def advance_lanes(typing_context, cells, steps, alpha, beta_e, mu, mu_sigma, dec
         Steps done. A cell spiked at the last of them if its V is -1 and its V_1 positive.
     """
     signature = types.int64(cells, types.int64, *(types.float64,) * 5)
+    halves = range(LANES // HALF)
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        vectors = builder.bitcast(data, _VECTOR.as_pointer())
-        places = [builder.gep(vectors, [ir.Constant(_INT, row)]) for row in range(len(ROWS))]
+        vectors = builder.bitcast(data, _HALF.as_pointer())
+        places = [builder.gep(vectors, [ir.Constant(_INT, k)]) for k in range(len(ROWS) * len(halves))]
         before = [builder.load(place, align=8) for place in places]
-        constants = [_splat(builder, scalar) for scalar in arguments[2:]]
+        constants = [_splat(builder, scalar, _HALF) for scalar in arguments[2:]]
         steps, zero = arguments[1], ir.Constant(_INT, 0)
         entry = builder.block
         # Two loops: while all cells are below 0, the next V waits for nothing but the map; else for comparisons, too.
@@ -80,41 +92,43 @@ def advance_lanes(typing_context, cells, steps, alpha, beta_e, mu, mu_sigma, dec
         rows = {}
         for block in (choose, rest, step, stepped):
             builder.position_at_end(block)
-            rows[block] = [builder.phi(_VECTOR) for _ in ROWS] + [builder.phi(_INT)]
+            rows[block] = [builder.phi(_HALF) for _ in places] + [builder.phi(_INT)]
 
         def go_on(source, target, values):
             for phi, value in zip(rows[target], values, strict=True):
                 phi.add_incoming(value, source)
 
-        def positive(V):
-            above = builder.fcmp_ordered(">", V, _constant(0.0))
-            return builder.icmp_unsigned("!=", builder.bitcast(above, ir.IntType(LANES)), ir.Constant(ir.IntType(LANES), 0))
+        def positive(values):
+            return _any(builder, [builder.fcmp_ordered(">", V, _constant(0.0, _HALF)) for V in values[: len(halves)]])
+
+        def stepped_from(values, all_below):
+            """Rows after a step, and for each half which cells spiked."""
+            V, V_1, V_2, u, x = (values[len(halves) * row :][: len(halves)] for row in range(len(ROWS)))
+            new = [_map(builder, V[k], V_2[k], u[k], x[k], *constants, all_below=all_below) for k in halves]
+            V_new, u_new, x_new, spiked = zip(*new, strict=True)
+            return (*V_new, *V, *V_1, *u_new, *x_new, builder.add(values[-1], ir.Constant(_INT, 1))), spiked
 
         go_on(entry, choose, (*before, zero))
         go_on(entry, stepped, (*before, zero))
 
         builder.position_at_end(choose)
-        builder.cbranch(positive(rows[choose][0]), step, rest)
+        builder.cbranch(positive(rows[choose]), step, rest)
         go_on(choose, step, rows[choose])
         go_on(choose, rest, rows[choose])
 
         builder.position_at_end(rest)
-        V, V_1, V_2, u, x, count = rows[rest]
-        V_new, u_new, x_new, _ = _map(builder, V, V_2, u, x, *constants, all_below=True)
-        after = (V_new, V, V_1, u_new, x_new, builder.add(count, ir.Constant(_INT, 1)))
+        after, _ = stepped_from(rows[rest], all_below=True)
         on = builder.append_basic_block("on")
         builder.cbranch(builder.icmp_signed("<", after[-1], steps), on, stepped)
         go_on(rest, stepped, after)
         builder.position_at_end(on)
-        builder.cbranch(positive(V_new), step, rest)
+        builder.cbranch(positive(after), step, rest)
         go_on(on, step, after)
         go_on(on, rest, after)
 
         builder.position_at_end(step)
-        V, V_1, V_2, u, x, count = rows[step]
-        V_new, u_new, x_new, spiked = _map(builder, V, V_2, u, x, *constants)
-        after = (V_new, V, V_1, u_new, x_new, builder.add(count, ir.Constant(_INT, 1)))
-        silent = builder.icmp_unsigned("==", spiked, ir.Constant(ir.IntType(LANES), 0))
+        after, spiked = stepped_from(rows[step], all_below=False)
+        silent = builder.not_(_any(builder, spiked))
         builder.cbranch(builder.and_(silent, builder.icmp_signed("<", after[-1], steps)), choose, stepped)
         go_on(step, choose, after)
         go_on(step, stepped, after)
