@@ -27,9 +27,9 @@ from foraging_snn.environments import (
 )
 from foraging_snn.environments.jit import borrowing_njit, cached_njit
 from foraging_snn.models.arithmetic import sum_at
-from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
+from foraging_snn.models.lanes import LANES, NO_PULSE, POLYNOMIAL, SUMS, TOGETHER, advance_lanes, decay_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
-from foraging_snn.models.response import MAX_SPIKES, ResponseTable, step_cell
+from foraging_snn.models.response import DEGREE, MAX_SPIKES, ResponseTable, step_cell
 from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, draw_pattern, keep_pattern, regulate, show_pattern
 from foraging_snn.models.schema import schema_of
@@ -45,6 +45,7 @@ _INPUT_HIDDEN, _EXCITATORY, _INHIBITORY = (
 _SLEEP, _SLEEP_PATTERN = int(Stream.SLEEP_PULSE), int(Stream.SLEEP_PATTERN)
 CELLS_AT_A_TIME = 112
 assert N_OUTPUT == LANES  # the eight output cells are one vector
+assert POLYNOMIAL == DEGREE + 1
 # How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
 # shift of the pulse. Where spike times change within that range the cell is stepped instead.
 DOUBT = (2e-8, 2e-3, 500.0)
@@ -188,6 +189,9 @@ class Scratch(NamedTuple):
     first_listed: np.ndarray  # (3,): the first of them that can form a pair
     output_counts: np.ndarray  # (8,): spikes since the last boundary
     hidden_counts: np.ndarray  # (H,), zero in between
+    way: np.ndarray  # (2, 3), and coefficients of polynomials: see _to_end
+    V_bulk: np.ndarray
+    u_bulk: np.ndarray
     event_step: np.ndarray  # input and hidden spikes of the epoch
     event_cell: np.ndarray
     sorted_step: np.ndarray
@@ -427,6 +431,9 @@ def _scratch(n_input, n_hidden, steps, rules):
         np.empty(3, np.int64),
         np.zeros(N_OUTPUT, np.int64),
         np.zeros(n_hidden, np.int64),
+        np.empty((2, 3)),
+        np.empty(DEGREE + 1),
+        np.empty(DEGREE + 1),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
@@ -953,46 +960,32 @@ def _candidates(pulse, bulk, candidate):
 
 
 @borrowing_njit(error_model="numpy")
-def _to_end(V, u, x, pulse, layer, c):
-    """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
-
-    Coefficients stand by name, to be kept in registers.
-    """
-    t, p, q = layer.table, layer.approach, layer.table.propagator
-    a8, a7, a6, a5, a4, a3, a2, a1, a0 = (
-        t.V_bulk[0],
-        t.V_bulk[1],
-        t.V_bulk[2],
-        t.V_bulk[3],
-        t.V_bulk[4],
-        t.V_bulk[5],
-        t.V_bulk[6],
-        t.V_bulk[7],
-        t.V_bulk[8] + c.V_rest,
-    )
-    b8, b7, b6, b5, b4, b3, b2, b1, b0 = (
-        t.u_bulk[0],
-        t.u_bulk[1],
-        t.u_bulk[2],
-        t.u_bulk[3],
-        t.u_bulk[4],
-        t.u_bulk[5],
-        t.u_bulk[6],
-        t.u_bulk[7],
-        t.u_bulk[8] + c.u_rest,
-    )
+def _to_end(V, u, x, pulse, layer, c, s):
+    """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest."""
+    t, p, q, way = layer.table, layer.approach, layer.table.propagator, s.way
     # from the start of the epoch to the arrival and on to its end: x counts on the way to the arrival only, then as pulse
-    VV, Vu, Vx = q[0, 0] * p[0, 0] + q[0, 1] * p[1, 0], q[0, 0] * p[0, 1] + q[0, 1] * p[1, 1], q[0, 0] * p[0, 2] + q[0, 1] * p[1, 2]
-    uV, uu, ux = q[1, 0] * p[0, 0] + q[1, 1] * p[1, 0], q[1, 0] * p[0, 1] + q[1, 1] * p[1, 1], q[1, 0] * p[0, 2] + q[1, 1] * p[1, 2]
-    V_rest, u_rest, scale, rest_x = c.V_rest, c.u_rest, 1.0 / t.bulk, layer.rest_x
-    for k in range(len(V)):
-        y = pulse[k] * scale
-        dV, du, x_k = V[k] - V_rest, u[k] - u_rest, x[k]
-        after_V = (((((((a8 * y + a7) * y + a6) * y + a5) * y + a4) * y + a3) * y + a2) * y + a1) * y + a0
-        after_u = (((((((b8 * y + b7) * y + b6) * y + b5) * y + b4) * y + b3) * y + b2) * y + b1) * y + b0
-        V[k] = after_V + VV * dV + Vu * du + Vx * x_k
-        u[k] = after_u + uV * dV + uu * du + ux * x_k
-        x[k] = rest_x * pulse[k]
+    for row in range(2):
+        for column in range(3):
+            way[row, column] = q[row, 0] * p[0, column] + q[row, 1] * p[1, column]
+    for k in range(POLYNOMIAL):
+        s.V_bulk[k], s.u_bulk[k] = t.V_bulk[k], t.u_bulk[k]
+    s.V_bulk[DEGREE] += c.V_rest
+    s.u_bulk[DEGREE] += c.u_rest
+    decay_lanes(V, u, x, pulse, s.V_bulk, s.u_bulk, way, 1.0 / t.bulk, layer.rest_x, c.V_rest, c.u_rest)  # pyright: ignore[reportCallIssue] - likewise
+    for k in range(len(V) // (LANES * TOGETHER) * (LANES * TOGETHER), len(V)):
+        y = (pulse[k] if abs(pulse[k]) >= NO_PULSE else 0.0) * (1.0 / t.bulk)
+        dV, du, x_k = V[k] - c.V_rest, u[k] - c.u_rest, x[k] if abs(x[k]) >= NO_PULSE else 0.0
+        V[k] = _polynomial(s.V_bulk, y) + way[0, 0] * dV + way[0, 1] * du + way[0, 2] * x_k
+        u[k] = _polynomial(s.u_bulk, y) + way[1, 0] * dV + way[1, 1] * du + way[1, 2] * x_k
+        x[k] = layer.rest_x * pulse[k]
+
+
+@borrowing_njit
+def _polynomial(coefficients, y):
+    value = coefficients[0]
+    for k in range(1, len(coefficients)):
+        value = value * y + coefficients[k]
+    return value
 
 
 @borrowing_njit(error_model="numpy")
@@ -1004,7 +997,7 @@ def _respond(a, first, n, added, layer, c, s, n_events):
     candidates = s.candidate[: _candidates(added, t.bulk, s.candidate)]
     for m, k in enumerate(candidates):
         s.start_V[m], s.start_u[m], s.start_x[m] = V[k], u[k], x[k]
-    _to_end(V, u, x, added, layer, c)
+    _to_end(V, u, x, added, layer, c, s)
     for m, k in enumerate(candidates):
         dV, du, x_k = s.start_V[m] - c.V_rest, s.start_u[m] - c.u_rest, s.start_x[m]
         j = t.first_knot[int((added[k] - t.bulk) * t.per_pulse)] if added[k] < t.largest else len(t.knot) - 1

@@ -10,10 +10,14 @@ from functools import reduce
 
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic
 
 LANES = 8
 SUMS = 4  # vectors of partial sums; one alone would wait for its additions
+TOGETHER = 2  # vectors of cells of which the polynomials are computed at once, because each waits for its last operation
+POLYNOMIAL = 9  # coefficients
+NO_PULSE = 1e-200  # see decay_lanes
 ROWS = ("V", "V_1", "V_2", "u", "x")
 
 _VECTOR = ir.VectorType(ir.DoubleType(), LANES)
@@ -202,5 +206,78 @@ def scale_lanes(typing_context, strengths, factor, low, high, partial):
         for lane in range(LANES):
             n = builder.add(n, builder.extract_element(ends[0], ir.Constant(ir.IntType(32), lane)))
         return n
+
+    return signature, generate
+
+
+@intrinsic
+def decay_lanes(typing_context, V, u, x, pulse, V_bulk, u_bulk, way, scale, rest_x, V_rest, u_rest):
+    """decay_lanes(V, u, x, pulse, V_bulk, u_bulk, way, scale, rest_x, V_rest, u_rest): cells at the end of an epoch, 16 at a time.
+
+    V and u become polynomials in pulse * scale plus what is left of their distances from rest and of x; x becomes pulse * rest_x.
+    Pulses and x below `NO_PULSE` count as 0 in V and u, which does not change a bit of these: multiplying subnormal numbers takes
+    a processor a hundred times as long as others, and cells that are not reached for 80 epochs have such.
+
+    Parameters
+    ----------
+    V, u, x : (n,) float64, C-contiguous
+        Changed, as far as whole groups of 16 go; the rest is left to the caller.
+    pulse : (n,) float64, C-contiguous
+    V_bulk, u_bulk : (DEGREE + 1,) float64
+        Coefficients, highest first.
+    way : (2, 3) float64
+        V and u (minus rest) at the end as a linear function of V, u (minus rest) and x.
+    scale, rest_x, V_rest, u_rest : float
+    """
+    signature = types.void(V, u, x, pulse, V_bulk, u_bulk, way, *(types.float64,) * 4)
+
+    def generate(context, builder, signature, arguments):
+        arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args[:7], arguments[:7], strict=True)]
+        vectors = [builder.bitcast(array.data, _VECTOR.as_pointer()) for array in arrays[:4]]
+
+        def constants(array, count):
+            places = [builder.gep(array.data, [ir.Constant(_INT, k)]) for k in range(count)]
+            return [_splat(builder, builder.load(place)) for place in places]
+
+        polynomials = [constants(array, POLYNOMIAL) for array in arrays[4:6]]
+        way = constants(arrays[6], 6)
+        fabs = get_or_insert_function(builder.module, ir.FunctionType(_VECTOR, [_VECTOR]), f"llvm.fabs.v{LANES}f64")
+        scale, rest_x, V_rest, u_rest = (_splat(builder, scalar) for scalar in arguments[7:])
+        length = builder.extract_value(arrays[0].shape, 0)
+        groups = builder.mul(builder.udiv(length, ir.Constant(_INT, LANES * TOGETHER)), ir.Constant(_INT, TOGETHER))  # in vectors
+        zero = ir.Constant(_INT, 0)
+        entry = builder.block
+        loop, done = builder.append_basic_block("decay"), builder.append_basic_block("decayed")
+        builder.cbranch(builder.icmp_unsigned(">", groups, zero), loop, done)
+
+        builder.position_at_end(loop)
+        group = builder.phi(_INT)
+        group.add_incoming(zero, entry)
+        places = [[builder.gep(row, [builder.add(group, ir.Constant(_INT, k))]) for row in vectors] for k in range(TOGETHER)]
+        cells = [[builder.load(place, align=8) for place in of_vector] for of_vector in places]
+
+        def large(value):
+            absolute = builder.call(fabs, [value])
+            return builder.select(builder.fcmp_ordered(">=", absolute, _constant(NO_PULSE)), value, _constant(0.0))
+
+        y = [builder.fmul(large(pulse), scale) for *_, pulse in cells]
+        ends = [[coefficients[0]] * TOGETHER for coefficients in polynomials]
+        for power in range(1, POLYNOMIAL):
+            for end, coefficients in zip(ends, polynomials, strict=True):
+                end[:] = [builder.fmul(value, y[k]) for k, value in enumerate(end)]
+                end[:] = [builder.fadd(value, coefficients[power]) for value in end]
+        for k, (V, u, x, pulse) in enumerate(cells):
+            away = (builder.fsub(V, V_rest), builder.fsub(u, u_rest), large(x))
+            for row, end in enumerate(ends):
+                value = end[k]
+                for share, distance in zip(way[3 * row :], away, strict=False):
+                    value = builder.fadd(value, builder.fmul(share, distance))
+                builder.store(value, places[k][row], align=8)
+            builder.store(builder.fmul(rest_x, pulse), places[k][2], align=8)
+        after = builder.add(group, ir.Constant(_INT, TOGETHER))
+        group.add_incoming(after, loop)
+        builder.cbranch(builder.icmp_unsigned("<", after, groups), loop, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
 
     return signature, generate
