@@ -236,7 +236,24 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     while ok and done < n_epochs:
         log, filled = _with_room(log, filled, epoch + done, course, numbers, rules, len(s.event_step), keep_spikes)
         done, ok, stepped, filled = _run_with_room(
-            done, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, world, outputs, s, log, filled, records, keep_spikes
+            done,
+            turns,
+            seed,
+            epoch,
+            phase_epoch,
+            a,
+            course,
+            numbers,
+            rules,
+            c,
+            layers,
+            world,
+            outputs,
+            s,
+            log,
+            filled,
+            records,
+            keep_spikes,
         )
 
     # V one and two steps ago is only read while V > 0, several steps into a later response
@@ -318,7 +335,9 @@ def _run_with_room(
                 output_counts[recent_cell[fresh] - first_output] += 1
         # traces made so early in a test that they are dead before anything is plastic again are not made
         if plastic or course.epochs - (phase_epoch + row) <= rules.trace_life_steps // numbers.steps + 1 or any_plastic:
-            n_ho, n_ih = _make_traces(log, fresh, n_recent, a, course.input_hidden_frozen, rules, numbers.trace_decay, n_ho, n_ih, s)
+            n_ho, n_ih = _make_traces(
+                log, fresh, n_recent, a, course.input_hidden_frozen, rules, numbers.trace_decay, n_ho, n_ih, s
+            )
         first_ho, first_ih = _first_live(ho.step, first_ho, n_ho, T, rules), _first_live(ih.step, first_ih, n_ih, T, rules)
         reward = numbers.reward_asleep
         records.move[row] = STAY
