@@ -157,3 +157,12 @@ def cached_njit(*function: Callable, **options: Any) -> Any:
         return jitted
 
     return decorated(*function) if function else decorated
+
+
+def borrowing_njit(*function: Callable, **options: Any) -> Any:
+    """As :func:`cached_njit`, for functions that neither make nor return arrays: these do not count references to arrays.
+
+    Numba counts one up and down, by an atomic operation, for many a slice and member of a named tuple. In small functions on large
+    tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own.
+    """
+    return cached_njit(*function, **options, _nrt=False)

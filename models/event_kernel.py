@@ -1,8 +1,8 @@
 """The inner loop of the event engine: whole epochs in jitted code, on the arrays of a NetworkState.
 
 What it approximates is written in models/event.py; the rules are those of models/rules.py, arranged for speed. Functions
-change their array arguments in place. Arrays come in named tuples, because jitted code cannot take dataclasses. The larger
-functions of an epoch are inlined: to hand such tuples over takes as long as some of them compute.
+change their array arguments in place. Arrays come in named tuples, because jitted code cannot take dataclasses. Memory is taken in
+`run_epochs` and the few functions around it; all others are given arrays and make none (`borrowing_njit`).
 """
 
 import math
@@ -25,11 +25,11 @@ from foraging_snn.environments import (
     uniform,
     view,
 )
-from foraging_snn.environments.jit import cached_njit
+from foraging_snn.environments.jit import borrowing_njit, cached_njit
 from foraging_snn.models.arithmetic import sum_at
-from foraging_snn.models.lanes import LANES, SUMS, advance_lanes, scale_lanes
+from foraging_snn.models.lanes import LANES, NO_PULSE, POLYNOMIAL, SUMS, TOGETHER, advance_lanes, decay_lanes, scale_lanes
 from foraging_snn.models.parameters import N_OUTPUT
-from foraging_snn.models.response import MAX_SPIKES, ResponseTable, step_cell
+from foraging_snn.models.response import DEGREE, MAX_SPIKES, ResponseTable, step_cell
 from foraging_snn.models.rows import Rows
 from foraging_snn.models.rules import average_rate, draw_pattern, keep_pattern, regulate, show_pattern
 from foraging_snn.models.schema import schema_of
@@ -45,6 +45,7 @@ _INPUT_HIDDEN, _EXCITATORY, _INHIBITORY = (
 _SLEEP, _SLEEP_PATTERN = int(Stream.SLEEP_PULSE), int(Stream.SLEEP_PATTERN)
 CELLS_AT_A_TIME = 112
 assert N_OUTPUT == LANES  # the eight output cells are one vector
+assert POLYNOMIAL == DEGREE + 1
 # How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
 # shift of the pulse. Where spike times change within that range the cell is stepped instead.
 DOUBT = (2e-8, 2e-3, 500.0)
@@ -120,6 +121,30 @@ class Traces(NamedTuple):
     step: np.ndarray
 
 
+class Log(NamedTuple):
+    """What grows from epoch to epoch."""
+
+    step: np.ndarray  # spikes since the last boundary and within the pair window before it
+    cell: np.ndarray
+    listed: np.ndarray  # (3, n): work space, places in the log of the spikes of each layer
+    hidden_output: Traces
+    input_hidden: Traces
+    s_k: np.ndarray  # work space, as long as the longer of the traces
+    all_step: np.ndarray  # all spikes, if they are kept
+    all_cell: np.ndarray
+
+
+class Filled(NamedTuple):
+    """How far a Log is filled."""
+
+    spikes: int
+    first_ho: int  # the first live trace
+    ho: int
+    first_ih: int
+    ih: int
+    kept: int
+
+
 class Records(NamedTuple):
     """One entry per epoch, see engine.EpochRecords."""
 
@@ -159,6 +184,14 @@ class Scratch(NamedTuple):
     share: np.ndarray  # (8 H,): W_i0 / W_i
     row: RowTotals
     factor: np.ndarray  # (H,)
+    input_gain: np.ndarray  # (I,): W_i0 / W_i of the input cells with traces
+    n_listed: np.ndarray  # (3,): spikes of each layer in Log.listed
+    first_listed: np.ndarray  # (3,): the first of them that can form a pair
+    output_counts: np.ndarray  # (8,): spikes since the last boundary
+    hidden_counts: np.ndarray  # (H,), zero in between
+    way: np.ndarray  # (2, 3), and coefficients of polynomials: see _to_end
+    V_bulk: np.ndarray
+    u_bulk: np.ndarray
     event_step: np.ndarray  # input and hidden spikes of the epoch
     event_cell: np.ndarray
     sorted_step: np.ndarray
@@ -187,40 +220,84 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     recent, traces, spikes
         As they are now, the traces as plain tuples; `spikes` steps and cells of all spikes, empty unless kept.
     """
-    blocks, begins = turns
-    rows, n_epochs, any_plastic = course.rows, len(blocks), course.rows.plastic.any()
+    rows, n_epochs = course.rows, len(turns[0])
     world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)
-    n_input, n_hidden = rules.n_input, rules.n_hidden
-    first_output = n_input + n_hidden
-    input_layer, hidden_layer, sleep_layer = layers
-    s = _scratch(n_input, n_hidden, numbers.steps, rules)
+    first_output = rules.n_input + rules.n_hidden
+    s = _scratch(rules.n_input, rules.n_hidden, numbers.steps, rules)
     outputs = np.empty((5, LANES))
     for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
         outputs[row] = values[first_output:]
-    n_recent = len(recent[0])
-    recent_step, recent_cell = _room(recent[0], n_recent, 1024), _room(recent[1], n_recent, 1024)
-    all_step, all_cell, n_all = np.empty(0, np.int64), np.empty(0, np.int32), 0
-    ho, first_ho, n_ho = traces[0], 0, len(traces[0].step)
-    ih, first_ih, n_ih = traces[1], 0, len(traces[1].step)
+    ho, ih = traces
+    listed, s_k, none, nobody = np.empty((3, 0), np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int32)
+    log = Log(recent[0], recent[1], listed, ho, ih, s_k, none, nobody)
+    filled = Filled(len(log.step), 0, len(ho.step), 0, len(ih.step), 0)
     _know_totals(a.hidden_output, rules, s.row)
-    stepped = False  # whether the hidden cells were stepped through the last epoch
-    output_counts = np.zeros(LANES, np.int64)
-    hidden_counts = np.zeros(n_hidden, np.int64)
-    s_k = np.empty(1024)
+    done, ok, stepped = 0, True, False
+    while ok and done < n_epochs:
+        log, filled = _with_room(log, filled, epoch + done, course, numbers, rules, len(s.event_step), keep_spikes)
+        done, ok, stepped, filled = _run_with_room(
+            done, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, world, outputs, s, log, filled, records, keep_spikes
+        )
+
+    # V one and two steps ago is only read while V > 0, several steps into a later response
+    last = rules.n_input if stepped else first_output
+    if n_epochs > 0:
+        a.V_1[:last] = a.V[:last]
+        a.V_2[:last] = a.V[:last]
+    for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
+        values[first_output:] = outputs[row]
+    return (
+        ok,
+        (log.step[: filled.spikes].copy(), log.cell[: filled.spikes].copy()),
+        (_trimmed(log.hidden_output, filled.first_ho, filled.ho), _trimmed(log.input_hidden, filled.first_ih, filled.ih)),
+        (log.all_step[: filled.kept].copy(), log.all_cell[: filled.kept].copy()),
+    )
+
+
+@borrowing_njit(error_model="numpy")
+def _run_with_room(
+    row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, world, outputs, s, log, filled, records, keep_spikes
+):
+    """Run epochs from number `row` of those to be run, as long as there is room in the log.
+
+    Returns
+    -------
+    row : int
+        The next epoch.
+    ok : bool
+        False: the world could not be filled.
+    stepped : bool
+        Whether the hidden cells were stepped through the last epoch.
+    filled : Filled
+    """
+    blocks, begins = turns
+    rows, any_plastic = course.rows, _any(course.rows.plastic)
+    n_input, n_hidden = rules.n_input, rules.n_hidden
+    first_output = n_input + n_hidden
+    input_layer, hidden_layer, sleep_layer = layers
+    recent_step, recent_cell = log.step, log.cell
+    ho, ih = log.hidden_output, log.input_hidden
+    n_recent, first_ho, n_ho, first_ih, n_ih, n_all = filled
+    output_counts, hidden_counts = s.output_counts, s.hidden_counts
     fresh_sleep = True
+    stepped = False
     ok = True
 
-    for row in range(n_epochs):
-        T = epoch * numbers.steps
+    while row < len(blocks):
+        filled = Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
+        if _lacks_room(log, filled, epoch + row, course, numbers, rules, len(s.event_step), keep_spikes):
+            break
+        now = epoch + row
+        T = now * numbers.steps
         block = blocks[row]
         asleep, plastic, counted = rows.asleep[block], rows.plastic[block], rows.counted[block]
         # ---- phase events
         if begins[row]:
-            ok = draw_world(world, rows.present[block], rows.per_type[block], stream_key(seed, _WORLD, epoch))
+            ok = draw_world(world, rows.present[block], rows.per_type[block], stream_key(seed, _WORLD, now))
             if not ok:
                 break
         if course.dropout:
-            for k in range(phase_epoch * n_hidden // course.epochs):
+            for k in range((phase_epoch + row) * n_hidden // course.epochs):
                 a.removed[a.removal_order[k]] = True
         if counted >= 0:
             a.task_epochs[counted] += 1
@@ -229,7 +306,6 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
             fresh_sleep = False
         # ---- the boundary step: only output cells can spike in it
         first_new = n_recent
-        recent_step, recent_cell = _room(recent_step, n_recent, 1024), _room(recent_cell, n_recent, 1024)
         advance_lanes(outputs, 1, c.alpha, c.beta_e, c.mu, c.mu_sigma, c.decay)  # pyright: ignore[reportCallIssue] - Numba gives the context
         n_recent = _log_outputs(outputs, T, first_output, recent_step, recent_cell, n_recent)
         records.output_spikes[row] += n_recent - first_new
@@ -241,66 +317,23 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
             if recent_cell[fresh] >= first_output:
                 output_counts[recent_cell[fresh] - first_output] += 1
         # traces made so early in a test that they are dead before anything is plastic again are not made
-        if plastic or course.epochs - phase_epoch <= rules.trace_life_steps // numbers.steps + 1 or any_plastic:
-            pairs = _count_pairs(recent_step, fresh, n_recent, rules.pair_window_steps)
-            ho, first_ho, n_ho = _room_for_traces(ho, first_ho, n_ho, pairs)
-            ih, first_ih, n_ih = _room_for_traces(ih, first_ih, n_ih, 0 if course.input_hidden_frozen else pairs)
-            n_ho, n_ih = _make_traces(
-                recent_step,
-                recent_cell,
-                fresh,
-                n_recent,
-                a.frozen,
-                a.slot_of,
-                course.input_hidden_frozen,
-                rules,
-                numbers.trace_decay,
-                ho,
-                n_ho,
-                ih,
-                n_ih,
-            )
+        if plastic or course.epochs - (phase_epoch + row) <= rules.trace_life_steps // numbers.steps + 1 or any_plastic:
+            n_ho, n_ih = _make_traces(log, fresh, n_recent, a, course.input_hidden_frozen, rules, numbers.trace_decay, n_ho, n_ih, s)
         first_ho, first_ih = _first_live(ho.step, first_ho, n_ho, T, rules), _first_live(ih.step, first_ih, n_ih, T, rules)
         reward = numbers.reward_asleep
         records.move[row] = STAY
         if not asleep:
-            reward = _forage(a, world, rows.outcome[block], output_counts, seed, epoch, numbers, records, row)
+            reward = _forage(a, world, rows.outcome[block], output_counts, seed, now, numbers, records, row)
         records.x[row], records.y[row] = a.agent[0], a.agent[1]
         if rows.kept[block] >= 0 and not begins[row] and (records.outcome[row] == _REWARDED or not rows.selective[block]):
             _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, hidden_counts)
             keep_pattern(a.patterns, a.patterns_kept, rows.kept[block], hidden_counts)
             hidden_counts[:] = 0
         if plastic:
-            s_k = _room(s_k, 0, n_ho - first_ho)
-            _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, s_k, rules, course.any_frozen)
+            _change_hidden_output(a, _live(ho, first_ho, n_ho), T, reward, s, log.s_k, rules, course.any_frozen)
             if not course.input_hidden_frozen:
-                s_k = _room(s_k, 0, n_ih - first_ih)
-                _change_input_hidden(
-                    a.input_hidden,
-                    a.slot_input,
-                    a.first_synapse,
-                    a.place,
-                    a.input_output_initial,
-                    a.hidden_input_target,
-                    _live(ih, first_ih, n_ih),
-                    T,
-                    s.factor,
-                    s_k,
-                    rules,
-                )
-            _homeostasis(
-                a.hidden_rate,
-                a.output_rate,
-                a.resistance,
-                a.hidden_input_target,
-                recent_cell,
-                fresh,
-                n_recent,
-                output_counts,
-                hidden_counts,
-                course.input_hidden_frozen,
-                rules,
-            )
+                _change_input_hidden(a, _live(ih, first_ih, n_ih), T, s, log.s_k, rules)
+            _homeostasis(a, recent_cell, fresh, n_recent, s, course.input_hidden_frozen, rules)
         n_recent = _keep_recent(recent_step, recent_cell, n_recent, T - rules.pair_window_steps)
         # ---- the responses of input and hidden cells to the pulses of this epoch
         n_events = 0
@@ -311,35 +344,32 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
             s.food[i] *= numbers.flash
         n_events = _respond(a, 0, n_input, s.food, input_layer, c, s, n_events)
         s.pulse[:] = 0.0
+        stepped = False
         if asleep:
             if rows.shown[block] > 0:
-                key = stream_key(seed, _SLEEP_PATTERN, epoch)
+                key = stream_key(seed, _SLEEP_PATTERN, now)
                 place, slot = draw_pattern(a.patterns, a.patterns_kept, rows.rate_weights[block], rows.shown[block], key)
                 if slot >= 0:
                     show_pattern(s.pulse, a.patterns[place, slot], numbers.sleep_pulse)
             else:
-                key = stream_key(seed, _SLEEP, epoch)
+                key = stream_key(seed, _SLEEP, now)
                 for h in range(n_hidden):
                     s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
             n_events = _respond(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
-            stepped = False
         elif _all_at(s.event_step, n_events, hidden_layer.arrival):
-            key = stream_key(seed, _INPUT_HIDDEN, epoch)
+            key = stream_key(seed, _INPUT_HIDDEN, now)
             _deliver_inputs(
                 s.event_cell, 0, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
             )
             n_events = _respond(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
-            stepped = False
         else:
-            key = stream_key(seed, _INPUT_HIDDEN, epoch)
+            key = stream_key(seed, _INPUT_HIDDEN, now)
             n_events = _step_hidden(a, s, n_events, key, numbers, n_input, n_hidden, c)
             stepped = True
         _sort_events(s, n_events)
         # ---- the output cells, through the rest of the epoch
-        most = n_events + numbers.steps * LANES
-        recent_step, recent_cell = _room(recent_step, n_recent, most), _room(recent_cell, n_recent, most)
         first_new_step = n_recent
-        keys = (stream_key(seed, _EXCITATORY, epoch), stream_key(seed, _INHIBITORY, epoch))
+        keys = (stream_key(seed, _EXCITATORY, now), stream_key(seed, _INHIBITORY, now))
         fresh_inhibition = any_plastic and not course.any_frozen  # also in tests between trainings
         n_recent = _step_outputs(
             outputs,
@@ -368,28 +398,12 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
                     a.task_spikes[counted, cell - n_input] += 1
         if keep_spikes:
             # spikes of the boundary step were logged before those forgotten above; they are the outputs of step T
-            added = n_recent - first_new_step + LANES
-            all_step, all_cell = _room(all_step, n_all, added), _room(all_cell, n_all, added)
             for k in range(n_recent):
                 if recent_step[k] >= T:
-                    all_step[n_all], all_cell[n_all] = recent_step[k], recent_cell[k]
+                    log.all_step[n_all], log.all_cell[n_all] = recent_step[k], recent_cell[k]
                     n_all += 1
-        epoch += 1
-        phase_epoch += 1
-
-    # V one and two steps ago is only read while V > 0, several steps into a later response
-    last = n_input if stepped else first_output
-    if n_epochs > 0:
-        a.V_1[:last] = a.V[:last]
-        a.V_2[:last] = a.V[:last]
-    for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
-        values[first_output:] = outputs[row]
-    return (
-        ok,
-        (recent_step[:n_recent].copy(), recent_cell[:n_recent].copy()),
-        (_trimmed(ho, first_ho, n_ho), _trimmed(ih, first_ih, n_ih)),
-        (all_step[:n_all].copy(), all_cell[:n_all].copy()),
-    )
+        row += 1
+    return row, ok, stepped, Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
 
 
 @cached_njit
@@ -412,12 +426,70 @@ def _scratch(n_input, n_hidden, steps, rules):
         np.empty(N_OUTPUT * n_hidden),
         RowTotals(np.empty(N_OUTPUT), np.zeros(1, np.bool_), np.empty(SUMS * LANES)),
         np.empty(n_hidden),
+        np.empty(n_input),
+        np.empty(3, np.int64),
+        np.empty(3, np.int64),
+        np.zeros(N_OUTPUT, np.int64),
+        np.zeros(n_hidden, np.int64),
+        np.empty((2, 3)),
+        np.empty(DEGREE + 1),
+        np.empty(DEGREE + 1),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.empty(events, np.int64),
         np.zeros(steps + 1, np.int64),
     )
+
+
+@borrowing_njit
+def _spikes_at_most(numbers, n_events):
+    """Of an epoch: input and hidden cells make at most `n_events`, output cells one per step."""
+    return n_events + (numbers.steps + 1) * LANES
+
+
+@borrowing_njit
+def _pairs_at_most(log, filled, epoch, numbers, rules):
+    """Upper bound of the pairs that an epoch's boundary forms: of the spikes of the epoch before and its own first step."""
+    after = (epoch - 1) * numbers.steps
+    fresh = filled.spikes
+    while fresh > 0 and log.step[fresh - 1] > after:
+        fresh -= 1
+    pairs = _count_pairs(log.step, fresh, filled.spikes, rules.pair_window_steps)
+    return pairs + LANES * (filled.spikes + LANES)
+
+
+@borrowing_njit
+def _lacks_room(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
+    """Whether an epoch may bring more than the log has room for."""
+    most = _spikes_at_most(numbers, n_events)
+    if filled.spikes + most > len(log.step) or filled.spikes + most > log.listed.shape[1]:
+        return True
+    if keep_spikes and filled.kept + filled.spikes + most > len(log.all_step):
+        return True
+    pairs = _pairs_at_most(log, filled, epoch, numbers, rules)
+    return (
+        filled.ho + pairs > min(len(log.hidden_output.step), len(log.s_k))
+        or not course.input_hidden_frozen
+        and filled.ih + pairs > min(len(log.input_hidden.step), len(log.s_k))
+    )
+
+
+@cached_njit
+def _with_room(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
+    """The log with room for an epoch and more, and how far it is filled: dead traces are left out of what is longer now."""
+    n, first_ho, n_ho, first_ih, n_ih, n_all = filled
+    pairs = _pairs_at_most(log, filled, epoch, numbers, rules)
+    most = _spikes_at_most(numbers, n_events)
+    step, cell = _room(log.step, n, most), _room(log.cell, n, most)
+    listed = log.listed if log.listed.shape[1] >= len(step) else np.empty((3, len(step)), np.int64)
+    ho, first_ho, n_ho = _room_for_traces(log.hidden_output, first_ho, n_ho, pairs)
+    ih, first_ih, n_ih = _room_for_traces(log.input_hidden, first_ih, n_ih, 0 if course.input_hidden_frozen else pairs)
+    longest = max(len(ho.step), len(ih.step))
+    s_k = log.s_k if len(log.s_k) >= longest else np.empty(longest)
+    kept = n + most if keep_spikes else 0
+    all_step, all_cell = _room(log.all_step, n_all, kept), _room(log.all_cell, n_all, kept)
+    return Log(step, cell, listed, ho, ih, s_k, all_step, all_cell), Filled(n, first_ho, n_ho, first_ih, n_ih, n_all)
 
 
 @cached_njit
@@ -435,16 +507,16 @@ def _room_for_traces(traces, first, n, more):
     """The traces, or longer copies of those from `first` to n if there is no room for `more`; and where those are."""
     if n + more <= len(traces.step):
         return traces, first, n
-    live = _live(traces, first, n)
-    room = max(2 * (n - first + more), 1024)
-    longer = Traces(np.empty(room, live.synapse.dtype), np.empty(room, live.value.dtype), np.empty(room, live.step.dtype))
-    longer.synapse[: n - first] = live.synapse
-    longer.value[: n - first] = live.value
-    longer.step[: n - first] = live.step
-    return longer, 0, n - first
+    live = n - first
+    room = max(2 * (live + more), 1024)
+    longer = Traces(np.empty(room, traces.synapse.dtype), np.empty(room, traces.value.dtype), np.empty(room, traces.step.dtype))
+    longer.synapse[:live] = traces.synapse[first:n]
+    longer.value[:live] = traces.value[first:n]
+    longer.step[:live] = traces.step[first:n]
+    return longer, 0, live
 
 
-@cached_njit
+@borrowing_njit
 def _live(traces, first, n):
     return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
 
@@ -455,7 +527,15 @@ def _trimmed(traces, first, n):
     return traces.synapse[first:n].copy(), traces.value[first:n].copy(), traces.step[first:n].copy()
 
 
-@cached_njit
+@borrowing_njit
+def _any(values):
+    for value in values:
+        if value:
+            return True
+    return False
+
+
+@borrowing_njit
 def _sleep_probabilities(a, weights, uniform_over_layer, probability):
     """As models.state.sleep_probabilities."""
     probability[:] = 0.0
@@ -469,10 +549,13 @@ def _sleep_probabilities(a, weights, uniform_over_layer, probability):
         for h in range(len(probability)):
             probability[h] /= total
     if uniform_over_layer:
-        probability[:] = probability.mean()
+        total = 0.0
+        for h in range(len(probability)):
+            total += probability[h]
+        probability[:] = total / len(probability)
 
 
-@cached_njit
+@borrowing_njit
 def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     for o in range(LANES):
         if outputs[0, o] == -1.0 and outputs[1, o] > 0.0:
@@ -481,7 +564,7 @@ def _log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     return n
 
 
-@cached_njit
+@borrowing_njit
 def _count_pairs(recent_step, fresh, n_recent, window):
     """Upper bound of the pairs that the spikes from `fresh` on form with those before them."""
     pairs, first = 0, 0
@@ -492,16 +575,16 @@ def _count_pairs(recent_step, fresh, n_recent, window):
     return pairs
 
 
-@cached_njit(forceinline=True)
-def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, input_hidden_frozen, rules, decay, ho, n_ho, ih, n_ih):
+@borrowing_njit
+def _make_traces(log, fresh, n_recent, a, input_hidden_frozen, rules, decay, n_ho, n_ih, s):
     """As models.rules.make_traces, appended to the traces there are; returns their numbers.
 
     The spikes of each layer so far are listed apart, so that a new spike meets only those it can form a pair with.
     """
+    recent_step, recent_cell, listed, ho, ih = log.step, log.cell, log.listed, log.hidden_output, log.input_hidden
     n_input, first_output = rules.n_input, rules.n_input + rules.n_hidden
-    window = rules.pair_window_steps
-    listed = np.empty((3, n_recent), np.int64)  # of the input, hidden and output layer: places in the log
-    n_listed, first = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    window, n_listed, first = rules.pair_window_steps, s.n_listed, s.first_listed
+    n_listed[:], first[:] = 0, 0
     for b in range(n_recent):
         cell, step = recent_cell[b], recent_step[b]
         layer = (cell >= n_input) + (cell >= first_output)
@@ -511,28 +594,32 @@ def _make_traces(recent_step, recent_cell, fresh, n_recent, frozen, slot_of, inp
                     first[other] += 1
         if b >= fresh and layer == 2:
             o = cell - first_output
-            for k in listed[1, first[1] : n_listed[1]]:
+            for m in range(first[1], n_listed[1]):
+                k = listed[1, m]
                 size = rules.hidden_output_amplitude * decay[step - recent_step[k]]
-                n_ho = _add_output_trace(ho, n_ho, frozen, o, recent_cell[k] - n_input, size, step)
+                n_ho = _add_output_trace(ho, n_ho, a.frozen, o, recent_cell[k] - n_input, size, step)
         elif b >= fresh and layer == 1:
             h = cell - n_input
-            for k in listed[2, first[2] : n_listed[2]]:
+            for m in range(first[2], n_listed[2]):
+                k = listed[2, m]
                 size = rules.hidden_output_amplitude * decay[step - recent_step[k]]
-                n_ho = _add_output_trace(ho, n_ho, frozen, recent_cell[k] - first_output, h, -size, step)
+                n_ho = _add_output_trace(ho, n_ho, a.frozen, recent_cell[k] - first_output, h, -size, step)
             if not input_hidden_frozen:
-                for k in listed[0, first[0] : n_listed[0]]:
+                for m in range(first[0], n_listed[0]):
+                    k = listed[0, m]
                     size = rules.input_hidden_amplitude * decay[step - recent_step[k]]
-                    n_ih = _add_input_trace(ih, n_ih, slot_of[recent_cell[k], h], size, step)
+                    n_ih = _add_input_trace(ih, n_ih, a.slot_of[recent_cell[k], h], size, step)
         elif b >= fresh and not input_hidden_frozen:
-            for k in listed[1, first[1] : n_listed[1]]:
+            for m in range(first[1], n_listed[1]):
+                k = listed[1, m]
                 size = rules.input_hidden_amplitude * decay[step - recent_step[k]]
-                n_ih = _add_input_trace(ih, n_ih, slot_of[cell, recent_cell[k] - n_input], -size, step)
+                n_ih = _add_input_trace(ih, n_ih, a.slot_of[cell, recent_cell[k] - n_input], -size, step)
         listed[layer, n_listed[layer]] = b
         n_listed[layer] += 1
     return n_ho, n_ih
 
 
-@cached_njit
+@borrowing_njit
 def _add_output_trace(traces, n, frozen, o, h, value, step):
     if frozen[o, h]:
         return n
@@ -540,7 +627,7 @@ def _add_output_trace(traces, n, frozen, o, h, value, step):
     return n + 1
 
 
-@cached_njit
+@borrowing_njit
 def _add_input_trace(traces, n, place, value, step):
     if place < 0:
         return n
@@ -548,7 +635,7 @@ def _add_input_trace(traces, n, place, value, step):
     return n + 1
 
 
-@cached_njit
+@borrowing_njit
 def _first_live(steps, first, n, T, rules):
     """The first trace that has not lived its time; the oldest come first."""
     while first < n and T - steps[first] >= rules.trace_life_steps:
@@ -556,7 +643,7 @@ def _first_live(steps, first, n, T, rules):
     return first
 
 
-@cached_njit
+@borrowing_njit
 def _keep_recent(recent_step, recent_cell, n, after):
     old = 0
     while old < n and recent_step[old] <= after:
@@ -566,7 +653,7 @@ def _keep_recent(recent_step, recent_cell, n, after):
     return n - old
 
 
-@cached_njit(forceinline=True)
+@borrowing_njit
 def _forage(a, world, outcomes, output_counts, seed, epoch, numbers, records, row):
     """Choose a direction, move, eat; returns the reward S."""
     move = choose_move(
@@ -586,7 +673,7 @@ def _forage(a, world, outcomes, output_counts, seed, epoch, numbers, records, ro
     return reward_of(outcome, numbers.reward_rewarded, numbers.reward_punished, numbers.reward_nothing)
 
 
-@cached_njit(forceinline=True, error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
@@ -633,20 +720,20 @@ def _change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     _scale_rows(a.hidden_output, rules.output_input_target, rules.min_strength, rules.max_strength, s.row)
 
 
-@cached_njit
+@borrowing_njit
 def _row_of(m, n):
     """m // n, for numbers far below 2**52: faster than the division of integers."""
     return int((m + 0.5) * (1.0 / n))
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _age(value, step, T_offset, s_k):
     """s_k = tr_k / (T - t_k + 600)."""
     for k in range(len(value)):
         s_k[k] = value[k] / (T_offset - step[k])
 
 
-@cached_njit
+@borrowing_njit
 def _sum_by_synapse(synapse, s_k, now, s):
     """Sum = sum_k s_k of every synapse with traces; lists these synapses and returns their number."""
     n = 0
@@ -659,7 +746,7 @@ def _sum_by_synapse(synapse, s_k, now, s):
     return n
 
 
-@cached_njit
+@borrowing_njit
 def _total_output(W, h):
     """W_h, added up in the order of the outputs."""
     total = 0.0
@@ -668,7 +755,7 @@ def _total_output(W, h):
     return total
 
 
-@cached_njit
+@borrowing_njit
 def _decay_average(average, frozen, any_frozen, rules):
     """Avg <- 0.999 Avg, its magnitude at least the floor: the rule for Sum = 0."""
     keep, floor = 1.0 - rules.average_rate, rules.average_floor
@@ -678,15 +765,17 @@ def _decay_average(average, frozen, any_frozen, rules):
         average[k] = average[k] if any_frozen and frozen[k] else new
 
 
-@cached_njit
+@borrowing_njit
 def _know_totals(W, rules, row):
     """Sums of the rows of W (8, H) as they are, by the same additions as in every epoch, and whether one is out of bounds."""
     row.total[:] = 1.0
     _scale_rows(W, 1.0, 0.0, rules.max_strength, row)
-    row.out_of_bounds[0] |= W.min() < rules.min_strength
+    for o in range(N_OUTPUT):
+        for h in range(W.shape[1]):
+            row.out_of_bounds[0] |= W[o, h] < rules.min_strength
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _scale_rows(W, target, low, high, row):
     """Scale the inputs of every output cell, W (8, H), from their present total to the target, none below the floor."""
     too_large = 0
@@ -696,7 +785,7 @@ def _scale_rows(W, target, low, high, row):
     row.out_of_bounds[0] = too_large > 0
 
 
-@cached_njit
+@borrowing_njit
 def _scale_row(strengths, factor, low, high, partial):
     """Returns the new total, and how many strengths are too large.
 
@@ -718,7 +807,7 @@ def _scale_row(strengths, factor, low, high, partial):
     return partial[0], too_large
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _scale_around_frozen(W, frozen, rules):
     for o in range(N_OUTPUT):
         fixed = plastic = 0.0
@@ -734,7 +823,7 @@ def _scale_around_frozen(W, frozen, rules):
                 W[o, h] = max(W[o, h] * factor, rules.min_strength)
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _balance_around_frozen(W, frozen, total, inhibition):
     """As models.rules.balance_outputs, for strengths (8, H)."""
     for h in range(W.shape[1]):
@@ -748,24 +837,26 @@ def _balance_around_frozen(W, frozen, total, inhibition):
             inhibition[h] = -(total[h] / n)
 
 
-@cached_njit(error_model="numpy")
-def _change_input_hidden(W, inputs, first_synapse, place, initial_total, target, traces, T, factor, s_k, rules):
-    """Plasticity event and scaling of input-to-hidden strengths W (k, H); synapses are numbered by place in it."""
-    flat_W, flat_inputs, synapse = W.reshape(-1), inputs.reshape(-1), traces.synapse
+@borrowing_njit(error_model="numpy")
+def _change_input_hidden(a, traces, T, s, s_k, rules):
+    """Plasticity event and scaling of input-to-hidden strengths; synapses are numbered by place in them."""
+    W, inputs, synapse, gain = a.input_hidden.reshape(-1), a.slot_input.reshape(-1), traces.synapse, s.input_gain
     n = len(synapse)
     _age(traces.value, traces.step, T + rules.age_offset_steps, s_k)
-    gain = np.zeros(rules.n_input)  # W_i0 / W_i of the input cells with traces
+    gain[:] = 0.0
     for k in range(n):
-        i = flat_inputs[synapse[k]]
+        i = inputs[synapse[k]]
         if gain[i] == 0.0:
-            gain[i] = initial_total[i] / sum_at(flat_W, place[first_synapse[i] : first_synapse[i + 1]])
+            own = a.place[a.first_synapse[i] : a.first_synapse[i + 1]]
+            gain[i] = a.input_output_initial[i] / sum_at(W, own)
     for k in range(n):
         D_k = min(max(s_k[k], -rules.max_change), rules.max_change)
-        flat_W[synapse[k]] *= 1.0 + gain[flat_inputs[synapse[k]]] * D_k
-    _clip_and_scale_inputs(W, target, factor, rules.min_strength, rules.max_input_hidden_strength)
+        W[synapse[k]] *= 1.0 + gain[inputs[synapse[k]]] * D_k
+    low, high = rules.min_strength, rules.max_input_hidden_strength
+    _clip_and_scale_inputs(a.input_hidden, a.hidden_input_target, s.factor, low, high)
 
 
-@cached_njit(error_model="numpy", fastmath={"nnan"})
+@borrowing_njit(error_model="numpy", fastmath={"nnan"})
 def _clip_and_scale_inputs(W, target, factor, low, high):
     """Clip the strengths W (k, H), then scale the inputs of each hidden cell to their target; in blocks, for the cache."""
     for first in range(0, W.shape[1], CELLS_AT_A_TIME):
@@ -786,23 +877,21 @@ def _clip_and_scale_inputs(W, target, factor, low, high):
                 row[h] = max(row[h] * own_factor[h], low)
 
 
-@cached_njit
-def _homeostasis(
-    hidden_rate, output_rate, resistance, target, recent_cell, fresh, n_recent, output_counts, hidden_counts, frozen, rules
-):
-    first_output = rules.n_input + rules.n_hidden
-    _count_hidden(recent_cell, fresh, n_recent, rules.n_input, first_output, hidden_counts)
-    average_rate(hidden_rate, hidden_counts, rules)
-    average_rate(output_rate, output_counts, rules)
+@borrowing_njit
+def _homeostasis(a, recent_cell, fresh, n_recent, s, input_hidden_frozen, rules):
+    first_output, counts = rules.n_input + rules.n_hidden, s.hidden_counts
+    _count_hidden(recent_cell, fresh, n_recent, rules.n_input, first_output, counts)
+    average_rate(a.hidden_rate, counts, rules)
+    average_rate(a.output_rate, s.output_counts, rules)
     for k in range(fresh, n_recent):
         if rules.n_input <= recent_cell[k] < first_output:
-            hidden_counts[recent_cell[k] - rules.n_input] = 0
-    regulate(resistance, output_rate, rules.output_target_rate, rules.output_step)
-    if not frozen:
-        regulate(target, hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
+            counts[recent_cell[k] - rules.n_input] = 0
+    regulate(a.resistance, a.output_rate, rules.output_target_rate, rules.output_step)
+    if not input_hidden_frozen:
+        regulate(a.hidden_input_target, a.hidden_rate, rules.hidden_target_rate, -rules.hidden_step)
 
 
-@cached_njit
+@borrowing_njit
 def _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, counts):
     """Add the spikes of hidden cells since the last boundary to counts (H,), which are zero before and after."""
     for k in range(fresh, n_recent):
@@ -810,7 +899,7 @@ def _count_hidden(recent_cell, fresh, n_recent, n_input, first_output, counts):
             counts[recent_cell[k] - n_input] += 1
 
 
-@cached_njit
+@borrowing_njit
 def _all_at(event_step, n, step):
     """Whether all input spikes come at the same step, as they do unless a flash finds a cell far from rest."""
     for k in range(n):
@@ -819,14 +908,14 @@ def _all_at(event_step, n, step):
     return True
 
 
-@cached_njit
+@borrowing_njit
 def _event_sizes(size, target, base, key, noise):
     """1 - R + 2 R X of the events at the synapses of one cell; `base` + target is the number of the draw."""
     for k in range(len(target)):
         size[k] = (1.0 - noise) + 2.0 * noise * uniform(key, base + target[k])
 
 
-@cached_njit
+@borrowing_njit
 def _deliver_input(target, place, base, W, key, noise, size, pulse):
     """Add the events of a spike of one input cell, with its synapses `target` and `place`, to the pulses of hidden cells."""
     _event_sizes(size, target, base, key, noise)
@@ -834,7 +923,7 @@ def _deliver_input(target, place, base, W, key, noise, size, pulse):
         pulse[target[k]] += W[place[k]] * size[k]
 
 
-@cached_njit
+@borrowing_njit
 def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, size, pulse):
     """Add the events of the spikes of input cells `cells[first:last]`, all at one step, to the pulses of hidden cells."""
     W, first_synapse, target, place = a.input_hidden.reshape(-1), a.first_synapse, a.target, a.place
@@ -845,7 +934,7 @@ def _deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, 
     _silence_removed(pulse, a.removed)
 
 
-@cached_njit
+@borrowing_njit
 def _silence_removed(pulse, removed):
     """Removed cells take no synaptic input."""
     for h in range(len(pulse)):
@@ -853,14 +942,14 @@ def _silence_removed(pulse, removed):
             pulse[h] = 0.0
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _add_approach(pulse, x, decay):
     """What is left of x when the pulse arrives becomes part of it."""
     for k in range(len(pulse)):
         pulse[k] += decay * x[k]
 
 
-@cached_njit
+@borrowing_njit
 def _candidates(pulse, bulk, candidate):
     """Write which cells have a pulse of at least `bulk`; returns their number."""
     n = 0
@@ -870,50 +959,36 @@ def _candidates(pulse, bulk, candidate):
     return n
 
 
-@cached_njit(error_model="numpy")
-def _to_end(V, u, x, pulse, layer, c):
-    """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest.
-
-    Coefficients stand by name, to be kept in registers.
-    """
-    t, p, q = layer.table, layer.approach, layer.table.propagator
-    a8, a7, a6, a5, a4, a3, a2, a1, a0 = (
-        t.V_bulk[0],
-        t.V_bulk[1],
-        t.V_bulk[2],
-        t.V_bulk[3],
-        t.V_bulk[4],
-        t.V_bulk[5],
-        t.V_bulk[6],
-        t.V_bulk[7],
-        t.V_bulk[8] + c.V_rest,
-    )
-    b8, b7, b6, b5, b4, b3, b2, b1, b0 = (
-        t.u_bulk[0],
-        t.u_bulk[1],
-        t.u_bulk[2],
-        t.u_bulk[3],
-        t.u_bulk[4],
-        t.u_bulk[5],
-        t.u_bulk[6],
-        t.u_bulk[7],
-        t.u_bulk[8] + c.u_rest,
-    )
+@borrowing_njit(error_model="numpy")
+def _to_end(V, u, x, pulse, layer, c, s):
+    """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest."""
+    t, p, q, way = layer.table, layer.approach, layer.table.propagator, s.way
     # from the start of the epoch to the arrival and on to its end: x counts on the way to the arrival only, then as pulse
-    VV, Vu, Vx = q[0, 0] * p[0, 0] + q[0, 1] * p[1, 0], q[0, 0] * p[0, 1] + q[0, 1] * p[1, 1], q[0, 0] * p[0, 2] + q[0, 1] * p[1, 2]
-    uV, uu, ux = q[1, 0] * p[0, 0] + q[1, 1] * p[1, 0], q[1, 0] * p[0, 1] + q[1, 1] * p[1, 1], q[1, 0] * p[0, 2] + q[1, 1] * p[1, 2]
-    V_rest, u_rest, scale, rest_x = c.V_rest, c.u_rest, 1.0 / t.bulk, layer.rest_x
-    for k in range(len(V)):
-        y = pulse[k] * scale
-        dV, du, x_k = V[k] - V_rest, u[k] - u_rest, x[k]
-        after_V = (((((((a8 * y + a7) * y + a6) * y + a5) * y + a4) * y + a3) * y + a2) * y + a1) * y + a0
-        after_u = (((((((b8 * y + b7) * y + b6) * y + b5) * y + b4) * y + b3) * y + b2) * y + b1) * y + b0
-        V[k] = after_V + VV * dV + Vu * du + Vx * x_k
-        u[k] = after_u + uV * dV + uu * du + ux * x_k
-        x[k] = rest_x * pulse[k]
+    for row in range(2):
+        for column in range(3):
+            way[row, column] = q[row, 0] * p[0, column] + q[row, 1] * p[1, column]
+    for k in range(POLYNOMIAL):
+        s.V_bulk[k], s.u_bulk[k] = t.V_bulk[k], t.u_bulk[k]
+    s.V_bulk[DEGREE] += c.V_rest
+    s.u_bulk[DEGREE] += c.u_rest
+    decay_lanes(V, u, x, pulse, s.V_bulk, s.u_bulk, way, 1.0 / t.bulk, layer.rest_x, c.V_rest, c.u_rest)  # pyright: ignore[reportCallIssue] - likewise
+    for k in range(len(V) // (LANES * TOGETHER) * (LANES * TOGETHER), len(V)):
+        y = (pulse[k] if abs(pulse[k]) >= NO_PULSE else 0.0) * (1.0 / t.bulk)
+        dV, du, x_k = V[k] - c.V_rest, u[k] - c.u_rest, x[k] if abs(x[k]) >= NO_PULSE else 0.0
+        V[k] = _polynomial(s.V_bulk, y) + way[0, 0] * dV + way[0, 1] * du + way[0, 2] * x_k
+        u[k] = _polynomial(s.u_bulk, y) + way[1, 0] * dV + way[1, 1] * du + way[1, 2] * x_k
+        x[k] = layer.rest_x * pulse[k]
 
 
-@cached_njit(forceinline=True, error_model="numpy")
+@borrowing_njit
+def _polynomial(coefficients, y):
+    value = coefficients[0]
+    for k in range(1, len(coefficients)):
+        value = value * y + coefficients[k]
+    return value
+
+
+@borrowing_njit(error_model="numpy")
 def _respond(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
@@ -922,7 +997,7 @@ def _respond(a, first, n, added, layer, c, s, n_events):
     candidates = s.candidate[: _candidates(added, t.bulk, s.candidate)]
     for m, k in enumerate(candidates):
         s.start_V[m], s.start_u[m], s.start_x[m] = V[k], u[k], x[k]
-    _to_end(V, u, x, added, layer, c)
+    _to_end(V, u, x, added, layer, c, s)
     for m, k in enumerate(candidates):
         dV, du, x_k = s.start_V[m] - c.V_rest, s.start_u[m] - c.u_rest, s.start_x[m]
         j = t.first_knot[int((added[k] - t.bulk) * t.per_pulse)] if added[k] < t.largest else len(t.knot) - 1
@@ -950,7 +1025,7 @@ def _respond(a, first, n, added, layer, c, s, n_events):
     return n_events
 
 
-@cached_njit
+@borrowing_njit
 def _interval(t, pulse):
     """Number of the interval of pulses that holds `pulse`, at least the first."""
     j = t.first_knot[int(max(pulse - t.bulk, 0.0) * t.per_pulse)]
@@ -959,7 +1034,7 @@ def _interval(t, pulse):
     return j
 
 
-@cached_njit
+@borrowing_njit
 def _in_doubt(t, j, highest):
     """Whether spike times change between the interval j and the pulse `highest`."""
     m = j
@@ -973,7 +1048,7 @@ def _in_doubt(t, j, highest):
     return False
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _step_one(start, pulse, cell, layer, c, s, n_events):
     """Step one cell through the epoch, where the table does not hold its pulse or leaves its spikes in doubt.
 
@@ -994,11 +1069,13 @@ def _step_one(start, pulse, cell, layer, c, s, n_events):
     return V, u, n_events
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     """Step all hidden cells through the epoch: the way when input spikes come at several steps."""
     _sort_events(s, n_inputs)
-    steps, cells = s.event_step[:n_inputs].copy(), s.event_cell[:n_inputs].copy()
+    steps, cells = s.sorted_step, s.sorted_cell
+    for k in range(n_inputs):
+        steps[k], cells[k] = s.event_step[k], s.event_cell[k]
     n_events = n_inputs
     k = 0
     hidden = slice(n_input, n_input + n_hidden)
@@ -1020,7 +1097,7 @@ def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     return n_events
 
 
-@cached_njit
+@borrowing_njit
 def _sort_events(s, n):
     """Sort the events by step, then cell, which they came in within each layer: by insertion, or counting."""
     if n < 48:
@@ -1040,11 +1117,11 @@ def _sort_events(s, n):
         place = s.per_step[s.event_step[k]]
         s.per_step[s.event_step[k]] += 1
         s.sorted_step[place], s.sorted_cell[place] = s.event_step[k], s.event_cell[k]
-    s.event_step[:n] = s.sorted_step[:n]
-    s.event_cell[:n] = s.sorted_cell[:n]
+    for k in range(n):
+        s.event_step[k], s.event_cell[k] = s.sorted_step[k], s.sorted_cell[k]
 
 
-@cached_njit(forceinline=True, error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
     """Step the output cells from step 1 to the end of the epoch and log all spikes.
 
@@ -1096,7 +1173,7 @@ def _step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, k
     return n_recent
 
 
-@cached_njit(error_model="numpy")
+@borrowing_njit(error_model="numpy")
 def _deliver_hidden(x, strengths, resistance, noise, key, base):
     """Add the excitatory events of one hidden spike to x of the output cells."""
     for o in range(N_OUTPUT):

@@ -685,7 +685,7 @@ def explore(
 
     States as points on a plane, receptive fields, strengths, performance over time, and the agent foraging with exactly these
     strengths, computed on the spot; also at points of a landscape that no training led to. Served on this computer only. A folder
-    that grows is looked at again. Needs the extra: pip install 'foraging-snn[explore]'.
+    that grows is looked at again. Needs the extra: pip install '.[explore]' in a clone of foraging_snn.
     """
     from foraging_snn.commands.explorer.command import explore_and_print
 

@@ -39,12 +39,12 @@ _STATE, _RECORDS = schema_of(NetworkState), schema_of(EpochRecords)
 
 
 def _table(rows: str, columns: Mapping[str, Field]) -> dict[str, Field]:
-    return {"phase": Field(np.int32, (rows,), "1", "number of the phase, as in /phases"), **columns}
+    return {"phase": Field(np.int32, (rows,), "1", "number of the phase, as in /phases", low=0, ascending=True), **columns}
 
 
 def _snapshots(rows: str, *names: str) -> dict[str, Field]:
     """Fields of the state over time; the large ones in half the room, which is enough for every figure."""
-    epoch = Field(np.int64, (rows,), "epochs", "completed epochs since the trial began")
+    epoch = Field(np.int64, (rows,), "epochs", "completed epochs since the trial began", low=0, ascending=True)
     kinds = {name: _STATE[name].kind if _STATE[name].axes == ("output",) else np.float32 for name in names}
     return _table(rows, {"epoch": epoch, **{name: _STATE[name].over(rows, kind=kind) for name, kind in kinds.items()}})
 
@@ -68,7 +68,7 @@ TABLES: dict[str, dict[str, Field]] = {
     AEONS: _table(
         "aeon_row",
         {
-            "aeon": Field(np.int64, ("aeon_row",), "aeons", "number of the aeon within its phase, from 0"),
+            "aeon": Field(np.int64, ("aeon_row",), "aeons", "number of the aeon within its phase, from 0", low=0),
             **AEON_COUNTS,
             "eaten": schema_of(PhaseRecord)["eaten"],
         },
@@ -78,7 +78,9 @@ TABLES: dict[str, dict[str, Field]] = {
     POSITIONS: _table(
         "epoch_row",
         {
-            "epoch": Field(np.int64, ("epoch_row",), "1", "number of the epoch since the trial began, from 0"),
+            "epoch": Field(
+                np.int64, ("epoch_row",), "1", "number of the epoch since the trial began, from 0", low=0, ascending=True
+            ),
             **{name: _RECORDS[name] for name in ("awake", "x", "y", "move", "eaten", "outcome")},
         },
     ),

@@ -431,8 +431,12 @@ class Trial:
 
     def counts(self, phase: int | str) -> PhaseRecord:
         """Counts per aeon of a phase; 0 for types of particle that there were not yet when the file was written."""
-        table = self._table(AEONS, self.phase(phase).index)
-        first = int(table["aeon"][0]) if len(table["aeon"]) else 0
+        recorded = self.phase(phase)
+        table = self._table(AEONS, recorded.index)
+        first, n = (int(table["aeon"][0]) if len(table["aeon"]) else 0), len(table["aeon"])
+        planned = -(-recorded.epochs // self.parameters.timing.epochs_per_aeon)
+        if not np.array_equal(table["aeon"], first + np.arange(n)) or (recorded.complete and first + n != planned):
+            raise RecordingError(f"{self.path}: damaged or truncated: {AEONS}/aeon lacks aeons of phase {recorded.index}")
         eaten = np.pad(table["eaten"], ((0, 0), (0, len(self.parameters.particles) - table["eaten"].shape[1])))
         return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, eaten)
 
@@ -655,7 +659,8 @@ class Trial:
 
     def _fixed(self, group: str, columns: dict[str, Field]) -> dict[str, np.ndarray]:
         with self._opened() as file:
-            return {name: _checked(file, f"{group}/{name}", what, self._sizes)[...] for name, what in columns.items()}
+            places = {name: f"{group}/{name}" for name in columns}
+            return {c: self._sound(at, columns[c], _checked(file, at, columns[c], self._sizes)[...]) for c, at in places.items()}
 
     def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Columns of a table, of one phase or of all."""
@@ -666,7 +671,13 @@ class Trial:
             needed, free = row_bytes * (part.stop - part.start), free_memory()
             if free is not None and needed > free:
                 raise RecordingError(f"{self.path}: its {name} take {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free")
-            return {column: dataset[part] for column, dataset in wanted.items()}
+            return {c: self._sound(f"{name}/{c}", TABLES[name][c], dataset[part]) for c, dataset in wanted.items()}
+
+    def _sound(self, place: str, what: Field, values: np.ndarray) -> np.ndarray:
+        """Values that are as declared: finite, within their bounds, in order; ValueError if they are not."""
+        if wrong := what.problem(place, values.astype(what.kind, copy=False), self._sizes, {}):
+            raise ValueError(wrong)
+        return values
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""

@@ -6,7 +6,6 @@ tests are spread over any number of processes, and gone on with, with the same r
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.files.landscapes import COUNTS, Evaluation
 from foraging_snn.files.networks import Network
 from foraging_snn.files.states import update_digest
@@ -389,7 +389,7 @@ def kept(keys: Sequence[str], jobs_of: Callable[[set[str], Path], Sequence[Job]]
     Stopped
     """
     with ExitStack() as stack:
-        folder = course.ledger or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foraging_snn_"))) / "ledger"
+        folder = course.ledger or Path(stack.enter_context(TemporaryFolder())) / "ledger"
         folder.mkdir(parents=True, exist_ok=True)
         ledger = EvaluationLedger(folder, course.note)
         rows = ledger.all()

@@ -4,7 +4,6 @@ What is computed goes into the ledger first (ledger.py), and what is there is no
 the phases do is in models/, what is in a file in files/layout.py.
 """
 
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.files.hdf5 import remove_leftovers
 from foraging_snn.files.layout import RecordingError, test_interval
 from foraging_snn.files.reader import Trial
@@ -227,7 +227,7 @@ def _ledger_of(origin: Origin, paths: Sequence[Path], keeping: Keeping | None, l
     """The ledger of a trial, and nobody else at work on its files; one that goes with the trial if none is to be kept."""
     with ExitStack() as stack:
         if keeping is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foraging_snn_")))
+            folder = Path(stack.enter_context(TemporaryFolder()))
             yield Ledger(folder, origin)
             return
         check = stack.enter_context(locked(paths, OF_WORKER, PATIENCE_SECONDS))
