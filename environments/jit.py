@@ -174,6 +174,6 @@ def borrowing_njit(*function: Callable, **options: Any) -> Any:
     """
 
     def decorated(function: Callable) -> Any:
-        return _plain(function) if JIT_DISABLED else numba.njit(_nrt=False, **options)(function)
+        return _plain(function) if JIT_DISABLED else numba.njit(**options | {"_nrt": False})(function)
 
     return decorated(*function) if function else decorated
