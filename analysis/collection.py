@@ -1,9 +1,10 @@
 """The trials in a folder, by experiment: what every figure and every statistic is made from. Reads files, computes nothing."""
 
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from foraging_snn.environments import PAPER_PARTICLES, Particle, Task
 from foraging_snn.files.conditions import command_options, condition_lines
@@ -22,6 +23,7 @@ OTHER_KINDS = {
     "foraging_snn segment": "a piece of a trial",
     "foraging_snn landscape": "a landscape",
     "foraging_snn paths": "paths",
+    "foraging_snn basins": "basins",
 }
 START_OPTION = "--start-from"
 
@@ -40,11 +42,16 @@ class MissingTrials(CollectionError):
     experiments : tuple of str
     elsewhere : bool
         There are trials of these experiments, so that others have to be made in another folder.
+    settings : dict
+        Parameters that they need besides.
     """
 
-    def __init__(self, lacking: str, experiments: Sequence[str], elsewhere: bool, command: str):
+    def __init__(
+        self, lacking: str, experiments: Sequence[str], elsewhere: bool, command: str, settings: Mapping[str, Any] | None = None
+    ):
         super().__init__(f"{lacking}; made by {command}")
         self.lacking, self.experiments, self.elsewhere = lacking, tuple(experiments), elsewhere
+        self.settings = dict(settings or {})
 
 
 class Collection:
@@ -123,7 +130,9 @@ class Collection:
             if not has_phases_of_catalogue(first):
                 raise CollectionError(f"{first.path}: its phases are not those of {name}")
 
-    def missing(self, experiments: Sequence[str], why: str = "no trial") -> MissingTrials:
+    def missing(
+        self, experiments: Sequence[str], why: str = "no trial", settings: Mapping[str, Any] | None = None
+    ) -> MissingTrials:
         """The error that says what is missing of which experiments, and what command makes it.
 
         Parameters
@@ -132,11 +141,14 @@ class Collection:
         why : str, optional
             What is missing. If it is not trials but something that trials can be recorded without, e.g. "no spikes", the command
             names another folder.
+        settings : mapping, optional
+            Parameters of recording that `reproduce` does not set by itself.
         """
         elsewhere = any(map(self.has, experiments))
-        return MissingTrials(f"{why} of {', '.join(experiments)}", experiments, elsewhere, self.command(experiments, elsewhere))
+        command = self.command(experiments, elsewhere, settings)
+        return MissingTrials(f"{why} of {', '.join(experiments)}", experiments, elsewhere, command, settings)
 
-    def command(self, experiments: Sequence[str], elsewhere: bool = False) -> str:
+    def command(self, experiments: Sequence[str], elsewhere: bool = False, settings: Mapping[str, Any] | None = None) -> str:
         """The command that makes trials which go with those here: as many, of the same seeds, parameters and start state.
 
         Parameters
@@ -144,6 +156,8 @@ class Collection:
         experiments : sequence of str
         elsewhere : bool
             In another folder than this one.
+        settings : mapping, optional
+            Further parameters.
 
         Returns
         -------
@@ -152,7 +166,8 @@ class Collection:
         """
         trials = max(self._trials.values(), key=len)
         start, unknown = _start_option(trials[0])
-        options = [*command_options(trials[0].parameters), *start, f"--trials {len(trials)} --seed {trials[0].seed}"]
+        further = [f"--set {name}={value}" for name, value in (settings or {}).items()]
+        options = [*command_options(trials[0].parameters), *further, *start, f"--trials {len(trials)} --seed {trials[0].seed}"]
         out = shlex.quote(f"{self.directory}-2" if elsewhere else str(self.directory))
         return f"`foraging-snn reproduce --experiments {','.join(experiments)} {' '.join(options)} --out {out}`{unknown}"
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from foraging_snn.environments.jit import cache_directory
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
 from foraging_snn.models.parameters import Parameters
 from foraging_snn.models.phases import Phase
@@ -63,7 +64,7 @@ class Brian2Compiled(Engine):
         super().__init__(parameters)
         self._flags = flags
         directory = compiled_program(parameters, flags)
-        self._scratch = tempfile.TemporaryDirectory(prefix="foraging_snn_")
+        self._scratch = TemporaryFolder()
         self._file = str(Path(self._scratch.name) / "exchange.bin")
         self._log = open(Path(self._scratch.name) / "stderr.txt", "w+")  # noqa: SIM115 - lives as long as the worker
         self._worker = subprocess.Popen(

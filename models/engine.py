@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foraging_snn.environments import PARTICLES, Outcome
+from foraging_snn.environments import N_MOVES, PARTICLES, Outcome
 from foraging_snn.models.between import Rule, call, give_memory, rule_of
 from foraging_snn.models.elastic import Elastic
 from foraging_snn.models.parameters import Parameters
@@ -35,11 +35,15 @@ class EpochRecords:
 
     first_epoch: int = number(int, meaning="number of the first of them since the trial began", unit="epochs")
     awake: np.ndarray = array(np.bool_, "epoch_row", meaning="1 awake, 0 asleep (the agent does not move)")
-    move: np.ndarray = array(np.int8, "epoch_row", meaning="move made: 3 (dy + 1) + dx + 1; 4 staying")
-    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}, then others")
+    move: np.ndarray = array(np.int8, "epoch_row", meaning="move made: 3 (dy + 1) + dx + 1; 4 staying", low=0, high=N_MOVES - 1)
+    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}, then others", low=0)
     outcome: np.ndarray = array(np.int8, "epoch_row", meaning=f"what it was in the task: {OUTCOME_NUMBERS}")
-    x: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="column of the agent after the move, from 0")
-    y: np.ndarray = array(np.int16, "epoch_row", unit="squares", meaning="row of the agent after the move, from 0, upwards")
+    x: np.ndarray = array(
+        np.int16, "epoch_row", unit="squares", meaning="column of the agent after the move, from 0", index_of="grid_x"
+    )
+    y: np.ndarray = array(
+        np.int16, "epoch_row", unit="squares", meaning="row of the agent after the move, from 0, upwards", index_of="grid_y"
+    )
     hidden_spikes: np.ndarray = array(np.int32, "epoch_row", unit="spikes", meaning="spikes of the hidden layer")
     output_spikes: np.ndarray = array(np.int32, "epoch_row", unit="spikes", meaning="spikes of the output layer")
     spike_step: np.ndarray = array(
@@ -47,12 +51,15 @@ class EpochRecords:
         "spike",
         unit="steps",
         meaning="step since the trial began",
+        low=0,
+        ascending=True,
         default_factory=lambda: np.zeros(0, np.int64),
     )
     spike_cell: np.ndarray = array(
         np.int32,
         "spike",
         meaning="cell, from 0, in the order input, hidden, output",
+        index_of="cell",
         default_factory=lambda: np.zeros(0, np.int32),
     )
 
@@ -64,7 +71,7 @@ AWAKE_LATER = np.zeros(0, bool)  # for `awake` of what `Engine._advance` returns
 
 
 def _count(unit: str, meaning: str) -> Field:
-    return Field(np.int64, ("aeon_row",), unit, meaning)
+    return Field(np.int64, ("aeon_row",), unit, meaning, low=0)
 
 
 AEON_COUNTS: dict[str, Field] = {
@@ -93,6 +100,7 @@ class PhaseRecord:
         "type",
         unit="particles",
         meaning=f"particles eaten, by type: {', '.join(PARTICLES)}, then others",
+        low=0,
     )
 
     @property

@@ -252,6 +252,18 @@ class Recording(_Group):
     )
     states: bool = _parameter(True, "keep the whole state at the end of every phase, from which other trials can start", "", "ours")
     positions: bool = _parameter(False, "keep the agent's position after every move, windows or not", "", "ours")
+    test_every: int = _parameter(
+        0,
+        "test the network every so many epochs of a phase that learns, at its start and at its end, on the tasks trained so far, "
+        "without leaving a trace in it; 0: not",
+        "epochs",
+        "ours",
+        ge=0,
+        le=1_000_000_000,
+    )
+    test_epochs: int = _parameter(
+        5000, "length of each of these tests; four times as many halve its error", "epochs", "ours", ge=1, le=10_000_000
+    )
 
 
 T = TypeVar("T")

@@ -55,6 +55,7 @@ AXES: dict[str, Axis] = {
     "input_snapshot": Axis("snapshots of the unsupervised phase, or one in all if there is none"),
     "epoch_row": Axis("epochs recorded, ascending"),
     "spike": Axis("spikes recorded, by step, then cell"),
+    "test": Axis("tests during phases, in the order of time, then of the tasks"),
 }
 
 

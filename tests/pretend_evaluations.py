@@ -4,6 +4,7 @@ import numpy as np
 
 from foraging_snn.files.landscapes import (
     COUNTS,
+    Basins,
     Evaluation,
     Landscape,
     PathEnd,
@@ -90,3 +91,16 @@ def paths(seeds=(1, 2, 3), depth=0.1, between=True):
         for seed in seeds
     )
     return Paths(tuple(starts), tuple(ends), share, np.arange(1.0, len(starts) + 1), evaluation(np.array(values)), ways, source())
+
+
+def basins(seeds=(1, 2)):
+    """At once Task 1 falls by .05 per unit of distance; sleep brings back what fell to .7, in 200 epochs; training all, in 100."""
+    radii, directions = np.array([0.0, 2.0, 4.0]), 3
+    distance = np.broadcast_to(radii[:, None], (len(seeds), 3, directions)) * 0.9
+    performance = np.empty((len(seeds), 2, 3, directions, 3, 1))
+    for r, low in enumerate((0.8, 0.7, 0.6)):
+        performance[:, 0, r, :, :, 0] = [low, low, 0.8 if low >= 0.7 else low]
+        performance[:, 1, r, :, :, 0] = [low, 0.8, 0.8]
+    epoch = np.array([[0, 100, 200], [0, 100, 200]])
+    tested = evaluation(performance, ("T1",))
+    return Basins("T1", tuple(seeds), ("S", "T1"), radii, distance.copy(), epoch, tested, source())

@@ -21,6 +21,8 @@ SHORTER = {
     "--preset quick": "--preset tiny",
     "foraging-snn landscape ": "foraging-snn landscape --grid 3 --epochs 200 ",
     "foraging-snn paths ": "foraging-snn paths --points 3 --epochs 200 ",
+    "foraging-snn basins ": "foraging-snn basins --then S[2] --radii 3 --directions 1 --checks 1 --epochs 200 ",
+    "foraging-snn ann run ": "foraging-snn ann run --set images_per_task=200 --set epochs=1 --set sleep_steps=50 ",
     "foraging-snn explore paper": "foraging-snn explore paper --export page.html",  # it would be served until Ctrl-C
 }
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named

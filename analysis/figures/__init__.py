@@ -1,4 +1,4 @@
-"""The figures of the paper and two that it lacks (replay, protocols), a module each, from recorded trials.
+"""The figures of the paper and three that it lacks (replay, protocols, gap), a module each, from recorded trials.
 
 A module has `EXPERIMENTS`, the names of the experiments it needs, and `draw(collection)`, which gives the figure.
 """
@@ -6,7 +6,7 @@ A module has `EXPERIMENTS`, the names of the experiments it needs, and `draw(col
 from importlib import import_module
 from types import ModuleType
 
-FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "s1", "s2", "s3", "s4", "s5", "s6", "replay", "protocols")
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5", "fig6", "fig7", "s1", "s2", "s3", "s4", "s5", "s6", "replay", "protocols", "gap")
 
 
 def figure_module(name: str) -> ModuleType:

@@ -78,6 +78,21 @@ def learning_states(trial: Trial) -> LearningStates:
     return LearningStates(strength, states, aeon, images)
 
 
+def learning_states_at_once(trials: Sequence[Trial]) -> list[LearningStates]:
+    """As :func:`learning_states`, of trials whose strengths are compared snapshot by snapshot.
+
+    Raises
+    ------
+    CollectionError
+        Also if snapshots of one are of other epochs than those of the first.
+    """
+    found = [learning_states(trial) for trial in trials]
+    for trial, states in zip(trials, found, strict=True):
+        if not np.array_equal(states.states.epoch, found[0].states.epoch):
+            raise CollectionError(f"{trial.path}: its strengths are of other epochs than those of {trials[0].path}")
+    return found
+
+
 def _check(trial: Trial, snapshots: Snapshots, learning: Sequence[int]) -> None:
     fewest = min(np.count_nonzero(snapshots.phase == index) for index in learning)
     if fewest < MIN_SNAPSHOTS:

@@ -17,7 +17,7 @@ from ..collection import Collection
 from ..weights import STRONG, clusters, fate, strength_histogram, two_cluster_threshold
 from . import style
 from ._receptive_fields import SHOWN_OUTPUT
-from ._weight_states import LearningStates, learning_states
+from ._weight_states import LearningStates, learning_states_at_once
 
 EXPERIMENTS = ("sequential-sleep",)
 PHASE = "I(S,T1)"
@@ -34,7 +34,7 @@ NOTE = (
 def draw(collection: Collection) -> Figure:
     """The figure, from the trials of `EXPERIMENTS`."""
     collection.require(EXPERIMENTS)
-    trials = [learning_states(trial) for trial in collection.trials(EXPERIMENTS[0])]
+    trials = learning_states_at_once(collection.trials(EXPERIMENTS[0]))
     figure = style.new_figure(style.FULL_WIDTH_MM, 128)
     style.small_print(figure, collection, EXPERIMENTS, NOTE)
     upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 0.95))[:, 0]

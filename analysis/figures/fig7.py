@@ -98,7 +98,7 @@ def draw(collection: Collection) -> Figure:
         _draw_distances(axes_of_row, protocols, row)
     _label_distances(grid[n_maps:-1])
     for axes, protocol in zip(grid[-1], protocols, strict=True):
-        _schematic(axes, SCHEMATIC[protocol.experiment], protocol.phases)
+        schematic(axes, SCHEMATIC[protocol.experiment], protocol.phases)
     _legends(grid[0, -1], grid[n_maps, -1], protocols)
     return figure
 
@@ -248,8 +248,8 @@ def _label_distances(grid: np.ndarray) -> None:
 # ------------------------------------------------------------------------------------------------------ schematic, legends
 
 
-def _schematic(axes: Axes, goals: Sequence[tuple[float, float]], phases: Sequence[str]) -> None:
-    """Panels G to I: a drawing of the ways, not data."""
+def schematic(axes: Axes, goals: Sequence[tuple[float, float]], phases: Sequence[str]) -> None:
+    """Panels G to I: a drawing of the ways, not data; computed, they are the figure `manifold`."""
     for x, colour, name in ((-0.8, style.TASK_1, SET_NAMES["M_T1"]), (0.8, style.TASK_2, SET_NAMES["M_T2"])):
         axes.add_patch(Ellipse((x, 0), 2.5, 1.7, fc=colour, ec=colour, alpha=0.18))
         axes.text(2.0 * x, 0.98, name, color=colour, ha="center", va="center", **style.FORMULA)

@@ -6,6 +6,7 @@ trajectories projected on the plane, fainter and smaller the farther they are fr
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -105,8 +106,8 @@ def _draw_maps(figure: Figure, panels: list[Axes], landscape: Landscape, smooth:
         image = axes.imshow(values[..., k], origin="lower", extent=_extent(landscape), vmin=low, vmax=high, aspect="equal")
         _contour(axes, landscape, smooth[..., k], levels[k], style.task_colour(task))
         _moved_line(axes, landscape)
-        _mark_states(axes, landscape)
-        _scale_bar(axes, landscape, _extent(landscape))
+        mark_states(axes, landscape)
+        scale_bar(axes, landscape, _extent(landscape))
         error = np.nanmean(errors[..., k]) if np.isfinite(errors[..., k]).any() else np.nan
         axes.set_title(f"performance on {style.written(task)} (± {error:.3f})")
     if image is not None:
@@ -134,7 +135,8 @@ def _moved_line(axes: Axes, landscape: Landscape) -> None:
         axes.contour(landscape.x, landscape.y, moved, levels=[level], colors=["black"], linewidths=0.7, linestyles="dashed")
 
 
-def _mark_states(axes: Axes, landscape: Landscape, distances: bool = False) -> None:
+def mark_states(axes: Axes, landscape: Landscape, distances: bool = False) -> None:
+    """The named states."""
     for name, (x, y), distance in zip(landscape.states.names, landscape.states.position, landscape.states.distance, strict=True):
         axes.plot(x, y, "o", ms=4, mfc="white", mec="black", mew=0.9, zorder=6)
         off = f" ({distance:.1f} off)" if distances and distance > 0.005 * np.ptp(landscape.x) else ""
@@ -151,7 +153,7 @@ def _mark_states(axes: Axes, landscape: Landscape, distances: bool = False) -> N
         )
 
 
-def _scale_bar(axes: Axes, landscape: Landscape, extent: tuple[float, float, float, float]) -> None:
+def scale_bar(axes: Axes, landscape: Landscape, extent: tuple[float, float, float, float]) -> None:
     """In the lower left corner, in place of ticks."""
     left, right, bottom, top = extent
     size = nice_length(BAR_SHARE * (right - left))
@@ -173,7 +175,8 @@ def nice_length(longest: float) -> float:
 # ------------------------------------------------------------------------------------------------- regions and trajectories
 
 
-def _draw_regions(axes: Axes, landscape: Landscape, smooth: np.ndarray, levels: list[float], farthest: float) -> None:
+def draw_regions(axes: Axes, landscape: Landscape, smooth: np.ndarray, levels: list[float]) -> list[Patch]:
+    """Shade where each task is solved, and hatch where all are; entries for a legend."""
     handles = []
     for k, task in enumerate(landscape.tested.tasks):
         colour = style.task_colour(task)
@@ -188,11 +191,16 @@ def _draw_regions(axes: Axes, landscape: Landscape, smooth: np.ndarray, levels: 
             hatched.set_linewidth(0.0)
         share = np.count_nonzero(all_solved(landscape)) / least.size
         handles.append(Patch(fc="none", ec="0.35", hatch="////", label=f"all ({share:.0%} of the points)"))
+    return handles
+
+
+def _draw_regions(axes: Axes, landscape: Landscape, smooth: np.ndarray, levels: list[float], farthest: float) -> None:
+    handles: list[Any] = [*draw_regions(axes, landscape, smooth, levels)]
     for way, new in _segments(landscape):
-        _draw_way(axes, way, new, farthest)
+        draw_way(axes, way, farthest, new)
     _moved_line(axes, landscape)
-    _mark_states(axes, landscape, distances=True)
-    _scale_bar(axes, landscape, (landscape.x[0], landscape.x[-1], landscape.y[0], landscape.y[-1]))
+    mark_states(axes, landscape, distances=True)
+    scale_bar(axes, landscape, (landscape.x[0], landscape.x[-1], landscape.y[0], landscape.y[-1]))
     phases = dict.fromkeys(name for way in landscape.trajectories for name in way.phases if name != NAIVE)
     handles += [Line2D([], [], color=style.phase_colour(name), lw=1.2, label=f"during {style.written(name)}") for name in phases]
     for distance in (0.0, farthest / 2, farthest) if landscape.trajectories else ():
@@ -218,7 +226,9 @@ def _look(distance: np.ndarray, farthest: float) -> tuple[np.ndarray, np.ndarray
     return FAINTEST + (1.0 - FAINTEST) * near, SMALLEST + (LARGEST - SMALLEST) * near**2
 
 
-def _draw_way(axes: Axes, way: Trajectory, new: np.ndarray, farthest: float) -> None:
+def draw_way(axes: Axes, way: Trajectory, farthest: float, new: np.ndarray | None = None) -> None:
+    """A trajectory, or those of its snapshots that are `new`; the fainter and smaller, the farther it is from the plane."""
+    new = np.ones(len(way.epoch), bool) if new is None else new
     opacity, area = _look(way.distance, farthest)
     colours = np.array([to_rgba(style.phase_colour(name) if name != NAIVE else "0.4") for name in way.phases])
     colours[:, 3] = opacity

@@ -210,11 +210,12 @@ def show(sources: Sequence[Path]) -> None:
 
 @app.command()
 def tune(
-    condition: Annotated[str, typer.Argument(metavar="CONDITION", help="Of ann-incremental, e.g. sleep.")],
+    condition: Annotated[str, typer.Argument(metavar="CONDITION", help="Of the experiment, e.g. sleep.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.toml", help="The best settings, and all that was tried; a new file.")],
     data: DataOption = DEFAULT_DATA,
     tries: Annotated[int, typer.Option("--tries", metavar="N", help="Sets of values.")] = 30,
     seeds: Annotated[int, typer.Option("--seeds", metavar="N", help="Over which accuracy is averaged.")] = 1,
+    experiment: Annotated[str, typer.Option("--experiment", metavar="NAME", help="From `ann list`.")] = "ann-incremental",
     sampler: Annotated[str, typer.Option("--sampler", metavar="NAME", help="random, or optuna (extra `tune`).")] = "random",
     file: SettingsOption = None,
     changes: SetOption = None,
@@ -228,7 +229,7 @@ def tune(
     if out.exists():
         raise RunError(f"{out}: exists already and is not overwritten")
     pytorch()
-    search = Search(load_images(data), chosen_settings(data, file, changes), condition, tries, seeds, sampler)
+    search = Search(load_images(data), chosen_settings(data, file, changes), condition, tries, seeds, sampler, experiment)
 
     def tried(number: int, found: Try) -> None:
         typer.echo(f"{number}/{tries}  {100 * found.accuracy:.1f} %")

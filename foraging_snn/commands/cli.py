@@ -17,6 +17,7 @@ from foraging_snn.commands.completion import complete_engine, complete_experimen
 from foraging_snn.commands.entry import BAD_INPUT, INTERRUPTED, NOT_ALL_WELL, PROGRAM, version_line
 from foraging_snn.commands.export import (
     as_json,
+    basins_for_programs,
     commented_toml,
     experiments_for_programs,
     landscape_for_programs,
@@ -28,6 +29,7 @@ from foraging_snn.commands.export import (
 from foraging_snn.commands.options import (
     DEFAULT_ENGINE,
     DEFAULT_SEED,
+    EPOCHS_ON_THE_WAY,
     REPRODUCE_PRESET,
     RESUME,
     EngineOption,
@@ -66,7 +68,7 @@ from foraging_snn.commands.terminal import (
 )
 from foraging_snn.files.conditions import NETWORK_SEED, run_conditions
 from foraging_snn.files.hdf5 import format_of
-from foraging_snn.files.landscapes import LANDSCAPE, PATHS, read_landscape, read_paths
+from foraging_snn.files.landscapes import BASINS, LANDSCAPE, PATHS, read_basins, read_landscape, read_paths
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import StateError, load_state
@@ -421,11 +423,11 @@ def unsupervised(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, a saved state, a landscape or paths.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A trial, a saved state, a landscape, paths or basins.")],
     for_programs: JsonOption = False,
 ) -> None:
-    """Show what is in a file: a trial, a saved state, a landscape or paths."""
-    if (kind := format_of(path)) in (LANDSCAPE, PATHS):
+    """Show what is in a file: a trial, a saved state, a landscape, paths or basins."""
+    if (kind := format_of(path)) in (LANDSCAPE, PATHS, BASINS):
         _show_tests(path, kind, for_programs)
         return
     try:
@@ -441,23 +443,32 @@ def info(
 
 
 def _show_tests(path: Path, kind: str, for_programs: bool) -> None:
-    """What is in the file of a landscape or of paths."""
-    if for_programs and kind == LANDSCAPE:
-        typer.echo(as_json(landscape_for_programs(path, read_landscape(path))))
-    elif for_programs:
-        typer.echo(as_json(paths_for_programs(path, read_paths(path))))
+    """What is in the file of a landscape, of paths or of basins."""
+    if for_programs:
+        content = {
+            LANDSCAPE: lambda: landscape_for_programs(path, read_landscape(path)),
+            PATHS: lambda: paths_for_programs(path, read_paths(path)),
+            BASINS: lambda: basins_for_programs(path, read_basins(path)),
+        }
+        typer.echo(as_json(content[kind]()))
     elif kind == LANDSCAPE:
         from foraging_snn.commands.landscape import print_landscape
 
         found = read_landscape(path)
         show_source(path, "landscape", found.source)
         print_landscape(found)
-    else:
+    elif kind == PATHS:
         from foraging_snn.commands.paths import print_paths
 
         lines = read_paths(path)
         show_source(path, "paths", lines.source)
         print_paths(lines)
+    else:
+        from foraging_snn.commands.basins import print_basins
+
+        networks = read_basins(path)
+        show_source(path, "basins", networks.source)
+        print_basins(networks)
 
 
 @app.command("table")
@@ -498,15 +509,17 @@ def draw_figures(
     only: Annotated[
         str | None,
         typer.Option(
-            "--only", metavar="A,B,C", help="Some of fig1 to fig7, s1 to s6, replay, protocols, landscape, paths. Default: all."
+            "--only",
+            metavar="A,B,C",
+            help="Some of fig1 to fig7, s1 to s6, replay, protocols, gap, landscape, manifold, paths, basin. Default: all.",
         ),
     ] = None,
     formats: Annotated[str, typer.Option("--format", metavar="A,B", help="png, pdf or svg.")] = "png,pdf",
 ) -> None:
     """Draw the figures of the paper from the trials in a folder.
 
-    A figure whose experiments are missing is left out, and the command that makes them is named. Landscapes and paths in the folder
-    are drawn, too. The tables of `foraging-snn table` are written beside the figures.
+    A figure whose experiments are missing is left out, and the command that makes them is named. Landscapes, paths and basins in
+    the folder are drawn, too. The tables of `foraging-snn table` are written beside the figures.
     """
     from foraging_snn.commands.drawing import draw_and_print
 
@@ -610,6 +623,44 @@ def paths(
     paths_and_print(PathsRequest(**shared, points=points, snapshots=snapshots, between=between))
 
 
+@app.command()
+@with_test_options(epochs=EPOCHS_ON_THE_WAY)
+def basins(
+    context: typer.Context,
+    files: Annotated[list[Path], TRIAL_FILES],
+    options: TestOptions,
+    state: Annotated[
+        str | None, typer.Option("--state", metavar="NAME", help="Phase at whose end strengths are perturbed. Default: the first.")
+    ] = None,
+    then: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--then",
+            metavar="PHASE",
+            help="What follows, as in a protocol, e.g. S[500] or T1[500]; may be given several times. Default: sleep alone, and "
+            "more training.",
+        ),
+    ] = None,
+    radii: Annotated[
+        str, typer.Option("--radii", metavar="A,B,C", help="Euclidean distances of the perturbation, beside none at all.")
+    ] = "0.5,1,2,4,8",
+    directions: Annotated[int, typer.Option("--directions", metavar="N", help="Random directions, per trial.")] = 3,
+    checks: Annotated[int, typer.Option("--checks", metavar="N", help="Tests on the way, evenly spaced, the last at the end.")] = 5,
+    out: Annotated[Path | None, _out_option("FILE.h5", "The basins; the figure goes beside it. Default: beside FILES.")] = None,
+) -> None:
+    """Perturb strengths, and see whether sleep alone, or more training, brings performance back.
+
+    Takes the state after a phase of each trial, moves its strengths hidden to output at random by each radius, and goes on from
+    there, with tests on the way that leave no trace; leaves a file, a figure and a table: share and time of return. Ctrl-C keeps
+    the tests that were done; the same command goes on.
+    """
+    from foraging_snn.commands.basins import BasinsRequest, basins_and_print
+
+    shared = _of_tests(context, files, out or files[0].parent / "basins.h5", options)
+    own = {"state": state, "then": tuple(then or ()), "radii": radii, "directions": directions, "checks": checks}
+    basins_and_print(BasinsRequest(**shared, **own))
+
+
 def _of_tests(context: typer.Context, files: Sequence[Path], out: Path, options: TestOptions) -> dict[str, Any]:
     """Fields of a :class:`foraging_snn.commands.evaluating.Request`."""
     as_run = options.of_run()
@@ -633,7 +684,7 @@ def explore(
 
     States as points on a plane, receptive fields, strengths, performance over time, and the agent foraging with exactly these
     strengths, computed on the spot; also at points of a landscape that no training led to. Served on this computer only. A folder
-    that grows is looked at again. Needs the extra: pip install 'foraging-snn[explore]'.
+    that grows is looked at again. Needs the extra: pip install '.[explore]' in a clone of foraging_snn.
     """
     from foraging_snn.commands.explorer.command import explore_and_print
 
@@ -674,13 +725,12 @@ def demo(
 ) -> None:
     """Learn, forget, and remember with sleep, in about two minutes.
 
-    Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, a figure and
-    the files of the trials. With a Brian2 engine, which is slow, only T1.
+    Two short trials of T1 -> T2 and of T1 -> I(S,T2) from a start state that comes with the package; leaves a table, two
+    figures, the files of the trials, and a small landscape. With a Brian2 engine, which is slow, only T1.
     """
-    from foraging_snn.commands.demo import TRIALS, demo_plan, run_demo
+    from foraging_snn.commands.demo import TRIALS, demo_plan, map_demo, run_demo
 
-    plan = demo_plan(out, seed, engine, context.obj or PROGRAM)
-    shown = run_demo(plan, jobs=min(TRIALS, os.cpu_count() or 1))
-    if len(of_seed := plan.paths(seed)) > 1:
-        typer.echo(f"\nnext: {PROGRAM} landscape {shlex.join(map(str, of_seed))}  # where in the space of strengths they ended")
+    plan, jobs = demo_plan(out, seed, engine, context.obj or PROGRAM), min(TRIALS, os.cpu_count() or 1)
+    shown = run_demo(plan, jobs)
+    map_demo(plan, jobs)
     raise typer.Exit(0 if shown else NOT_ALL_WELL)

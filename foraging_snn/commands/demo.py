@@ -5,6 +5,7 @@ It starts from a state after the unsupervised phase that comes with the package,
 
 import io
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 
 from foraging_snn.analysis.effects import Effect, effects, proportion
 from foraging_snn.analysis.results import results
+from foraging_snn.commands.entry import PROGRAM
 from foraging_snn.commands.running import prepared, run_planned, what_is_left
 from foraging_snn.commands.terminal import add_row, new_table, print_conditions, print_table
 from foraging_snn.files.conditions import run_conditions
@@ -21,6 +23,7 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.models import engine_class
 from foraging_snn.protocols import experiments
 from foraging_snn.running.errors import RunError
+from foraging_snn.running.evaluating import TEST_SEED
 from foraging_snn.running.plan import Plan, trial_path, trial_seeds
 from foraging_snn.running.scheduling import LocalWorkers
 from foraging_snn.running.starting import check_start, read_start
@@ -29,6 +32,7 @@ from foraging_snn.running.stopping import StopRequest
 NAME = "demo"
 START = "after-unsupervised"
 TRIALS = 2
+MAP_GRID, MAP_EPOCHS = 7, 5000  # of its landscape: points along each axis, epochs of a test, for a standard error of 0.02
 DOTS_PER_INCH = 200
 
 
@@ -119,9 +123,10 @@ def run_demo(plan: Plan, jobs: int) -> bool:
         Ctrl-C, SIGTERM or SIGHUP; the message says what is left of the files.
     """
     planned, figure = plan.trials(), plan.directory / f"{NAME}.png"
-    with LocalWorkers(jobs) as workers, prepared(planned, plan.directory, jobs, resume=False, also_written=[figure]) as to_do:
-        if os.path.lexists(figure):
-            raise RunError(f"{figure}: exists already and is not overwritten")
+    written = [figure, *landscape_files(plan)]
+    with LocalWorkers(jobs) as workers, prepared(planned, plan.directory, jobs, resume=False, also_written=written) as to_do:
+        if there := [path for path in written if os.path.lexists(path)]:
+            raise RunError(f"{there[0]}: exists already and is not overwritten")
         conditions = run_conditions(plan.parameters, plan.phases, str(plan.start))
         conditions += (f"{TRIALS} trials, engine {plan.engine}; the paper has at least 10",)
         typer.echo("A spiking network forages: " + "; ".join(experiment.label for experiment in plan.experiments))
@@ -135,6 +140,36 @@ def run_demo(plan: Plan, jobs: int) -> bool:
         for path in (*sorted(plan.all_paths), figure):
             typer.echo(path)
         return _print_effects(effects(trials))
+
+
+def landscape_files(plan: Plan) -> list[Path]:
+    """What :func:`map_demo` leaves: a landscape and its figure; nothing if the demo has one experiment, which spans no plane."""
+    return [plan.directory / f"landscape.{ending}" for ending in ("h5", "png")] if len(plan.experiments) > 1 else []
+
+
+def map_demo(plan: Plan, jobs: int) -> None:
+    """Map performance on the plane through the states of the demo's first trial: a landscape with few points and short tests.
+
+    Raises
+    ------
+    RunError
+        A test failed.
+    Interrupted
+        The message names the command that goes on.
+    """
+    if not (files := landscape_files(plan)):
+        return
+    from foraging_snn.commands.landscape import LandscapeRequest, landscape_and_print  # takes a moment to import
+
+    trials = plan.paths(plan.seeds[0])
+    options = f"--grid {MAP_GRID} --epochs {MAP_EPOCHS} --format png --out {shlex.quote(str(files[0]))}"
+    command = f"{PROGRAM} landscape {shlex.join(map(str, trials))} {options}"
+    asked = {"states": (), "kind": "states", "grid": MAP_GRID, "margin": 0.15, "reference": None, "formats": "png"}
+    tests = {"tasks": None, "epochs": MAP_EPOCHS, "seed": TEST_SEED, "engine": plan.engine}
+    typer.echo(f"\nWhere in the space of strengths the first trial went; as `{command}` does it")
+    with LocalWorkers(jobs) as workers:
+        shared = {"files": tuple(trials), "out": files[0], "workers": workers, "stop": StopRequest(), "command_line": command}
+        landscape_and_print(LandscapeRequest(**shared, **tests, **asked))
 
 
 def _print_tests(trials: Mapping[str, Sequence[Trial]]) -> None:

@@ -7,20 +7,20 @@ from typing import Any
 
 import typer
 
-from foraging_snn.analysis.collection import OTHER_KINDS, TRIAL_FORMAT, Collection, MissingTrials
+from foraging_snn.analysis.collection import OTHER_KINDS, TRIAL_FORMAT, Collection, CollectionError, MissingTrials
 from foraging_snn.analysis.figures import FIGURES, figure_module
 from foraging_snn.analysis.figures.drawing import FORMATS, chosen, draw_figures, save_figure
 from foraging_snn.analysis.tables import write_tables
 from foraging_snn.commands.sweep import read_table, table_file, write_overview
 from foraging_snn.files.hdf5 import format_of
-from foraging_snn.files.landscapes import LANDSCAPE, PATHS, read_landscape, read_paths
+from foraging_snn.files.landscapes import BASINS, LANDSCAPE, PATHS, read_basins, read_landscape, read_paths
 from foraging_snn.running.errors import RunError
 
 
 def draw_and_print(directory: Path, out: Path, only: str | None, formats: str) -> None:
     """Draw figures from the trials in a folder and write their tables; print a line per figure and per file left out.
 
-    Of a sweep, its overview is drawn; of each landscape and each file of paths, its own figure.
+    Of a sweep, its overview is drawn; of each landscape, of each file of paths and of basins, its own figures.
 
     Parameters
     ----------
@@ -81,31 +81,46 @@ class FigureOfFile:
     module : str
         In analysis/figures/, with `draw` for what `read` gives.
     read : callable
+    ending : str
+        Of its name, after that of the file.
     """
 
     format_name: str
     module: str
     read: Callable[[Path], Any]
+    ending: str = ""
 
 
-OF_FILES = {"landscape": FigureOfFile(LANDSCAPE, "landscape", read_landscape), "paths": FigureOfFile(PATHS, "paths", read_paths)}
+OF_FILES = {
+    "landscape": FigureOfFile(LANDSCAPE, "landscape", read_landscape),
+    "manifold": FigureOfFile(LANDSCAPE, "manifold", read_landscape, "_manifold"),
+    "paths": FigureOfFile(PATHS, "paths", read_paths),
+    "basin": FigureOfFile(BASINS, "basin", read_basins),
+}
 
 
 def _draw_files(directory: Path, out: Path, names: Sequence[str], endings: Sequence[str]) -> int:
-    """Draw the landscapes and paths in a folder, each into files of its own name; how many there were."""
-    found = [(path, kind) for path in sorted(directory.glob("*.h5")) for kind in (kind_of(path),) if kind in names]
-    for path, kind in found:
-        content, draw = OF_FILES[kind].read(path), figure_module(OF_FILES[kind].module).draw
+    """Draw the landscapes, paths and basins in a folder, each into files named after it; how many there were."""
+    drawn = 0
+    for path, kind in [(each, kind) for each in sorted(directory.glob("*.h5")) for kind in kinds_of(each) if kind in names]:
+        figure = OF_FILES[kind]
+        content, draw = figure.read(path), figure_module(figure.module).draw
         out.mkdir(parents=True, exist_ok=True)
-        made = save_figure(lambda draw=draw, content=content: draw(content), [out / f"{path.stem}.{ending}" for ending in endings])
+        files = [out / f"{path.stem}{figure.ending}.{ending}" for ending in endings]
+        try:
+            made = save_figure(lambda draw=draw, content=content: draw(content), files)
+        except CollectionError as reason:
+            typer.echo(f"{kind}: not drawn, {path}: {reason}")
+            continue
+        drawn += 1
         typer.echo(f"{kind}: {', '.join(map(str, made))}")
-    return len(found)
+    return drawn
 
 
-def kind_of(path: Path) -> str:
-    """Which of `OF_FILES` is made of a file; "" if none is."""
+def kinds_of(path: Path) -> list[str]:
+    """Which of `OF_FILES` are made of a file."""
     found = format_of(path)
-    return next((name for name, kind in OF_FILES.items() if kind.format_name == found), "")
+    return [name for name, kind in OF_FILES.items() if kind.format_name == found]
 
 
 def has_trials(directory: Path) -> bool:
@@ -124,7 +139,9 @@ def hints(collection: Collection, reasons: Sequence[MissingTrials]) -> list[str]
     """One line with the command that makes all missing experiments, and one for those that have to be recorded again."""
     lines = []
     for elsewhere, made in ((False, "missing trials are made by"), (True, "what was not recorded is, in another folder, by")):
-        experiments = [name for reason in reasons if reason.elsewhere == elsewhere for name in reason.experiments]
+        alike = [reason for reason in reasons if reason.elsewhere == elsewhere]
+        experiments = [name for reason in alike for name in reason.experiments]
+        settings = {name: value for reason in alike for name, value in reason.settings.items()}
         if experiments:
-            lines.append(f"{made} {collection.command(list(dict.fromkeys(experiments)), elsewhere)}")
+            lines.append(f"{made} {collection.command(list(dict.fromkeys(experiments)), elsewhere, settings)}")
     return lines

@@ -27,6 +27,7 @@ COMPUTING = (
     "animate",
     "landscape",
     "paths",
+    "basins",
     "explore",
 )
 NEEDED = {"table": NEEDED_FOR_STATISTICS} | dict.fromkeys(COMPUTING, NEEDED_TO_COMPUTE) | {"ann": NEEDED_FOR_NETWORKS}

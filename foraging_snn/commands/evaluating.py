@@ -1,8 +1,9 @@
-"""What `landscape` and `paths` have in common: the trials they read, the tasks, and tests of many networks with their progress."""
+"""What `landscape`, `paths` and `basins` share: the trials they read, the tasks, tests of many networks with their progress."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import typer
@@ -24,10 +25,12 @@ from foraging_snn.running.scheduling import TrialReport, Workers
 from foraging_snn.running.stopping import StopCause, StopRequest
 from foraging_snn.running.trial import Stopped
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Request:
-    """What the options of both commands ask for.
+    """What the options of all of them ask for.
 
     Attributes
     ----------
@@ -187,14 +190,20 @@ def evaluated(
     strengths: np.ndarray,
     resistance: np.ndarray,
 ) -> Evaluation:
-    """Test networks, with progress on the screen; what was done before is found in the ledger beside the file to be written.
+    """Test networks, with progress on the screen; see :func:`with_course`."""
+    options: dict[str, Any] = {"network": network, "resistance": resistance, "engine": request.engine, "seed": request.seed}
+    return with_course(request, lambda course: evaluate(strengths, tasks, request.epochs, course=course, **options))
+
+
+def with_course(request: Request, compute: Callable[[Course], T]) -> T:
+    """Have something computed, with progress on the screen; what was done before is in the ledger beside the file to be written.
 
     Raises
     ------
     Interrupted
-        The tests were stopped; the same command goes on with them.
+        It was stopped; the same command goes on.
     RunError
-        One failed.
+        Something failed.
     """
 
     def found(done: int, total: int) -> None:
@@ -205,9 +214,8 @@ def evaluated(
         typer.echo(f"{PROGRAM}: {printable(line)}", err=True)
 
     course = Course(request.workers, request.out.absolute().parent / FOLDER, BatchDisplay, request.stop, found, note)
-    options = {"engine": request.engine, "seed": request.seed, "course": course}
     try:
-        return evaluate(strengths, tasks, request.epochs, network=network, resistance=resistance, **options)
+        return compute(course)
     except (Stopped, KeyboardInterrupt):
         kept = f"tests that were done are kept in {course.ledger}"
         raise Interrupted(kept, request.stop.cause or StopCause.CTRL_C, request.command_line) from None

@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from foraging_snn.analysis.basins import returns
 from foraging_snn.environments import PARTICLES, TASKS
-from foraging_snn.files.landscapes import Evaluation, Landscape, Paths, Source
+from foraging_snn.files.landscapes import Basins, Evaluation, Landscape, Paths, Source
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.models import PRESETS, Parameters, preset
@@ -156,6 +157,25 @@ def paths_for_programs(path: Path, paths: Paths) -> dict[str, Any]:
             for k, (start, end, length) in enumerate(ends)
         ],
     }
+
+
+def basins_for_programs(path: Path, basins: Basins) -> dict[str, Any]:
+    """What became of perturbed networks, by phase that follows, task and radius."""
+    rows = [
+        {
+            "then": row.phase,
+            "task": row.task,
+            "radius": row.radius,
+            "distance": row.distance.tolist(),
+            "epochs": row.epoch.tolist(),
+            "performance": [[_number(value) for value in of_network] for of_network in row.performance.tolist()],
+            "left": int(row.left.sum()),
+            "back": int((row.left & row.back).sum()),
+            "time": _number(row.time),
+        }
+        for row in returns(basins)
+    ]
+    return {"kind": "basins", "file": str(path), **_of_source(basins.source), "state": basins.state, "returns": rows}
 
 
 def _of_source(source: Source) -> dict[str, Any]:

@@ -26,6 +26,7 @@ REPRODUCE_PRESET = "enough"
 DEFAULT_ENGINE = "event"
 DEFAULT_SEED = 1
 SNAPSHOTS_PARAMETER = "recording.snapshots_per_phase"
+EPOCHS_ON_THE_WAY = 5000  # of tests while a phase goes on
 RESUME = "--resume"
 
 PresetOption = Annotated[

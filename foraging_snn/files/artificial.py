@@ -29,10 +29,14 @@ N_BYTES = 20_000_000  # more than any of these files has
 ARRAYS = {  # of a condition: axes, unit, meaning
     "accuracy": ("row, column", "1", "share of the test images that are given their class, among all classes"),
     "awake": ("row, column", "1", "the same before the sleep that belongs to the row; NaN without one"),
+    "sparseness": ("row, layer", "1", "of the activities of each layer, mean over test images (Treves & Rolls 1991)"),
+    "sparseness_awake": ("row, layer", "1", "the same before the sleep that belongs to the row; NaN without one"),
     "confusion": ("class, choice", "1", "test images of each class by the class chosen, at the end"),
     "sleep_steps": ("sleep", "ms", "length of each sleep"),
     "share_spiking": ("sleep, layer", "1", "mean share of the cells that spike in a step, input first"),
     "output_spikes": ("sleep, class", "1", "spikes of each output cell in a sleep"),
+    "weights": ("layer, percent", "1", "quantiles of the weights at the end, 0 to 100 %"),
+    "weights_awake": ("layer, percent", "1", "the same before the last sleep; NaN without one"),
     "zero_weights": ("layer", "1", "share of the weights within 0.001 of zero at the end"),
 }
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from foraging_snn.files.layout import AEONS, FIXED, INPUT_SNAPSHOTS, PHASES, POSITIONS, SNAPSHOTS, SPIKES, TABLES, WIRING
+from foraging_snn.files.layout import AEONS, FIXED, INPUT_SNAPSHOTS, PHASES, POSITIONS, SNAPSHOTS, SPIKES, TABLES, TESTS, WIRING
 from foraging_snn.files.states import FIELDS
 from foraging_snn.models import preset
 from foraging_snn.models.schema import AXES, Field, axis_sizes
@@ -20,6 +20,7 @@ ROW = {  # what a row of a table is
     INPUT_SNAPSHOTS: "one row per snapshot of the unsupervised phase, or one in all if there is none",
     POSITIONS: "one row per epoch recorded (see below)",
     SPIKES: "one row per spike in the epochs recorded (see below)",
+    TESTS: "one row per test during a phase (see below)",
 }
 
 

@@ -1,4 +1,4 @@
-"""Files of landscapes and of paths: how networks perform at the points of a plane, or along lines, of the space of strengths.
+"""Files of landscapes, paths and basins: how networks perform at the points of a plane, along lines, or after perturbations.
 
 What is in them docs/weight_space.md describes. They are written as a whole, and hold all that a figure needs.
 """
@@ -31,7 +31,7 @@ from foraging_snn.files.networks import Network
 from foraging_snn.files.reader import AnalysisError, texts
 from foraging_snn.models import MAX_SEED, N_OUTPUT, ParameterError, Parameters
 
-LANDSCAPE, PATHS = "foraging_snn landscape", "foraging_snn paths"
+LANDSCAPE, PATHS, BASINS = "foraging_snn landscape", "foraging_snn paths", "foraging_snn basins"
 FORMAT_VERSION = 1
 COUNTS = {  # of one test: unit, meaning
     "epochs": ("epochs", "epochs tested"),
@@ -326,6 +326,39 @@ class Paths:
     source: Source
 
 
+@dataclass(frozen=True)
+class Basins:
+    """What becomes of perturbed networks; t trials, f phases that follow, r radii, d directions, c tests on the way.
+
+    Attributes
+    ----------
+    state : str
+        Name of the phase at whose end the strengths were perturbed.
+    seeds : tuple of t int
+        Of the trials.
+    phases : tuple of f str
+        What follows: names of phases, each from the same perturbed networks.
+    radii : (r,) float64
+        Euclidean distance by which strengths were to be perturbed; 0 first.
+    distance : (t, r, d) float64
+        By which they were, once they were legal.
+    epoch : (f, c) int64
+        Of the phase, at the tests; 0 first.
+    tested : Evaluation
+        Shape (t, f, r, d, c).
+    source : Source
+    """
+
+    state: str
+    seeds: tuple[int, ...]
+    phases: tuple[str, ...]
+    radii: np.ndarray
+    distance: np.ndarray
+    epoch: np.ndarray
+    tested: Evaluation
+    source: Source
+
+
 # ----------------------------------------------------------------------------------------------------------------- writing
 
 
@@ -379,6 +412,24 @@ def write_paths(path: Path, paths: Paths) -> None:
             group = file.create_group(f"trajectories/{k:03d}")
             _put_snapshots(group, way)
             _put_evaluation(group, way.tested, ("snapshot",))
+
+
+def write_basins(path: Path, basins: Basins) -> None:
+    """Write basins to a file that is not there yet.
+
+    Raises
+    ------
+    LandscapeError
+        The file exists, or cannot be written.
+    """
+    with _written(path, BASINS, basins.source, basins.tested.tasks) as file:
+        group = file.create_group("networks")
+        write_texts(group.attrs, {"state": basins.state, "phases": "\n".join(basins.phases)})
+        _put(group, "seed", np.array(basins.seeds, np.int64), ("trial",), "1", "seed of the trial")
+        _put(group, "radius", basins.radii, ("radius",), "1", "by how much strengths were to be perturbed, Euclidean distance")
+        _put(group, "distance", basins.distance, ("trial", "radius", "direction"), "1", "by how much they were, once legal")
+        _put(group, "epoch", basins.epoch, ("phase", "test"), "epochs", "completed epochs of the phase that follows")
+        _put_evaluation(group, basins.tested, ("trial", "phase", "radius", "direction", "test"))
 
 
 @contextmanager
@@ -504,6 +555,28 @@ def read_paths(path: str | Path) -> Paths:
         if len(ends) != len(starts):
             raise ValueError("lines without a start or an end")
         return Paths(starts, ends, share, length, tested, tuple(ways), source)
+
+
+def read_basins(path: str | Path) -> Basins:
+    """Read the file of basins.
+
+    Raises
+    ------
+    LandscapeError
+        No such file, not one of basins, or damaged.
+    """
+    path = Path(path)
+    with open_for_reading(path, BASINS, FORMAT_VERSION, LandscapeError) as file, damage_reported(path, LandscapeError):
+        source, tasks = _read_source(path, file)
+        group = group_in(file, "networks")
+        seeds, phases = _get(group, "seed", np.int64, None), _lines(group.attrs, "phases")
+        radii, epoch = _get(group, "radius", np.float64, None), _get(group, "epoch", np.int64, len(phases), None)
+        distance = _get(group, "distance", np.float64, len(seeds), len(radii), None)
+        shape = (len(seeds), len(phases), *distance.shape[1:], epoch.shape[1])
+        if 0 in shape:
+            raise ValueError("no networks in it")
+        state, tested = read_name(group.attrs, "state"), _get_evaluation(group, tasks, *shape)
+        return Basins(state, tuple(seeds.tolist()), phases, radii, distance, epoch, tested, source)
 
 
 def _numbered(file: h5py.File) -> list[str]:

@@ -21,6 +21,7 @@ CHANGES = "changes"  # attribute of a phase; only if parameters are changed in i
 KEEP_PATTERNS, SELECTIVE, RULES, RATES_FROM = "keep_patterns", "selective", "rules", "rates_from"  # likewise
 OTHER_VERSIONS = "other_versions"  # in the provenance; only if there are any
 AEONS, SNAPSHOTS, INPUT_SNAPSHOTS, POSITIONS, SPIKES = "aeons", "snapshots", "input_snapshots", "positions", "spikes"
+TESTS = "tests"  # during phases; a test that is a phase has its counts in the aeons
 ACTIVITY_LEGEND = "activity_names"  # attribute of the phases
 PAPER_ACTIVITIES = (  # an activity is written as its position here; others of a file follow, see numbered_activities()
     Activity.UNSUPERVISED,
@@ -32,16 +33,18 @@ PAPER_ACTIVITIES = (  # an activity is written as its position here; others of a
     Activity.UNIFORM_SLEEP,
 )
 
+COUNTS_OF_TEST = ("rewarded", "punished", "other", "hidden_spikes", "output_spikes")
+
 _STATE, _RECORDS = schema_of(NetworkState), schema_of(EpochRecords)
 
 
 def _table(rows: str, columns: Mapping[str, Field]) -> dict[str, Field]:
-    return {"phase": Field(np.int32, (rows,), "1", "number of the phase, as in /phases"), **columns}
+    return {"phase": Field(np.int32, (rows,), "1", "number of the phase, as in /phases", low=0, ascending=True), **columns}
 
 
 def _snapshots(rows: str, *names: str) -> dict[str, Field]:
     """Fields of the state over time; the large ones in half the room, which is enough for every figure."""
-    epoch = Field(np.int64, (rows,), "epochs", "completed epochs since the trial began")
+    epoch = Field(np.int64, (rows,), "epochs", "completed epochs since the trial began", low=0, ascending=True)
     kinds = {name: _STATE[name].kind if _STATE[name].axes == ("output",) else np.float32 for name in names}
     return _table(rows, {"epoch": epoch, **{name: _STATE[name].over(rows, kind=kind) for name, kind in kinds.items()}})
 
@@ -65,7 +68,7 @@ TABLES: dict[str, dict[str, Field]] = {
     AEONS: _table(
         "aeon_row",
         {
-            "aeon": Field(np.int64, ("aeon_row",), "aeons", "number of the aeon within its phase, from 0"),
+            "aeon": Field(np.int64, ("aeon_row",), "aeons", "number of the aeon within its phase, from 0", low=0),
             **AEON_COUNTS,
             "eaten": schema_of(PhaseRecord)["eaten"],
         },
@@ -75,11 +78,22 @@ TABLES: dict[str, dict[str, Field]] = {
     POSITIONS: _table(
         "epoch_row",
         {
-            "epoch": Field(np.int64, ("epoch_row",), "1", "number of the epoch since the trial began, from 0"),
+            "epoch": Field(
+                np.int64, ("epoch_row",), "1", "number of the epoch since the trial began, from 0", low=0, ascending=True
+            ),
             **{name: _RECORDS[name] for name in ("awake", "x", "y", "move", "eaten", "outcome")},
         },
     ),
     SPIKES: _table("spike", {"step": _RECORDS["spike_step"], "cell": _RECORDS["spike_cell"]}),
+    TESTS: _table(
+        "test",
+        {
+            "epoch": Field(np.int64, ("test",), "epochs", "completed epochs since the trial began; the test is not among them"),
+            "task": Field(np.int16, ("test",), "1", "number of the task, from 1"),
+            **{name: replace(AEON_COUNTS[name], axes=("test",)) for name in COUNTS_OF_TEST},
+            "epochs": Field(np.int64, ("test",), "epochs", "length of the test"),
+        },
+    ),
 }
 
 
@@ -102,6 +116,7 @@ def recorded_tables(parameters: Parameters) -> Iterable[str]:
     """Names of the tables that the files of such trials have."""
     left_out = set() if keeps_positions(parameters) else {POSITIONS}
     left_out |= set() if parameters.recording.spike_window_epochs else {SPIKES}
+    left_out |= set() if parameters.recording.test_every else {TESTS}
     return [name for name in TABLES if name not in left_out]
 
 
@@ -120,6 +135,11 @@ def snapshot_epochs(parameters: Parameters, phase: Phase, is_first: bool) -> lis
     n = parameters.recording.test_snapshots if phase.is_test else parameters.recording.snapshots_per_phase
     epochs = {round(phase.epochs * k / n) for k in range(1, n + 1)} - {0}
     return sorted(epochs | {0} if is_first else epochs)
+
+
+def test_interval(parameters: Parameters, phase: Phase) -> int:
+    """After how many epochs of a phase the network is tested, and then again and at its end; 0: never."""
+    return 0 if phase.is_test or phase.is_unsupervised else parameters.recording.test_every
 
 
 def spike_windows(parameters: Parameters, phase_epochs: int) -> list[range]:

@@ -36,6 +36,7 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     STATE,
     TABLES,
+    TESTS,
     WIRING,
     RecordingError,
     keeps_positions,
@@ -61,7 +62,7 @@ from foraging_snn.models import (
 )
 from foraging_snn.models.between import rules_from_json
 from foraging_snn.models.phases import MAX_PATTERNS
-from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same
+from foraging_snn.models.schema import Field, array, axis_sizes, number, record, same, schema_of
 
 MAX_BLOCK_EPOCHS = 10**9  # more than any parameter allows
 
@@ -117,6 +118,10 @@ class RecordedPhase:
     selective: bool = False
     rules: tuple[AppliedRule, ...] = ()
     rates_from: str = ""
+
+    def __repr__(self) -> str:
+        done = f"{self.epochs_done:,} of {self.epochs:,}" if self.epochs_done < self.epochs else f"{self.epochs:,}"
+        return f"<phase {self.index}, {self.name}, {done} epochs from {self.first_epoch:,}>"
 
     @property
     def activities(self) -> tuple[Activity, ...]:
@@ -264,6 +269,31 @@ class Spikes:
     cell: np.ndarray = same(TABLES[SPIKES]["cell"])
 
 
+@record(frozen=True)
+class PhaseTests:
+    """Tests of the network during phases, of which it knows nothing: each begins with the network as it was, which then goes on."""
+
+    epoch: np.ndarray = same(TABLES[TESTS]["epoch"])
+    phase: np.ndarray = same(TABLES[TESTS]["phase"])
+    task: np.ndarray = same(TABLES[TESTS]["task"])
+    rewarded: np.ndarray = same(TABLES[TESTS]["rewarded"])
+    punished: np.ndarray = same(TABLES[TESTS]["punished"])
+    other: np.ndarray = same(TABLES[TESTS]["other"])
+    epochs: np.ndarray = same(TABLES[TESTS]["epochs"])
+
+    @property
+    def performance(self) -> np.ndarray:
+        """Rewarded / (rewarded + punished) particles, (test,) float64; NaN if nothing was eaten."""
+        judged = self.rewarded + self.punished
+        return np.divide(self.rewarded, judged, out=np.full(len(judged), np.nan), where=judged > 0)
+
+    @property
+    def performance_error(self) -> np.ndarray:
+        """Its standard error: sqrt(p (1 - p) / n), p the performance, n the particles, (test,) float64."""
+        p, judged = self.performance, np.maximum(self.rewarded + self.punished, 1)
+        return np.sqrt(p * (1.0 - p) / judged)
+
+
 class Trial:
     """The file of a trial, as labelled arrays.
 
@@ -401,8 +431,12 @@ class Trial:
 
     def counts(self, phase: int | str) -> PhaseRecord:
         """Counts per aeon of a phase; 0 for types of particle that there were not yet when the file was written."""
-        table = self._table(AEONS, self.phase(phase).index)
-        first = int(table["aeon"][0]) if len(table["aeon"]) else 0
+        recorded = self.phase(phase)
+        table = self._table(AEONS, recorded.index)
+        first, n = (int(table["aeon"][0]) if len(table["aeon"]) else 0), len(table["aeon"])
+        planned = -(-recorded.epochs // self.parameters.timing.epochs_per_aeon)
+        if not np.array_equal(table["aeon"], first + np.arange(n)) or (recorded.complete and first + n != planned):
+            raise RecordingError(f"{self.path}: damaged or truncated: {AEONS}/aeon lacks aeons of phase {recorded.index}")
         eaten = np.pad(table["eaten"], ((0, 0), (0, len(self.parameters.particles) - table["eaten"].shape[1])))
         return PhaseRecord(first, {name: table[name] for name in AEON_COUNTS}, eaten)
 
@@ -499,6 +533,27 @@ class Trial:
             raise RecordingError(f"{self.path}: spikes were not recorded (recording.spike_window_epochs = 0)")
         table = self._table(SPIKES, self.phase(phase).index)
         return Spikes(table["step"], table["cell"])
+
+    def phase_tests(self, phase: int | str, task: int | None = None) -> PhaseTests:
+        """The tests during a phase, those at its start and its end included.
+
+        Parameters
+        ----------
+        phase : int or str
+            Its number or name, see :meth:`phase`.
+        task : int, optional
+            Number of a task; only its tests.
+
+        Raises
+        ------
+        RecordingError
+            There were none.
+        """
+        if not self.parameters.recording.test_every:
+            raise RecordingError(f"{self.path}: it was not tested during phases (recording.test_every = 0)")
+        table = self._table(TESTS, self.phase(phase).index)
+        chosen = slice(None) if task is None else table["task"] == task
+        return PhaseTests(**{name: table[name][chosen] for name in schema_of(PhaseTests)})
 
     def windows(self, phase: int | str) -> list[range]:
         """Epochs of a phase, from 0, of which all spikes were recorded; empty if there are none (yet)."""
@@ -604,7 +659,8 @@ class Trial:
 
     def _fixed(self, group: str, columns: dict[str, Field]) -> dict[str, np.ndarray]:
         with self._opened() as file:
-            return {name: _checked(file, f"{group}/{name}", what, self._sizes)[...] for name, what in columns.items()}
+            places = {name: f"{group}/{name}" for name in columns}
+            return {c: self._sound(at, columns[c], _checked(file, at, columns[c], self._sizes)[...]) for c, at in places.items()}
 
     def _table(self, name: str, phase_index: int | None = None, columns: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Columns of a table, of one phase or of all."""
@@ -615,7 +671,13 @@ class Trial:
             needed, free = row_bytes * (part.stop - part.start), free_memory()
             if free is not None and needed > free:
                 raise RecordingError(f"{self.path}: its {name} take {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} are free")
-            return {column: dataset[part] for column, dataset in wanted.items()}
+            return {c: self._sound(f"{name}/{c}", TABLES[name][c], dataset[part]) for c, dataset in wanted.items()}
+
+    def _sound(self, place: str, what: Field, values: np.ndarray) -> np.ndarray:
+        """Values that are as declared: finite, within their bounds, in order; ValueError if they are not."""
+        if wrong := what.problem(place, values.astype(what.kind, copy=False), self._sizes, {}):
+            raise ValueError(wrong)
+        return values
 
     def _rows(self, file: h5py.File, name: str, phase_index: int | None) -> tuple[dict[str, h5py.Dataset], slice]:
         """The columns of a table, and which rows of them belong to a phase or to all."""

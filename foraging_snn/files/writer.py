@@ -20,6 +20,7 @@ from foraging_snn.files.layout import (
     ACTIVITY_LEGEND,
     AEONS,
     CHANGES,
+    COUNTS_OF_TEST,
     FIXED,
     FORMAT_NAME,
     FORMAT_VERSION,
@@ -37,6 +38,7 @@ from foraging_snn.files.layout import (
     STARTED_FROM,
     STATE,
     TABLES,
+    TESTS,
     WIRING,
     RecordingError,
     activity_legend,
@@ -143,6 +145,11 @@ class PhaseRecorder(Recorder):
         self._inputs_wanted = False
         for table, names in fields.items():
             self._keep(table, epoch=[state.epoch], **{name: getattr(state, name)[None] for name in names})
+
+    def test(self, epoch: int, task: int, record: PhaseRecord) -> None:
+        """Keep a test of the network as it was after `epoch` epochs of the trial, on the task of this number."""
+        counts = {name: [record.counts[name].sum()] for name in ("epochs", *COUNTS_OF_TEST)}
+        self._keep(TESTS, epoch=[epoch], task=[task], **counts)
 
     def _keep(self, table: str, **columns: Any) -> None:
         rows = {name: np.array(values, TABLES[table][name].stored) for name, values in columns.items()}

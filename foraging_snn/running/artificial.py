@@ -9,7 +9,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from foraging_snn.models.artificial.training import Elastic, Rehearsal
 
+PERCENTS = range(101)  # of which quantiles of weights are kept
+SPARSENESS_IMAGES = 500  # of the test, on which sparseness is measured, at most
 NEAR_ZERO = 0.001  # of weights; the scale of g(W) in sleep
 RARE_SHARE = 0.1  # of the images of the classes that are rare
 BLURS, NOISES = (1.0, 2.0), (0.2, 0.4)  # standard deviations: pixels of an image of 28; of pixels of value 0 to 1
@@ -59,14 +61,21 @@ class _Tally:
     layers: int
     updates: int = 0
     seconds_asleep: float = 0.0
-    began: float = field(default_factory=time.process_time)
+    seconds_before: float = 0.0  # of training that was done once for several conditions
 
     def __post_init__(self) -> None:
-        self.accuracy = np.full((self.rows, self.columns), np.nan)
-        self.awake = np.full((self.rows, self.columns), np.nan)
+        self.began = time.process_time()
+        self.accuracy, self.awake = np.full((2, self.rows, self.columns), np.nan)
+        self.sparseness, self.sparseness_awake = np.full((2, self.rows, self.layers), np.nan)
+        self.weights_awake = np.full((self.layers, len(PERCENTS)), np.nan)
         self.sleep_steps: list[int] = []
         self.share_spiking: list[tuple[float, ...]] = []
         self.output_spikes: list[np.ndarray] = []
+
+    @property
+    def seconds(self) -> float:
+        """Of the processor until now."""
+        return time.process_time() - self.began + self.seconds_before
 
 
 class Laboratory:
@@ -89,7 +98,7 @@ class Laboratory:
         self._listener = listener or Listener()
         self._train = images.train.reshape(len(images.train), -1)
         self._test = images.test.reshape(len(images.test), -1)
-        self._made: dict[str, Sequential] = {}  # networks that conditions begin with
+        self._made: dict[str, tuple[Sequential, float]] = {}  # networks that several conditions have, and the seconds they took
         self._incremental = experiment.name == "ann-incremental"
 
     # ------------------------------------------------------------------------------------------------ what is in the table
@@ -138,13 +147,17 @@ class Laboratory:
         arrays = {
             "accuracy": tally.accuracy,
             "awake": tally.awake,
+            "sparseness": tally.sparseness,
+            "sparseness_awake": tally.sparseness_awake,
             "confusion": confusion,
             "sleep_steps": np.array(tally.sleep_steps, np.int64),
             "share_spiking": np.array(tally.share_spiking, np.float64).reshape(sleeps, tally.layers + 1),
             "output_spikes": np.array(tally.output_spikes, np.int64).reshape(sleeps, self.images.n_classes),
+            "weights": _quantiles(network),
+            "weights_awake": tally.weights_awake,
             "zero_weights": np.array([float((abs(w.detach()) < NEAR_ZERO).double().mean()) for w in network.parameters()]),
         }
-        return Condition(arrays, tally.updates, time.process_time() - tally.began, tally.seconds_asleep)
+        return Condition(arrays, tally.updates, tally.seconds, tally.seconds_asleep)
 
     # ----------------------------------------------------------------------------------------------- tasks one after the other
 
@@ -165,10 +178,9 @@ class Laboratory:
                 elastic.consolidate(network, self._train[numbers], self.images.train_labels[numbers], self.images.n_classes)
             rehearse.learned(network, self._train[numbers], self.images.train_labels[numbers], _seed(self.seed, STORE_SEED, k))
             if condition in ("sleep", "sleep-noise") or (condition == "sleep-end" and k == len(self.tasks) - 1):
-                tally.awake[k] = self._accuracies_of_tasks(network)
                 shown = self.settings.noise_rate if condition == "sleep-noise" else self._shown(np.concatenate(seen))
                 network = self._slept(network, shown, k, tally)
-            tally.accuracy[k] = self._accuracies_of_tasks(network)
+            tally.accuracy[k], tally.sparseness[k] = self._tested(network, k)
         return network
 
     def trained_on_all(self) -> "Sequential":
@@ -179,7 +191,7 @@ class Laboratory:
         network = self._new_network()
         numbers = np.concatenate([self._numbers_of_task(k) for k in range(len(self.tasks))])
         self._train_on(network, numbers, self.settings.epochs, _seed(self.seed, TRAIN_SEED, 0), tally)
-        tally.accuracy[-1] = self._accuracies_of_tasks(network)
+        tally.accuracy[-1], tally.sparseness[-1] = self._tested(network, -1)
         return network
 
     def _numbers_of_task(self, k: int) -> np.ndarray:
@@ -196,26 +208,32 @@ class Laboratory:
         network = self._new_network()
         for k, row in enumerate(self.rows):
             numbers, images = self._training_set(k, row)
-            network = self._trained(f"{row}, none", numbers, images, k, tally)
             steps = self._sleep_steps(0)
+            network = self._trained(numbers, images, k, tally, longer=steps if condition.startswith("longer") else 0)
             if condition.startswith("sleep"):
-                tally.awake[k] = self._accuracies(network, k)
                 network = self._slept(network, images[numbers].reshape(-1, *self.images.shape), k, tally, steps)
-            elif condition.startswith("longer"):
-                self._train_on(network, numbers, None, _seed(self.seed, SLEEP_SEED, k), tally, images=images, updates=steps)
             if condition.endswith("-tuned"):
                 self._train_on(network, numbers, self.settings.tuning_epochs, _seed(self.seed, TUNE_SEED, k), tally, images=images)
-            tally.accuracy[k] = self._accuracies(network, k)
+            tally.accuracy[k], tally.sparseness[k] = self._tested(network, k)
         return network
 
-    def _trained(self, name: str, numbers: np.ndarray, images: np.ndarray, k: int, tally: _Tally) -> "Sequential":
-        """The network that all conditions begin with, trained once; its updates count for each."""
+    def _trained(self, numbers: np.ndarray, images: np.ndarray, k: int, tally: _Tally, longer: int) -> "Sequential":
+        """The network of a row as several conditions have it, trained once; its updates and seconds count for each."""
+        name = f"{k}, {longer} longer"
         if name not in self._made:
-            network = self._new_network()
-            self._train_on(network, numbers, self.settings.epochs, _seed(self.seed, TRAIN_SEED, k), _Tally(1, 1, 1), images=images)
-            self._made[name] = network
-        tally.updates += self._updates(len(numbers), self.settings.epochs)
-        return copy.deepcopy(self._made[name])
+            own = _Tally(1, 1, 1)
+            if longer:
+                network = self._trained(numbers, images, k, own, longer=0)
+                self._train_on(network, numbers, None, _seed(self.seed, SLEEP_SEED, k), own, images=images, updates=longer)
+            else:
+                network = self._new_network()
+                self._train_on(network, numbers, self.settings.epochs, _seed(self.seed, TRAIN_SEED, k), own, images=images)
+            self._made[name] = network, own.seconds
+            tally.seconds_before -= time.process_time() - own.began  # these are counted from here on as everybody's
+        network, seconds = self._made[name]
+        tally.seconds_before += seconds
+        tally.updates += self._updates(len(numbers), self.settings.epochs) + longer
+        return copy.deepcopy(network)
 
     def _training_set(self, k: int, row: str) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of images, and the images of which these are the numbers, (n, n_pixels)."""
@@ -241,6 +259,13 @@ class Laboratory:
     @cached_property
     def _tests_of_noise(self) -> dict[str, np.ndarray]:
         return self._variants(self.images.test, self.seed + 1)
+
+    def _tested(self, network: "Sequential", k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Accuracies of row k, (columns,), and sparseness of each layer, (layers,)."""
+        from foraging_snn.models.artificial.network import activities, layers_of, sparseness
+
+        accuracies = self._accuracies_of_tasks(network) if self._incremental else self._accuracies(network, k)
+        return accuracies, np.array([sparseness(each) for each in activities(layers_of(network), self._test[:SPARSENESS_IMAGES])])
 
     def _accuracies(self, network: "Sequential", k: int) -> np.ndarray:
         labels = self.images.test_labels
@@ -309,6 +334,8 @@ class Laboratory:
         from foraging_snn.models.artificial.sleeping import sleep
 
         self._stop_if_wanted()
+        tally.awake[k], tally.sparseness_awake[k] = self._tested(network, k)
+        tally.weights_awake = _quantiles(network)
         began = time.process_time()
         steps = steps or self._sleep_steps(k)
         parameters, seed = sleep_parameters(self.settings), _seed(self.seed, SLEEP_SEED, k)
@@ -340,6 +367,11 @@ def sleep_parameters(settings: Settings):
 
     increase, decrease, window = settings.sleep_increase, settings.sleep_decrease, settings.sleep_window or None
     return SleepParameters(settings.sleep_rate, increase, decrease, settings.sleep_thresholds, settings.sleep_scale, window)
+
+
+def _quantiles(network: "Sequential") -> np.ndarray:
+    """Of the weights of each layer, (layers, percents)."""
+    return np.array([np.percentile(weights.detach().numpy().astype(np.float64), PERCENTS) for weights in network.parameters()])
 
 
 class _Rehearsing:
@@ -559,12 +591,20 @@ def jobs_for(
 
 
 def score(
-    images: Images, settings: Settings, condition: str, seeds: Sequence[int], stop: Callable[[], bool] = lambda: False
+    experiment: ImageExperiment,
+    images: Images,
+    settings: Settings,
+    condition: str,
+    seeds: Sequence[int],
+    stop: Callable[[], bool] = lambda: False,
 ) -> float:
-    """Mean final accuracy over tasks of a condition of ann-incremental, over seeds: what hyperparameters are chosen by."""
+    """Mean accuracy of a condition over seeds: what hyperparameters are chosen by.
+
+    Over tasks after the last one in ann-incremental, over all rows and columns in the other experiments.
+    """
     listener = _Asking(stop)
-    found = [Laboratory(experiment_named("ann-incremental"), images, settings, seed, listener).run(condition) for seed in seeds]
-    return float(np.mean([run.arrays["accuracy"][-1].mean() for run in found]))
+    found = [Laboratory(experiment, images, settings, seed, listener).run(condition).arrays["accuracy"] for seed in seeds]
+    return float(np.mean([(accuracy[-1] if experiment.name == "ann-incremental" else accuracy).mean() for accuracy in found]))
 
 
 class _Asking(Listener):

@@ -17,14 +17,16 @@ from foraging_snn.files.layout import (
     SNAPSHOTS,
     SPIKES,
     TABLES,
+    TESTS,
     WIRING,
     keeps_state,
     position_windows,
     snapshot_epochs,
     spike_windows,
+    test_interval,
 )
-from foraging_snn.models import N_OUTPUT, Parameters, Phase
-from foraging_snn.models.schema import Field, axis_sizes
+from foraging_snn.models import N_OUTPUT, NetworkState, Parameters, Phase
+from foraging_snn.models.schema import Field, axis_sizes, schema_of
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.plan import PlannedTrial
 
@@ -36,7 +38,9 @@ HEADER_BYTES = 4096  # of a dataset: its description and the index of its pieces
 INDEX_SHARE = 0.05  # the index grows with what is in it
 
 STATES = "states"  # besides the tables, in the ledger
-STATE_BYTES = {"synapse": 40, "hidden": 400, "other": 100_000}  # of one; traces included
+FIELD_BYTES = 2048  # of a field of a state: its description
+# As many spikes and live traces as there are of these, at most as a rule.
+AS_MANY_AS = {"recent_spike": "cell", "hidden_output_trace": "hidden_output_synapse", "input_hidden_trace": "synapse"}
 PATTERN_SHARE = 0.1  # of a byte per hidden cell and pattern kept, of two tasks: few cells fire in an epoch
 SEGMENT_BYTES = 200_000  # of a segment, besides tables and state
 
@@ -47,6 +51,7 @@ LOWERED_BY = {
     POSITIONS: "fewer positions (recording.positions, recording.position_window_epochs)",
     STATES: "smaller layers (network.hidden_cells)",
     SPIKES: "shorter windows of spikes (recording.spike_window_epochs)",
+    TESTS: "fewer tests during phases (recording.test_every)",
 }
 
 
@@ -80,7 +85,14 @@ def _rows(parameters: Parameters, phases: list[Phase]) -> dict[str, float]:
         INPUT_SNAPSHOTS: max(1, of_inputs),
         POSITIONS: sum(map(len, _all_windows(position_windows, parameters, phases))),
         SPIKES: sum(map(len, _all_windows(spike_windows, parameters, phases))) * spikes_per_epoch,
+        TESTS: sum(number_of_tests(parameters, phase) for phase in phases) * len(parameters.tasks),
     }
+
+
+def number_of_tests(parameters: Parameters, phase: Phase) -> int:
+    """How often the network is tested during a phase, its start and its end included."""
+    every = test_interval(parameters, phase)
+    return 1 + -(-phase.epochs // every) if every else 0
 
 
 def _all_windows(windows, parameters: Parameters, phases: list[Phase]) -> list[range]:
@@ -110,8 +122,9 @@ def segment_bytes(parameters: Parameters, phases: Iterable[Phase], of_trial: Ite
 
 
 def _state_bytes(parameters: Parameters, phases: Iterable[Phase]) -> float:
-    sizes = {**axis_sizes(parameters), "other": 1}
-    usual = sum(sizes[name] * n_bytes for name, n_bytes in STATE_BYTES.items())
+    sizes = axis_sizes(parameters)
+    sizes |= {axis: sizes[like] for axis, like in AS_MANY_AS.items()}
+    usual = sum(what.n_bytes(sizes) + FIELD_BYTES for what in schema_of(NetworkState).values() if not what.optional)
     phases = list(phases)
     patterns = max((phase.keep_patterns for phase in phases), default=0)
     remembered = {(rule.name, row) for phase in phases for rule in phase.rules for row in (rule.rule.memory if rule.rule else ())}

@@ -6,7 +6,6 @@ tests are spread over any number of processes, and gone on with, with the same r
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -16,20 +15,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.files.landscapes import COUNTS, Evaluation
 from foraging_snn.files.networks import Network
 from foraging_snn.files.states import update_digest
 from foraging_snn.models import (
     MAX_SEED,
     N_OUTPUT,
-    Activity,
-    Block,
     Engine,
     EpochRecords,
     NetworkState,
-    ParameterError,
     Parameters,
-    Phase,
     PhaseRecord,
     engine_class,
 )
@@ -37,8 +33,9 @@ from foraging_snn.models.rules import Rules, scale_hidden_output
 from foraging_snn.running.errors import RunError
 from foraging_snn.running.evaluations import EvaluationLedger, Row
 from foraging_snn.running.ledger import Origin
-from foraging_snn.running.scheduling import Display, LocalWorkers, TrialReport, Workers, run_all
+from foraging_snn.running.scheduling import Display, Job, LocalWorkers, TrialReport, Workers, run_all
 from foraging_snn.running.stopping import StopRequest
+from foraging_snn.running.testing import phase_of_test
 from foraging_snn.running.trial import Listener, Stopped
 
 TEST_EPOCHS = 20_000
@@ -84,21 +81,6 @@ def legal(strengths: ArrayLike, parameters: Parameters) -> tuple[np.ndarray, flo
     if np.abs(made.sum(axis=0) - target).max() > TOLERANCE * target:
         scale_hidden_output(made.reshape(-1), np.zeros(made.size, bool), rules)
     return made, float(np.sqrt(((made - asked) ** 2).sum()))
-
-
-def phase_of_test(task: str, epochs: int, parameters: Parameters) -> Phase:
-    """What a network is tested with.
-
-    Raises
-    ------
-    RunError
-        Unknown task.
-    """
-    try:
-        activity = Activity.test(parameters.task(task))
-    except ParameterError as error:
-        raise RunError(str(error)) from None
-    return Phase(f"test {task}", (Block(activity, epochs),), epochs)
 
 
 @dataclass(frozen=True)
@@ -172,7 +154,8 @@ def _task(point: EvaluatedPoint) -> str:
     return point.task
 
 
-def _row(record: PhaseRecord) -> Row:
+def counts_of(record: PhaseRecord) -> Row:
+    """What is kept of a test."""
     counts = record.counts
     food = counts["rewarded"] + counts["punished"] + counts["other"]
     sums = {name: counts[name].sum() for name in ("epochs", "rewarded", "punished", "other", "hidden_spikes", "output_spikes")}
@@ -197,7 +180,7 @@ def _tested(
         listener.begin(phase, recorded=True)
         runs = engine.run_many(map(settings.state, of_task), phase, progress=heard)
         for point, (_, record) in zip(of_task, runs, strict=True):
-            yield point.key, _row(record)
+            yield point.key, counts_of(record)
 
 
 # ----------------------------------------------------------------------------------------------------------- many at a time
@@ -297,7 +280,7 @@ class Course:
     ledger : Path or None
         Folder of the ledger in which results are looked for and kept; None: nothing is kept.
     display : callable, optional
-        Makes of batches what shows where they stand; a context manager is entered.
+        Makes of jobs what shows where they stand; a context manager is entered.
     request : StopRequest, optional
         Notes what stops them.
     found : callable, optional
@@ -308,7 +291,7 @@ class Course:
 
     workers: Workers
     ledger: Path | None = None
-    display: Callable[[Sequence[EvaluationBatch]], Display] = lambda batches: Silent()
+    display: Callable[[Sequence[Job]], Display] = lambda jobs: Silent()
     request: StopRequest | None = None
     found: Callable[[int, int], None] = lambda done, all_of_them: None
     note: Callable[[str], None] = lambda line: None
@@ -375,7 +358,13 @@ def evaluate(
     settings = EvaluationSettings(parameters, epochs, engine if isinstance(engine, str) else engine.name, seed)
     points = settings.points(networks, [each for each, _ in made], resistances, tasks)
     if isinstance(engine, str):
-        rows = _kept(points, settings, course or Course(LocalWorkers()))
+        course = course or Course(LocalWorkers())
+        unique, jobs = {point.key: point for point in points}, course.workers.jobs
+
+        def batches(missing: set[str], folder: Path) -> list[EvaluationBatch]:
+            return batches_of([unique[key] for key in unique if key in missing], settings, folder, jobs)
+
+        rows = kept([point.key for point in points], batches, course)
     else:
         rows = dict(_tested(engine, settings, sorted(points, key=_task), Listener()))
     table = np.array([rows[point.key] for point in points], np.int64).reshape(len(made), len(tasks), len(COUNTS))
@@ -383,23 +372,37 @@ def evaluate(
     return Evaluation(tuple(tasks), counts, np.array([moved for _, moved in made], np.float64))
 
 
-def _kept(points: Sequence[EvaluatedPoint], settings: EvaluationSettings, course: Course) -> dict[str, Row]:
-    """The results of all tests, from the ledger as far as they are there; the others go into it."""
+def kept(keys: Sequence[str], jobs_of: Callable[[set[str], Path], Sequence[Job]], course: Course) -> dict[str, Row]:
+    """The results of these keys, from the ledger as far as they are there; the others are computed by jobs, and go into it.
+
+    Parameters
+    ----------
+    keys : sequence of str
+    jobs_of : callable
+        Gives the jobs that compute what is missing, for the folder of a ledger.
+    course : Course
+
+    Raises
+    ------
+    RunError
+        A job failed.
+    Stopped
+    """
     with ExitStack() as stack:
-        folder = course.ledger or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foraging_snn_"))) / "ledger"
+        folder = course.ledger or Path(stack.enter_context(TemporaryFolder())) / "ledger"
         folder.mkdir(parents=True, exist_ok=True)
         ledger = EvaluationLedger(folder, course.note)
         rows = ledger.all()
-        missing = list({point.key: point for point in points if point.key not in rows}.values())
-        course.found(len(points) - len(missing), len(points))
+        missing = {key for key in keys if key not in rows}
+        course.found(len(keys) - sum(key in missing for key in keys), len(keys))
         if not missing:
             return rows
-        batches = batches_of(missing, settings, folder, course.workers.jobs)
-        display = course.display(batches)
+        jobs = jobs_of(missing, folder)
+        display = course.display(jobs)
         if isinstance(display, AbstractContextManager):
             stack.enter_context(display)
         stack.enter_context(course.workers)
-        ends = run_all(batches, course.workers, display, folder, course.request)
+        ends = run_all(jobs, course.workers, display, folder, course.request)
         rows = ledger.all()
     if errors := [end.error for end in ends if end.error]:
         raise RunError(errors[0])

@@ -44,6 +44,7 @@ LIGHT = {"compression_opts": 1}  # written more often than it is read
 TABLES_OF_PARAMETERS = ("particles.", "tasks.")  # of them only what is not in the package is named; phases say what they use
 # What a phase says itself (lengths, blocks, rules), not what its protocol was made for; and what only files of trials have.
 NOT_IN_KEYS = ("preset", "phases", "sleep.block_epochs", "elastic", "recording.states")
+OF_TESTS = ("recording.test_every", "recording.test_epochs")  # likewise, where there are no tests during phases
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,10 @@ class Origin:
         """All of it that has a part in the results."""
         packaged = {name: value for name, value in Parameters().values().items() if name.startswith(TABLES_OF_PARAMETERS)}
         values = {name: value for name, value in self.parameters.values().items() if packaged.get(name) != value}
+        left_out = NOT_IN_KEYS if self.parameters.recording.test_every else (*NOT_IN_KEYS, *OF_TESTS)
         return "\n".join(
             [
-                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(NOT_IN_KEYS)),
+                *(f"{name} = {value!r}" for name, value in values.items() if not name.startswith(left_out)),
                 f"seed {self.seed}, engine {self.engine}, results {RESULTS_VERSION}",
                 f"begins with {f'the state {self.start.sha256}' if self.start else 'a new network'}",
             ]

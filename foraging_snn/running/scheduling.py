@@ -24,6 +24,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol, Self, cast
 
 from foraging_snn.environments import Outcome
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.models import EpochRecords, Parameters, Phase, performance
 from foraging_snn.protocols import Experiment
 from foraging_snn.running.errors import FORESEEN, RunError, one_line
@@ -247,7 +248,7 @@ def run_all(
     ends: dict[int, TrialEnd] = {}
     request = request or StopRequest()
     remove_abandoned_reports(shared)
-    with tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=workers.place(shared), ignore_cleanup_errors=True) as name:
+    with _folder_of_reports(workers.place(shared)) as name:
         channel = Channel(Path(name), workers.lifeline(Path(name)), request)
         with _watched(channel, display, workers, request), request.listening(channel.ask_to_stop, workers.kill):
             for number, end in workers.ends(trials, channel):
@@ -258,6 +259,12 @@ def run_all(
         found = [_with_log(ends[number], trial, channel, number) for number, trial in enumerate(trials)]
     remove_abandoned_reports(shared)  # by now they may be old enough
     return found
+
+
+def _folder_of_reports(place: Path | None) -> tempfile.TemporaryDirectory:
+    if place is None:
+        return TemporaryFolder()
+    return tempfile.TemporaryDirectory(prefix=REPORTS_PREFIX, dir=place, ignore_cleanup_errors=True)
 
 
 def _with_log(end: TrialEnd, trial: Job, channel: "Channel", number: int) -> TrialEnd:

@@ -4,7 +4,6 @@ What is computed goes into the ledger first (ledger.py), and what is there is no
 the phases do is in models/, what is in a file in files/layout.py.
 """
 
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from foraging_snn.environments.temporary import TemporaryFolder
 from foraging_snn.files.hdf5 import remove_leftovers
-from foraging_snn.files.layout import RecordingError
+from foraging_snn.files.layout import RecordingError, test_interval
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import SavedState
 from foraging_snn.files.writer import PhaseRecorder, TableRows, TrialHeader, header_of, new_header, now, wiring_of, write_trial
@@ -33,6 +33,7 @@ from foraging_snn.running.existing import (
 )
 from foraging_snn.running.ledger import Ledger, Origin, Segment, contents_of, phase_of
 from foraging_snn.running.locks import OF_WORKER, PATIENCE_SECONDS, locked
+from foraging_snn.running.testing import tested, tested_tasks
 
 CHECKPOINT_MINUTES = 5.0
 PIECE_SECONDS = 0.3  # of a phase, between two looks at whether to save or to stop
@@ -226,7 +227,7 @@ def _ledger_of(origin: Origin, paths: Sequence[Path], keeping: Keeping | None, l
     """The ledger of a trial, and nobody else at work on its files; one that goes with the trial if none is to be kept."""
     with ExitStack() as stack:
         if keeping is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="foraging_snn_")))
+            folder = Path(stack.enter_context(TemporaryFolder()))
             yield Ledger(folder, origin)
             return
         check = stack.enter_context(locked(paths, OF_WORKER, PATIENCE_SECONDS))
@@ -393,6 +394,8 @@ class Fold:
             file.phases[steps] = chain, state.epoch - state.phase_epoch
             file.refresh()
         self._listener.begin(phase, recorded=file is not None)
+        if recorder.done == 0:
+            self._test(phase, state, recorder)
         while not chain or chain[-1].end < phase.epochs:
             state = self._run_piece(phase, state, recorder)
             is_over, stop = recorder.done == phase.epochs, self._seconds is not None and self._listener.stop_wanted()
@@ -407,10 +410,22 @@ class Fold:
 
     def _run_piece(self, phase: Phase, state: NetworkState, recorder: PhaseRecorder) -> NetworkState:
         left, began = phase.epochs - recorder.done, time.monotonic()
+        if every := test_interval(self._ledger.origin.parameters, phase):
+            left = min(left, every - recorder.done % every)
         epochs = self._pace.piece(left) if self._seconds is not None else min(left, LONG_PIECE_EPOCHS)
         state, _ = self._engine.run(state, phase, epochs=epochs, recorder=recorder, progress=self._listener.epochs)
         self._pace.took(epochs, time.monotonic() - began)
+        self._test(phase, state, recorder)
         return state
+
+    def _test(self, phase: Phase, state: NetworkState, recorder: PhaseRecorder) -> None:
+        """Test the network if that is due now; the run goes on from the same state."""
+        parameters = self._ledger.origin.parameters
+        every = test_interval(parameters, phase)
+        if every and (recorder.done % every == 0 or recorder.done == phase.epochs):
+            for task in tested_tasks(state, phase, parameters):
+                record = tested(self._engine, state, task, parameters.recording.test_epochs)
+                recorder.test(state.epoch, parameters.task_number(task), record)
 
     def _is_due(self, recorder: PhaseRecorder) -> bool:
         since = time.monotonic() - self._saved_at

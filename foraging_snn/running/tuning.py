@@ -1,4 +1,4 @@
-"""Chooses hyperparameters of a condition of ann-incremental on seeds and images that no report uses.
+"""Chooses hyperparameters of a condition of an experiment on seeds and images that no report uses.
 
 Random search, or Optuna's (extra `tune`). The images are the training images alone, split anew; the seeds lie beyond those that
 `ann run` takes.
@@ -24,7 +24,7 @@ FAILED = -1.0  # score of values with which training diverges
 
 @dataclass(frozen=True)
 class Try:
-    """Values that were tried, and the mean final accuracy over tasks and seeds; negative: training failed."""
+    """Values that were tried, and the mean final accuracy over tasks (or rows) and seeds; negative: training failed."""
 
     values: dict[str, float]
     accuracy: float
@@ -40,12 +40,13 @@ class Search:
     settings : Settings
         With which the search begins, and whose other values stay.
     condition : str
-        Of ann-incremental.
+        Of the experiment.
     tries : int
     seeds : int
         Over which accuracy is averaged.
     sampler : str
         One of `SAMPLERS`.
+    experiment : str
     """
 
     images: Images
@@ -54,12 +55,14 @@ class Search:
     tries: int
     seeds: int = 1
     sampler: str = "random"
+    experiment: str = "ann-incremental"
 
     def __post_init__(self) -> None:
-        if self.condition not in SEARCHED:
-            known = experiment_named("ann-incremental").conditions
+        known = experiment_named(self.experiment).conditions
+        allowed = [name for name in SEARCHED if name in known]
+        if self.condition not in allowed:
             what = "has nothing to choose" if self.condition in known else "unknown condition"
-            raise NetworkError(f"{self.condition!r}: {what}, allowed are {', '.join(SEARCHED)}")
+            raise NetworkError(f"{self.condition!r}: {what}, allowed are {', '.join(allowed)}")
         for name, value, most in (("--tries", self.tries, MAX_TRIES), ("--seeds", self.seeds, 1000)):
             if not 1 <= value <= most:
                 raise RunError(f"{name}: {value} given, allowed is 1 to {most:,}")
@@ -79,13 +82,13 @@ class Search:
         (Settings, list of Try)
             The best settings, which say what they were chosen on; all that was tried, the values of the beginning first.
         """
-        images = for_choosing(self.images)
+        images, experiment = for_choosing(self.images), experiment_named(self.experiment)
         seeds = range(FIRST_SEED, FIRST_SEED + self.seeds)
         done: list[Try] = []
 
         def measure(values: dict[str, float]) -> float:
             try:
-                accuracy = score(images, with_values(self.settings, values), self.condition, seeds)
+                accuracy = score(experiment, images, with_values(self.settings, values), self.condition, seeds)
             except NetworkError:
                 accuracy = FAILED
             done.append(Try(values, accuracy))
@@ -93,14 +96,24 @@ class Search:
             return accuracy
 
         measure({})
-        (_optuna if self.sampler == "optuna" else _random)(measure, SEARCHED[self.condition], self.tries - 1)
+        (_optuna if self.sampler == "optuna" else _random)(measure, ranges_of(self.condition, self.settings), self.tries - 1)
         best = max(done, key=lambda each: each.accuracy)
         if best.accuracy < 0.0:
             raise RunError(f"{self.condition}: training failed with all values that were tried")
         size = f"{self.tries} tries ({self.sampler}) x {self.seeds} seeds"
-        note = f"{self.condition}: {size}, tested on a fifth of the training images of {images.name}"
+        what = self.condition if self.experiment == "ann-incremental" else f"{self.condition} of {self.experiment}"
+        note = f"{what}: {size}, tested on a fifth of the training images of {images.name}"
         before = self.settings.chosen_on
         return replace(with_values(self.settings, best.values), chosen_on=f"{before}; {note}" if before else note), done
+
+
+def ranges_of(condition: str, settings: Settings) -> dict[str, tuple[float, float]]:
+    """What is searched for a condition, from and to; of several values each, with its place: sleep_thresholds.0."""
+    found: dict[str, tuple[float, float]] = {}
+    for name, limits in SEARCHED[condition].items():
+        value = getattr(settings, name)
+        found |= dict.fromkeys([f"{name}.{k}" for k in range(len(value))] if isinstance(value, tuple) else [name], limits)
+    return found
 
 
 def with_values(settings: Settings, values: dict[str, float]) -> Settings:
@@ -128,7 +141,9 @@ def _optuna(measure: Callable[[dict[str, float]], float], ranges: dict[str, tupl
     try:
         import optuna  # pyright: ignore[reportMissingImports] - an extra
     except ImportError:
-        raise RunError("--sampler: optuna is not installed: pip install 'foraging-snn[tune]'; allowed is random") from None
+        raise RunError(
+            "--sampler: optuna is not installed: pip install '.[tune]' in a clone of foraging_snn; allowed is random"
+        ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
 

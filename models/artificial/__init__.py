@@ -11,7 +11,7 @@ training    gradient descent, and the baselines that remember by it
 
 from types import ModuleType
 
-EXTRA = "pip install 'foraging-snn[ann]'"
+EXTRA = "pip install '.[ann]' in a clone of foraging_snn"
 
 
 class NetworkError(ValueError):

@@ -177,6 +177,25 @@ def activities(layers: Sequence[Layer], images: np.ndarray) -> list[np.ndarray]:
     return found
 
 
+def sparseness(activity: np.ndarray) -> float:
+    """How few of the cells of a layer an image makes active, mean over images; NaN if no image makes one active.
+
+    Of one image S = (1 - a) / (1 - 1/n) with a = (mean r)^2 / mean(r^2), r the activities of the n cells (Treves & Rolls, Network
+    2: 371, 1991, scaled as by Vinje & Gallant, Science 287: 1273, 2000): 0 if all are active alike, 1 if one alone is.
+
+    Parameters
+    ----------
+    activity : (n_images, n) float64
+        From 0 on.
+    """
+    n = activity.shape[1]
+    active = activity[activity.any(axis=1)]
+    if n < 2 or not len(active):
+        return float("nan")
+    share = active.mean(axis=1) ** 2 / (active**2).mean(axis=1)
+    return float(np.mean((1.0 - share) / (1.0 - 1.0 / n)))
+
+
 def check_images(layers: Sequence[Layer], images: np.ndarray) -> np.ndarray:
     """Images as rows (n_images, n_input) of float64.
 

@@ -263,5 +263,5 @@ def test_every_figure_is_drawn_from_tiny_trials_of_every_experiment(tmp_path, ca
     assert main(["figures", str(tmp_path), "--format", "png"]) == 0
     out, err = capfd.readouterr()
     assert err == ""
-    assert "not drawn" not in out
-    assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == sorted(FIGURES)
+    assert [line.partition(":")[0] for line in out.splitlines() if "not drawn" in line] == ["protocols"]  # of the paper alone
+    assert sorted(path.stem for path in (tmp_path / "figures").glob("*.png")) == sorted(set(FIGURES) - {"protocols"})

@@ -257,7 +257,7 @@ def test_example_draws_the_trajectory_of_a_trial(two_trials, tmp_path):
 def test_example_projects_on_the_plane_of_the_learned_states(two_trials):
     script = runpy.run_path(str(EXAMPLE))
     states = script["load"](two_trials.trials("sequential-sleep")[0].path)
-    projection, points = script["project"](states)
+    projection, (points,) = script["project"](states)
     assert dict.fromkeys(states.phase.tolist()).keys() == {"unsupervised", "T1", "T2", "I(S,T1)"}
     ends = points[[np.flatnonzero(states.phase == name)[-1] for name in ("T1", "T2")]]
     strength = [Trial(two_trials.trials("sequential-sleep")[0].path).hidden_output_snapshots().strength[k] for k in (20, 32)]
@@ -266,10 +266,32 @@ def test_example_projects_on_the_plane_of_the_learned_states(two_trials):
     assert projection.share.sum() > 0.9
 
 
+def test_example_joins_the_phases_of_several_trials_of_one_network(two_trials, tmp_path, example):
+    paths = [two_trials.trials(name)[0].path for name in ("sequential", "sleep")]
+    code, said, err = example(*paths, tmp_path / "a.png")
+    assert (code, err) == (0, "")
+    assert said.startswith("62 states, ")
+    script = runpy.run_path(str(EXAMPLE))
+    trials = [script["load"](path) for path in paths]
+    projection, ways = script["project"](*trials)
+    (axes,) = script["draw"](["a", "b"], trials, projection, ways).axes
+    lines = [line.get_xydata() for line in axes.lines if len(line.get_xydata())]
+    np.testing.assert_array_equal(lines[0], ways[0][:1])  # where it begins
+    np.testing.assert_array_equal(lines[2][0], lines[1][-1])  # T1 begins where the unsupervised phase ended
+    assert axes.get_aspect() == 1.0
+
+
+def test_example_refuses_trials_of_different_networks(two_trials, tmp_path, example):
+    first, second = (trial.path for trial in two_trials.trials("sequential"))
+    code, said, err = example(first, second, tmp_path / "a.png")
+    assert (code, said, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"{first} and {second}: not of one network (wiring")
+
+
 def test_example_says_in_one_line_what_is_wrong(tmp_path, two_trials, example):
     path, missing, image = two_trials.trials("sequential")[0].path, tmp_path / "none.h5", tmp_path / "a.png"
     assert example(missing, image) == (2, "", f"{missing}: cannot be read: No such file or directory\n")
-    assert example(path) == (2, "", "usage: python project_trajectory.py TRIAL.h5 IMAGE.png\n")
+    assert example(path) == (2, "", "usage: python project_trajectory.py TRIAL.h5 [TRIAL.h5 ...] IMAGE.png\n")
     assert not image.exists()
     image.write_bytes(b"mine")
     assert example(path, image) == (2, "", f"{image}: exists, nothing was done\n")

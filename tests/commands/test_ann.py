@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,10 +16,12 @@ pytest.importorskip("torch")
 from foraging_snn.analysis.artificial import image_results
 from foraging_snn.analysis.figures.ann import draw
 from foraging_snn.commands.cli import main
+from foraging_snn.environments.images import load_images
 from foraging_snn.files.artificial import read_image_run
 from foraging_snn.files.layout import RecordingError
 from foraging_snn.protocols.artificial import DIGITS, EXPERIMENTS, SEARCHED, Settings
-from foraging_snn.running.tuning import with_values
+from foraging_snn.running.artificial import Laboratory
+from foraging_snn.running.tuning import ranges_of, with_values
 
 SMALL = [
     "--set",
@@ -97,6 +100,25 @@ def test_the_other_experiments_run(ann, tmp_path, name):
     assert run.conditions["longer"].updates == run.conditions["none"].updates + steps
     assert run.conditions["longer-tuned"].updates - steps == run.conditions["sleep-tuned"].updates
     assert (run.conditions["sleep"].arrays["awake"] == run.conditions["none"].arrays["accuracy"]).all()
+    for name, before in (("sparseness", "sparseness_awake"), ("weights", "weights_awake")):
+        np.testing.assert_array_equal(run.conditions["sleep"].arrays[before], run.conditions["none"].arrays[name])
+
+
+def test_training_that_conditions_share_is_done_once_and_its_time_counts_for_each(monkeypatch):
+    clock = [0.0]
+
+    def train(network, images, labels, updates, **others):
+        clock[0] += updates
+
+    monkeypatch.setattr("foraging_snn.models.artificial.training.train", train)
+    monkeypatch.setattr("time.process_time", lambda: clock[0])
+    settings = Settings(hidden=(5,), sleep_thresholds=(5.0, 5.0), batch=20, shares=(5.0, 20.0), sleep_steps=50)
+    laboratory = Laboratory(EXPERIMENTS["ann-limited"], load_images("digits"), settings, 1)
+    for name in ("longer-tuned", "longer", "none", "longer"):
+        before = clock[0]
+        found = laboratory.run(name)
+        assert found.seconds == found.updates > 0
+        assert (clock[0] - before > 0) == (name == "longer-tuned")
 
 
 def test_what_was_stopped_goes_on_as_if_it_had_not_been(ann, tmp_path):
@@ -171,6 +193,16 @@ def test_hyperparameters_are_chosen_and_used(ann, tmp_path):
     assert "replay: 3 tries" in out
 
 
+def test_hyperparameters_are_chosen_for_each_experiment(ann, tmp_path):
+    options = ["--experiment", "ann-limited", "--tries", 2, *SMALL]
+    code, _, err = ann("tune", "sleep-tuned", "--out", tmp_path / "best.toml", *options)
+    assert (code, err) == (0, "")
+    assert "sleep-tuned of ann-limited: 2 tries" in (tmp_path / "best.toml").read_text()
+    code, _, err = ann("tune", "replay", "--out", tmp_path / "other.toml", *options)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "'replay': unknown condition, allowed are sleep, sleep-tuned" in err
+
+
 def test_each_experiment_is_drawn(ann, tmp_path):
     ann("run", "ann-incremental", "--out", tmp_path, "--conditions", "none,sleep,all", *SMALL)
     ann("run", "ann-noise", "--out", tmp_path, "--conditions", "none,sleep", *SMALL)
@@ -180,13 +212,32 @@ def test_each_experiment_is_drawn(ann, tmp_path):
     assert [line.rpartition("/")[2] for line in out.splitlines()] == names
     assert all((tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG") for name in names)
     (sequence, noise) = (draw(results) for results in image_results([tmp_path]))
-    assert [axes.get_title() for axes in sequence.axes] == ["ann-incremental, digits", "none", "sleep", "sleep", "none", "sleep"]
+    rows = [["none", "sleep"], ["sleep"], ["sleep"], ["none", "sleep"], ["none", "sleep"]]
+    assert [axes.get_title() for axes in sequence.axes] == [
+        "ann-incremental, digits, hidden 20",
+        *(name for row in rows for name in row),
+    ]
     lines = sequence.axes[2].get_lines()  # of sleep, a line per task
     run = read_image_run(tmp_path / "ann-incremental_digits_seed0001.h5").conditions["sleep"]
     assert len(lines) == 5
     assert lines[1].get_ydata()[1::2] / 100 == pytest.approx(run.arrays["accuracy"][:, 1])
     assert lines[1].get_ydata()[::2] / 100 == pytest.approx(run.arrays["awake"][:, 1])
-    assert len(noise.axes) == 4
+    before, after = sequence.axes[4].get_lines()[:2]  # quantiles of the weights of the hidden layer
+    assert before.get_xdata() == pytest.approx(run.arrays["weights_awake"][0])
+    assert after.get_xdata() == pytest.approx(run.arrays["weights"][0])
+    hidden, output = sequence.axes[6].get_lines()[:2]
+    assert hidden.get_ydata()[::2] == pytest.approx(run.arrays["sparseness_awake"][:, 0])
+    assert output.get_ydata()[1::2] == pytest.approx(run.arrays["sparseness"][:, 1])
+    assert len(noise.axes) == 1 + 1 + 1 + 2 + 2
+
+
+def test_shares_of_the_data_are_drawn_as_curves(ann, tmp_path):
+    ann("run", "ann-limited", "--out", tmp_path, "--seeds", 2, "--conditions", "none,longer", *SMALL)
+    (results,) = image_results([tmp_path])
+    curves = draw(results).axes[0].containers
+    assert [curve.get_label() for curve in curves] == ["none", "longer"]
+    for curve, condition in zip(curves, results.conditions, strict=True):
+        assert curve.lines[0].get_ydata() / 100 == pytest.approx(condition.accuracy.mean(axis=(0, 2)))
 
 
 def test_a_network_is_translated_to_spikes(ann):
@@ -204,9 +255,10 @@ def test_a_network_is_translated_to_spikes(ann):
 
 def test_settings_survive_json_and_take_values_of_a_search():
     assert Settings.from_json(DIGITS.as_json()) == DIGITS
-    for ranges in SEARCHED.values():
-        changed = with_values(DIGITS, {name: low for name, (low, _) in ranges.items()})
+    for condition in SEARCHED:
+        changed = with_values(DIGITS, {name: low for name, (low, _) in ranges_of(condition, DIGITS).items()})
         assert changed != DIGITS
+    assert [name for name in ranges_of("sleep", DIGITS) if "." in name] == [f"sleep_thresholds.{k}" for k in range(3)]
 
 
 def test_list_shows_experiments_images_and_settings(ann):
@@ -253,6 +305,44 @@ def test_bad_input_is_one_line(ann, tmp_path, monkeypatch, arguments, said):
     assert err.count("\n") == 1
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Images of 5 x 8 pixels in IDX files, four of each of two classes."""
+    place = tmp_path / "letters"
+    place.mkdir()
+    pixels = np.random.default_rng(1).integers(0, 256, (8, 5, 8), np.uint8)
+    for part in ("train", "t10k"):
+        (place / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 8, 5, 8) + pixels.tobytes())
+        (place / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + struct.pack(">I", 8) + bytes([0, 1] * 4))
+    return place
+
+
+def test_images_need_not_be_square(ann, tmp_path, folder):
+    options = ["ann-limited", "--data", folder, "--conditions", "sleep", "--out", tmp_path / "out", *SMALL]
+    code, _, err = ann("run", *options)
+    assert (code, err) == (2, "foraging-snn: sleep_window: 11 given, allowed is 0 to 5 for images of 5 x 8\n")
+    code, _, err = ann("run", *options, "--set", "sleep_window=5")
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("train-labels-idx1-ubyte", None, "no train-labels-idx1-ubyte or train-labels-idx1-ubyte.gz in it"),
+        ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x08\0\1", "t10k-labels-idx1-ubyte: damaged: holds 2 bytes"),
+        ("t10k-labels-idx1-ubyte", b"\0\0\x08\x01\0\0\0\x02\0\1", "2 labels given for 8 images"),
+        ("train-images-idx3-ubyte", b"GIF89a", "train-images-idx3-ubyte: not an IDX file"),
+    ],
+)
+def test_images_that_are_damaged_or_without_labels_are_one_line(ann, tmp_path, folder, name, content, said):
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_bytes(content)
+    code, _, err = ann("run", "ann-limited", "--data", folder, "--out", tmp_path / "out")
+    assert (code, err.count("\n")) == (2, 1)
+    assert said in err
+
+
 def test_a_damaged_file_is_named(ann, tmp_path):
     ann("run", "ann-limited", "--out", tmp_path, "--conditions", "none", *SMALL)
     path = next(tmp_path.glob("*.h5"))
@@ -278,7 +368,9 @@ sys.exit(main(sys.argv[1:]))
 def test_without_pytorch_one_line_says_so(tmp_path, arguments, code):
     result = subprocess.run([sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == code
-    line = "foraging-snn: PyTorch is not installed, networks without spikes need it: pip install 'foraging-snn[ann]'\n"
+    line = (
+        "foraging-snn: PyTorch is not installed, networks without spikes need it: pip install '.[ann]' in a clone of foraging_snn\n"
+    )
     assert result.stderr == (line if code else "")
 
 

@@ -15,6 +15,7 @@ from foraging_snn.analysis.figures import demo_overview
 from foraging_snn.commands import terminal
 from foraging_snn.commands.cli import main
 from foraging_snn.commands.demo import DEMO_RUNS, START, demo_plan, run_demo
+from foraging_snn.files.landscapes import read_landscape
 from foraging_snn.files.reader import Trial
 from foraging_snn.files.states import save_state
 from foraging_snn.models import ENGINES, EngineError, preset
@@ -98,6 +99,14 @@ def test_an_earlier_demo_is_not_overwritten(run, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["demo.png"]
 
 
+def test_a_landscape_that_is_there_is_told_before_anything_runs(run, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "landscape.h5").write_bytes(b"mine")
+    with pytest.raises(RunError, match=r"landscape\.h5: exists already"):
+        run(seed=7, engine_name="event")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["landscape.h5"]
+
+
 def test_without_room_nothing_is_begun(run, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=20_000))
     with pytest.raises(RunError, match="needed for 2 files and the ledger, 20 kB free"):
@@ -152,6 +161,10 @@ def test_the_trials_of_a_demo_run_side_by_side(tmp_path, monkeypatch, capfd):
     assert err == ""
     assert "4/4 experiments, 2/2 trials" in out
     assert len(list((tmp_path / "out").glob("s*_seed000[12].h5"))) == 4
+    mapped = read_landscape(tmp_path / "out" / "landscape.h5")
+    assert mapped.tested.performance.shape == (7, 7, 2) and set(mapped.tested.counts["epochs"].flat) == {5000}
+    assert mapped.source.files == ("sequential_seed0001.h5", "sleep_seed0001.h5")
+    assert (tmp_path / "out" / "landscape.png").exists()
 
 
 @pytest.mark.parametrize("failing", [7, 8])

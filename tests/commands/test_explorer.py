@@ -291,7 +291,7 @@ def test_a_busy_port_is_refused_in_one_line(pretended, capsys):
 
 def test_without_bokeh_the_extra_is_named(pretended, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "bokeh", None)
-    assert "pip install 'foraging-snn[explore]'" in refused(capsys, pretended)
+    assert "pip install '.[explore]' in a clone" in refused(capsys, pretended)
 
 
 def test_texts_of_files_cannot_become_html_of_an_exported_page(folder, monkeypatch):

@@ -7,13 +7,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from pretend_evaluations import landscape, paths
+from pretend_evaluations import basins, landscape, paths
 from pretend_trials import SMALL, write_trials
 
 from foraging_snn.files.landscapes import (
     LandscapeError,
+    read_basins,
     read_landscape,
     read_paths,
+    write_basins,
     write_landscape,
     write_paths,
 )
@@ -25,7 +27,11 @@ from foraging_snn.models import initial_state
 from foraging_snn.protocols import experiments
 
 PAGE = Path(__file__).parents[2] / "docs" / "weight_space.md"
-KINDS = {"landscape": (landscape, write_landscape, read_landscape), "paths": (paths, write_paths, read_paths)}
+KINDS = {
+    "landscape": (landscape, write_landscape, read_landscape),
+    "paths": (paths, write_paths, read_paths),
+    "basins": (basins, write_basins, read_basins),
+}
 
 
 def assert_same(one, other, name=""):
@@ -131,7 +137,7 @@ def contents(file):
 def test_the_page_names_every_dataset(tmp_path, kind):
     make, write, _ = KINDS[kind]
     write(tmp_path / "a.h5", make())
-    section = PAGE.read_text(encoding="utf-8").partition(f"### The file of {'a landscape' if kind == 'landscape' else 'paths'}")[2]
+    section = PAGE.read_text(encoding="utf-8").partition(f"### The file of {'a landscape' if kind == 'landscape' else kind}")[2]
     with h5py.File(tmp_path / "a.h5") as file:
         missing = [name for name in contents(file) if f"`{name.rpartition('/')[2]}`" not in section.partition("\n### ")[0]]
     assert missing == []

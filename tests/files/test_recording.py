@@ -39,7 +39,7 @@ from foraging_snn.protocols import Experiment, experiment
 SMALL = preset("tiny").with_changes(
     {"network.hidden_cells": 20, "world.size": 12, "world.field": 5, "recording.snapshots_per_phase": 2}
 )
-EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30})
+EVERYTHING = SMALL.with_changes({"recording.positions": True, "recording.spike_window_epochs": 30, "recording.test_every": 100})
 TRAIN_1, TRAIN_2, SLEEP = (Block(activity, 100) for activity in (Activity.train("T1"), Activity.train("T2"), Activity.SLEEP))
 TEST_1, TEST_2 = (Block(activity, 100) for activity in (Activity.test("T1"), Activity.test("T2")))
 UNSUPERVISED = Phase("unsupervised", (Block(Activity.UNSUPERVISED, 100),), 200)
@@ -439,6 +439,9 @@ def test_a_trial_and_what_is_read_from_it_are_shown_in_one_line(path, tmp_path):
     )
     assert repr(trial.counts("T1")).startswith("PhaseRecord(first_aeon: 0, counts: {epochs: (3,) int64, ")
     assert repr(trial.input_hidden_snapshots()).endswith("field: 5)")
+    first, second = trial.phases
+    assert repr(first) == f"<phase 0, unsupervised, {first.epochs:,} epochs from 0>"
+    assert repr(second) == f"<phase 1, T1, {second.epochs:,} epochs from {first.epochs:,}>"
     with writer(tmp_path / "begun.h5"):
         pass
     assert repr(Trial(tmp_path / "begun.h5")) == f"<Trial made-up, seed 3, incomplete, phases: none; {tmp_path / 'begun.h5'}>"

@@ -513,9 +513,9 @@ def test_a_compilation_that_fails_names_its_log(monkeypatch, tmp_path):
     with pytest.raises(EngineError, match="^brian2 engine: the compilation failed, see ") as error:
         engine_class("brian2")(PARAMETERS)
     assert_one_line(error)
-    with open(str(error.value).rpartition(" ")[2]) as log:
-        assert "no such luck" in log.read()
-    assert list((tmp_path / "cache" / "brian2").iterdir()) == []
+    log = Path(str(error.value).rpartition(" ")[2])
+    assert "no such luck" in log.read_text()
+    assert list((tmp_path / "cache" / "brian2").iterdir()) == [log]
 
 
 # ------------------------------------------------------------------------------------- the cache of compiled programs

@@ -97,9 +97,10 @@ def refused(capfd, *arguments):
         RECORDING,
         {"recording.snapshots_per_phase": 40},
         {"recording.positions": True, "phases.training_aeons": 400},
+        {"recording.test_every": 10, "recording.test_epochs": 1},
         {"phases.training_aeons": 5000, "phases.test_aeons": 1000},
     ],
-    ids=["usual", "for figures", "snapshots", "positions", "long"],
+    ids=["usual", "for figures", "snapshots", "positions", "tests", "long"],
 )
 def test_a_file_is_as_large_as_estimated_or_somewhat_smaller(tmp_path, changes):
     parameters = TINY.with_changes(changes)

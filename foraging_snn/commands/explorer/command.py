@@ -9,7 +9,7 @@ from foraging_snn.commands.terminal import printable
 from foraging_snn.running.errors import RunError
 
 HIGHEST_PORT = 65_535
-NO_BOKEH = "explore: it needs Bokeh, which is not installed; pip install 'foraging-snn[explore]'"
+NO_BOKEH = "explore: it needs Bokeh, which is not installed; pip install '.[explore]' in a clone of foraging_snn"
 
 
 def explore_and_print(directory: Path, port: int, browser: bool, export_to: Path | None) -> None:

@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from foraging_snn.models.artificial import NetworkError  # noqa: E402
-from foraging_snn.models.artificial.network import activities, layers_of, new_network, with_weights  # noqa: E402
+from foraging_snn.models.artificial.network import activities, layers_of, new_network, sparseness, with_weights  # noqa: E402
 from foraging_snn.models.artificial.spiking import to_spiking  # noqa: E402
 from foraging_snn.models.artificial.training import Buffer, Descent, Elastic, Rehearsal, choices, errors, train, updates_of  # noqa: E402
 
@@ -112,6 +112,15 @@ def test_errors_and_choices_are_those_of_the_outputs():
     assert choices(net, IMAGES).tolist() == out.argmax(axis=1).tolist()
     assert updates_of(250, 2.0, 100) == 4
     assert updates_of(7, 3.0, 100) == 3
+
+
+def test_sparseness_is_that_of_treves_and_rolls():
+    assert sparseness(np.eye(4)) == 1.0
+    assert sparseness(np.ones((3, 4))) == 0.0
+    one = np.array([[0.0, 1.0, 3.0]])  # a = (4/3)^2 / (10/3) = 8/15, S = (7/15) / (2/3)
+    assert sparseness(one) == pytest.approx(0.7)
+    assert sparseness(np.vstack([one, 7.0 * one, np.zeros((2, 3))])) == pytest.approx(0.7)  # silent images do not count
+    assert np.isnan(sparseness(np.zeros((2, 3))))
 
 
 def test_a_buffer_holds_the_same_number_of_every_class_first_ones_first():
