@@ -172,8 +172,9 @@ def borrowing_njit(*function: Callable, **options: Any) -> Any:
     tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own. Machine code is
     kept with that of the :func:`cached_njit` functions that call it, and made there only.
     """
+    options["_nrt"] = False
 
     def decorated(function: Callable) -> Any:
-        return _plain(function) if JIT_DISABLED else numba.njit(**options | {"_nrt": False})(function)
+        return _plain(function) if JIT_DISABLED else numba.njit(**options)(function)
 
     return decorated(*function) if function else decorated
