@@ -232,7 +232,9 @@ def decay_lanes(typing_context, V, u, x, pulse, V_bulk, u_bulk, way, scale, rest
     signature = types.void(V, u, x, pulse, V_bulk, u_bulk, way, *(types.float64,) * 4)
 
     def generate(context, builder, signature, arguments):
-        arrays = [context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args[:7], arguments[:7], strict=True)]
+        arrays = [
+            context.make_array(kind)(context, builder, value) for kind, value in zip(signature.args[:7], arguments[:7], strict=True)
+        ]
         vectors = [builder.bitcast(array.data, _VECTOR.as_pointer()) for array in arrays[:4]]
 
         def constants(array, count):
