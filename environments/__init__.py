@@ -1,7 +1,8 @@
 """The foraging world: particles, tasks, the jitted rules of the grid, its Gymnasium environment, random draws."""
 
+from typing import TYPE_CHECKING
+
 from .draws import Stream, integer, stream_key, uniform, uniforms
-from .gym_env import ForagingEnv
 from .particles import (
     MAX_SQUARES,
     MAX_TYPES,
@@ -47,6 +48,9 @@ from .world import (
     view,
     world_problem,
 )
+
+if TYPE_CHECKING:
+    from .gym_env import ForagingEnv
 
 __all__ = [
     "MAX_ATTEMPTS",
@@ -95,3 +99,11 @@ __all__ = [
     "view",
     "world_problem",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name != "ForagingEnv":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .gym_env import ForagingEnv  # with Gymnasium, for which other users of this package need not wait
+
+    return ForagingEnv

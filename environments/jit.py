@@ -159,10 +159,22 @@ def cached_njit(*function: Callable, **options: Any) -> Any:
     return decorated(*function) if function else decorated
 
 
+def is_cached(function: Any) -> bool:
+    """Whether machine code of a jitted function is in the cache."""
+    file = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    return file is not None and Path(file._index_path).is_file()
+
+
 def borrowing_njit(*function: Callable, **options: Any) -> Any:
-    """As :func:`cached_njit`, for functions that neither make nor return arrays: these do not count references to arrays.
+    """As `numba.njit`, for inner functions of a loop that neither make nor return arrays: these do not count references to arrays.
 
     Numba counts one up and down, by an atomic operation, for many a slice and member of a named tuple. In small functions on large
-    tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own.
+    tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own. Machine code is
+    kept with that of the :func:`cached_njit` functions that call it, and made there only.
     """
-    return cached_njit(*function, **options, _nrt=False)
+    options["_nrt"] = False
+
+    def decorated(function: Callable) -> Any:
+        return _plain(function) if JIT_DISABLED else numba.njit(**options)(function)
+
+    return decorated(*function) if function else decorated

@@ -81,6 +81,11 @@ class Brian2Compiled(Engine):
         self._phase: Phase  # with the state, from _load
         self._epoch = self._phase_epoch = 0
 
+    @classmethod
+    def compiling(cls) -> str:
+        """See :meth:`foraging_snn.models.engine.Engine.compiling`."""
+        return "it is compiled when these parameters are new to it: about half a minute"
+
     def worker_kilobytes(self) -> int:
         """Peak memory of the compiled program; 0 where the system does not tell."""
         try:

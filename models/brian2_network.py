@@ -5,6 +5,7 @@ plasticity, homeostasis) is attached by the target: models/brian2_runtime.py as 
 models/brian2_compiled.py as C++ called from the generated program.
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,11 +49,11 @@ EVENT = (
 @contextmanager
 def own_preferences(**changes: Any) -> Iterator[None]:
     """Brian2's preferences as they are without preference files (in the working folder, in the home of the user), but for these
-    changes ("codegen_target" for codegen.target); what a user has set holds again afterwards. Some of them change results.
+    changes (by name, or "codegen_target" for codegen.target); what a user has set holds again afterwards. Some change results.
     """
     before = dict(brian2.prefs)
     brian2.prefs.reset_to_defaults()
-    brian2.prefs.update({name.replace("_", ".", 1): value for name, value in changes.items()})
+    brian2.prefs.update({name if "." in name else name.replace("_", ".", 1): value for name, value in changes.items()})
     try:
         yield
     finally:
@@ -177,7 +178,12 @@ def cell_functions(parameters: Parameters, cpp_directory: Path | None) -> dict[s
 
 
 def _add_cpp_implementations(functions: dict[str, brian2.Function], cpp_directory: Path) -> None:
-    """Let generated C++ and Cython code call the functions of cell.h."""
+    """Let generated C++ and Cython code call the functions of cell.h.
+
+    What the headers say stands as a digest in the Cython code, too: by that alone Brian2 knows whether it has compiled it before.
+    """
+    headers = [*CPP_DIRECTORY.glob("*.h"), *cpp_directory.glob("constants.h")]
+    said = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(headers))).hexdigest()
     header = {"headers": ['"cell.h"'], "include_dirs": [str(CPP_DIRECTORY), str(cpp_directory)]}
     signatures = {
         "next_V": "double V, double V_2, double u, double x",
@@ -188,5 +194,5 @@ def _add_cpp_implementations(functions: dict[str, brian2.Function], cpp_director
     }
     for name, function in functions.items():
         function.implementations.add_implementation("cpp", f"using foraging::{name};", name=name, compiler_kwds=header)
-        declaration = f'cdef extern from "cell.h" namespace "foraging" nogil:\n    double {name}({signatures[name]})\n'
-        function.implementations.add_implementation("cython", declaration, name=name, compiler_kwds=header)
+        declaration = f'cdef extern from "cell.h" namespace "foraging" nogil:\n    double {name}({signatures[name]})\n# {said}\n'
+        function.implementations.add_implementation("cython", declaration, name=name)

@@ -225,6 +225,11 @@ class Engine(ABC):
     def _state(self) -> NetworkState:
         """The present state, an independent copy."""
 
+    @classmethod
+    def compiling(cls) -> str:
+        """What may have to be compiled before an engine of this class runs, and how long that takes; "" if nothing has."""
+        return ""
+
     def worker_kilobytes(self) -> int:
         """Peak memory of processes that the engine runs besides this one."""
         return 0

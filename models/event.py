@@ -29,7 +29,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from foraging_snn.environments.jit import JIT_DISABLED
+from foraging_snn.environments.jit import JIT_DISABLED, is_cached
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
@@ -84,6 +84,11 @@ class Event(Engine):
             p.world.field,
         )
         self._compile()
+
+    @classmethod
+    def compiling(cls) -> str:
+        """See :meth:`foraging_snn.models.engine.Engine.compiling`."""
+        return "" if is_cached(kernel.run_epochs) else "it is compiled, once on a machine: half a minute or more"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._own = state = state.copy()

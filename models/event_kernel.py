@@ -44,6 +44,7 @@ _INPUT_HIDDEN, _EXCITATORY, _INHIBITORY = (
 )
 _SLEEP, _SLEEP_PATTERN = int(Stream.SLEEP_PULSE), int(Stream.SLEEP_PATTERN)
 CELLS_AT_A_TIME = 112
+NONE = np.int64(0)  # a 0 that is no literal: Numba compiles a function for literal numbers apart
 assert N_OUTPUT == LANES  # the eight output cells are one vector
 assert POLYNOMIAL == DEGREE + 1
 # How far off the equivalent pulse of a cell that is not quite at rest may be: a constant, and terms linear and quadratic in the
@@ -232,7 +233,7 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     log = Log(recent[0], recent[1], listed, ho, ih, s_k, none, nobody)
     filled = Filled(len(log.step), 0, len(ho.step), 0, len(ih.step), 0)
     _know_totals(a.hidden_output, rules, s.row)
-    done, ok, stepped = 0, True, False
+    done, ok, stepped = NONE, True, False
     while ok and done < n_epochs:
         log, filled = _with_room(log, filled, epoch + done, course, numbers, rules, len(s.event_step), keep_spikes)
         done, ok, stepped, filled = _run_with_room(
@@ -355,13 +356,13 @@ def _run_with_room(
             _homeostasis(a, recent_cell, fresh, n_recent, s, course.input_hidden_frozen, rules)
         n_recent = _keep_recent(recent_step, recent_cell, n_recent, T - rules.pair_window_steps)
         # ---- the responses of input and hidden cells to the pulses of this epoch
-        n_events = 0
+        n_events = NONE
         s.food[:] = 0.0
         if not asleep:
             view(a.grid, a.agent[0], a.agent[1], numbers.field, s.food)
         for i in range(n_input):
             s.food[i] *= numbers.flash
-        n_events = _respond(a, 0, n_input, s.food, input_layer, c, s, n_events)
+        n_events = _respond(a, NONE, n_input, s.food, input_layer, c, s, n_events)
         s.pulse[:] = 0.0
         stepped = False
         if asleep:
@@ -378,7 +379,7 @@ def _run_with_room(
         elif _all_at(s.event_step, n_events, hidden_layer.arrival):
             key = stream_key(seed, _INPUT_HIDDEN, now)
             _deliver_inputs(
-                s.event_cell, 0, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
+                s.event_cell, NONE, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
             )
             n_events = _respond(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
         else:
@@ -1096,7 +1097,7 @@ def _step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     for k in range(n_inputs):
         steps[k], cells[k] = s.event_step[k], s.event_cell[k]
     n_events = n_inputs
-    k = 0
+    k = NONE
     hidden = slice(n_input, n_input + n_hidden)
     V, V_1, V_2, u, x = a.V[hidden], a.V_1[hidden], a.V_2[hidden], a.u[hidden], a.x[hidden]
     for step in range(numbers.steps):

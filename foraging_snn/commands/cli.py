@@ -12,10 +12,9 @@ from typing import Annotated, Any
 
 import typer
 
-import foraging_snn
 from foraging_snn.commands import ann
 from foraging_snn.commands.completion import complete_engine, complete_experiments
-from foraging_snn.commands.entry import BAD_INPUT, INTERRUPTED, NOT_ALL_WELL, PROGRAM
+from foraging_snn.commands.entry import BAD_INPUT, INTERRUPTED, NOT_ALL_WELL, PROGRAM, version_line
 from foraging_snn.commands.export import (
     as_json,
     basins_for_programs,
@@ -176,7 +175,7 @@ def _fail(message: str, code: int = BAD_INPUT) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{PROGRAM} {foraging_snn.__version__}")
+        typer.echo(version_line())
         raise typer.Exit
 
 

@@ -62,6 +62,9 @@ def main() -> int:
 
 
 def _run() -> int:
+    if sys.argv[1:] == ["--version"]:
+        print(version_line())
+        return 0
     limit = address_space_limit()
     needed = _needed(sys.argv[1:])
     if limit is None or limit >= (needed + MB_OF_A_THREAD * (os.cpu_count() or 1)) * MEGABYTE:
@@ -74,6 +77,13 @@ def _run() -> int:
         return _command_line()
     except NOT_LOADED as error:
         return _too_little(limit, " ".join(str(error).split())[:200] or type(error).__name__)
+
+
+def version_line() -> str:
+    """What `--version` says."""
+    import foraging_snn
+
+    return f"{PROGRAM} {foraging_snn.__version__}"
 
 
 def address_space_limit() -> int | None:

@@ -5,6 +5,7 @@ says; what a run shows, progress.py.
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from foraging_snn.analysis.sweep_table import SweepTable
 
 AT_THE_START = "(start)"
+SOON_SECONDS = 3.0  # an engine that is ready by then has compiled nothing worth a word
 PIPE_WIDTH = 200  # columns where there is no terminal to fit into
 FILE_WIDTH = 1000  # more than any table has
 
@@ -238,9 +240,10 @@ def _print_parameters(parameters: Parameters) -> None:
 
 @contextmanager
 def ready_engines(name: str, parameters: Parameters, n: int = 1) -> Iterator[list[Engine]]:
-    """So many engines, ready to run; says that this can take a while."""
-    message = f"preparing the engine {name} (compiles when these parameters are new to it, about half a minute)"
-    console = Console()
+    """So many engines, ready to run; says what has to be compiled for that, and how long it took."""
+    compiling = engine_class(name).compiling()
+    message = f"preparing the engine {name}{compiling and f' ({compiling})'}"
+    console, began = Console(), time.monotonic()
     with ExitStack() as open_engines:
         if console.is_terminal:
             waiting = console.status(message)
@@ -249,6 +252,8 @@ def ready_engines(name: str, parameters: Parameters, n: int = 1) -> Iterator[lis
             waiting = nullcontext()
         with waiting:
             engines = [open_engines.enter_context(engine_class(name)(parameters)) for _ in range(n)]
+        if compiling and (seconds := time.monotonic() - began) > SOON_SECONDS:
+            typer.echo(f"compiled in {seconds:.0f} s; the next start finds it done")
         yield engines
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import foraging_snn
 from foraging_snn.commands import entry
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit of the address space is Linux's")
@@ -31,7 +32,7 @@ def limited(megabytes, *arguments):
 @pytest.mark.parametrize(
     ("megabytes", "arguments", "needed"),
     [
-        (150, ["--version"], 400),
+        (150, ["parameters"], 400),
         (300, ["list"], 400),
         (550, ["table", "never"], 600),
         (400, ["run", "task1", "--preset", "tiny", "--start-from", "after-unsupervised", "--out", "never"], 900),
@@ -60,7 +61,7 @@ def test_a_library_that_gets_no_memory_ends_in_one_line(monkeypatch, capsys):
 
 
 def test_little_is_enough_for_what_does_not_compute():
-    assert limited(450, "--version")[0] == 0
+    assert limited(450, "list")[0] == 0
     code, out, err = limited(450, "run", "--help")
     assert (code, err) == (0, "")
     assert re.search("--start-from", out)
@@ -88,3 +89,18 @@ def test_a_broken_installation_is_not_taken_for_too_little_memory(monkeypatch):
     monkeypatch.setattr(entry, "_command_line", fails)
     with pytest.raises(ImportError, match="h5py"):
         entry.main()
+
+
+def test_the_version_is_told_without_loading_anything_for_it():
+    program = (
+        "import sys; sys.argv = ['foraging-snn', '--version']; from foraging_snn.commands.entry import main; code = main(); "
+        "sys.exit(code or ('numpy' in sys.modules or 'typer' in sys.modules))"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (process.returncode, process.stdout) == (0, f"foraging-snn {foraging_snn.__version__}\n")
+
+
+def test_the_command_line_is_loaded_without_gymnasium_matplotlib_and_brian2():
+    program = "import sys, foraging_snn.commands.cli; print({'gymnasium', 'matplotlib', 'brian2', 'torch'} & set(sys.modules))"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert process.stdout == "set()\n", process.stderr

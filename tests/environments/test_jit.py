@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba import NumbaError
 
 from foraging_snn.environments import jit
 
@@ -125,3 +127,29 @@ def test_old_caches_are_bounded_in_size(tmp_path, monkeypatch):
         os.utime(folder, (time.time() - (k + 2) * jit.RECENT_SECONDS,) * 2)
     jit._remove_old(tmp_path, tmp_path / "new")
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{jit.PREFIX}0"]
+
+
+def test_a_function_is_cached_once_it_was_compiled(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "jit_directory", lambda: tmp_path)
+
+    @jit.cached_njit
+    def total(values):
+        found = 0.0
+        for value in values:
+            found += value
+        return found
+
+    assert not jit.is_cached(total)
+    assert total(np.array([1.0, 2.0])) == 3.0
+    assert jit.is_cached(total)
+
+
+def test_a_function_that_borrows_its_arrays_is_not_compiled_if_it_needs_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "jit_directory", lambda: tmp_path)
+
+    @jit.borrowing_njit
+    def first_of_copy(values):
+        return values.copy()[0]
+
+    with pytest.raises(NumbaError, match="NRT required"):
+        first_of_copy(np.ones(3))

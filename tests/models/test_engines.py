@@ -24,10 +24,12 @@ from foraging_snn.models import (
     Phase,
     Recorder,
     brian2_compiled,
+    brian2_runtime,
     engine_class,
     initial_state,
     preset,
 )
+from foraging_snn.models.brian2_network import cell_functions
 
 # Aeons of 7 epochs, so that a short phase has several; this needs no compilation of its own.
 PARAMETERS = preset("full").with_changes({"timing.epochs_per_aeon": 7})
@@ -560,3 +562,37 @@ def test_an_engine_whose_program_is_in_the_cache_compiles_nothing(compiled, monk
     monkeypatch.setattr(brian2_compiled, "_build", build)
     with engine_class("brian2")(PARAMETERS) as engine:
         assert engine.run(initial_state(PARAMETERS, 1), phase_of("unsupervised", 1))[0].epoch == 1
+
+
+# --------------------------------------------------------------------------------------------- targets of the runtime engine
+
+
+def test_the_runtime_engine_takes_cython_for_long_phases_where_it_can_compile(runtime, monkeypatch):
+    long = brian2_runtime.CYTHON_PAYS_EPOCHS
+    monkeypatch.setattr(brian2_runtime, "compiler_version", lambda: "g++ 12")
+    assert [runtime._target_for(epochs) for epochs in (1, long - 1, long, 10**9)] == ["numpy", "numpy", "cython", "cython"]
+    monkeypatch.setattr(brian2_runtime, "compiler_version", lambda: "none")
+    assert runtime._target_for(long) == "numpy"
+    assert engine_class("brian2-runtime")(PARAMETERS, codegen="cython")._target_for(1) == "cython"
+
+
+def test_cython_code_is_compiled_anew_for_other_parameters():
+    codes = set()
+    for parameters in (PARAMETERS, PARAMETERS.with_changes({"cell.mu": 0.0006}), PARAMETERS):
+        functions = cell_functions(parameters, brian2_runtime._headers(parameters))
+        codes.add(str(functions["next_u"].implementations._implementations["cython"]._code))
+    assert len(codes) == 2
+
+
+@pytest.mark.slow
+def test_cython_and_numpy_give_the_same_bits():
+    phase, state = (
+        Phase("I(S,T2)", (Block(Activity.train("T2"), 6), Block(Activity.SLEEP, 6)), 18),
+        initial_state(PARAMETERS, seed=5),
+    )
+    one, other = (
+        engine_class("brian2-runtime")(PARAMETERS, codegen=codegen).run(state, phase)[0] for codegen in ("numpy", "cython")
+    )
+    assert one.task_spikes.sum() > 100
+    for name, values in vars(one).items():
+        np.testing.assert_array_equal(getattr(other, name), values, err_msg=name)
