@@ -49,9 +49,9 @@ def changed(folder, change):
 
 
 def run(capfd, *arguments):
-    """Exit code, output and errors of a command in which every warning is an error."""
+    """Exit code, output and errors of a command in which a warning of NumPy is an error."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", RuntimeWarning)
         code = main([*map(str, arguments)])
     return (code, *capfd.readouterr())
 

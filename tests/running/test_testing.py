@@ -91,7 +91,7 @@ def test_a_state_that_was_trained_before_is_tested_on_what_it_was_trained_on(tmp
     own = protocol("S[4]", parameters, tests=())
     with PretendEngine(parameters) as engine:
         run_trial(own, parameters, seed=3, engine=engine, path=tmp_path / "slept.h5", start=trained)
-    assert Trial(tmp_path / "slept.h5").phase_tests(0).task.tolist() == [1, 2] * 3
+    assert Trial(tmp_path / "slept.h5").phase_tests(0).task.tolist() == [1, 2] * 4  # at 0, 150, 300, 400 epochs
 
 
 @pytest.mark.parametrize("stop", [2, 7])
