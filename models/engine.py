@@ -36,7 +36,9 @@ class EpochRecords:
     first_epoch: int = number(int, meaning="number of the first of them since the trial began", unit="epochs")
     awake: np.ndarray = array(np.bool_, "epoch_row", meaning="1 awake, 0 asleep (the agent does not move)")
     move: np.ndarray = array(np.int8, "epoch_row", meaning="move made: 3 (dy + 1) + dx + 1; 4 staying", low=0, high=N_MOVES - 1)
-    eaten: np.ndarray = array(np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}, then others", low=0)
+    eaten: np.ndarray = array(
+        np.int8, "epoch_row", meaning=f"particle eaten: 0 none, {TYPE_NUMBERS}, then others", low=0, high="type"
+    )
     outcome: np.ndarray = array(np.int8, "epoch_row", meaning=f"what it was in the task: {OUTCOME_NUMBERS}")
     x: np.ndarray = array(
         np.int16, "epoch_row", unit="squares", meaning="column of the agent after the move, from 0", index_of="grid_x"

@@ -262,9 +262,8 @@ DIGITS = Settings(
     sleep_more_steps=1000,
     replay_weight=1.6340733664249785,
     mean_weight=2.877352845007084,
-    elastic_strength=522.5465170047357,
     shares=(2.0, 10.0, 100.0),
-    chosen_on="sleep: 40 tries, replay, mean-image, elastic: 10 each (random) x 1 seeds, tested on a fifth of the training images "
+    chosen_on="sleep: 40 tries, replay, mean-image: 10 each (random) x 1 seeds, tested on a fifth of the training images "
     "of digits; the others by hand",
 )
 SETTINGS = {"digits": DIGITS, "mnist-5000": replace(MNIST, epochs=10.0), "fashion-mnist": FASHION_MNIST}

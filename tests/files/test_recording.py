@@ -847,7 +847,7 @@ def test_files_that_are_no_trials(tmp_path):
         ),
         (
             lambda file: file["wiring/input_index"].__setitem__(0, 25),
-            "damaged or truncated: the wiring names cells that do not exist$",
+            r"damaged or truncated: wiring/input_index is not within 0 \.\.\. 24$",
         ),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from foraging_snn.commands.comparison import compare_epochs, phases_to_compare
 from foraging_snn.models import Activity, Block, EngineError, Phase, engine_class, initial_state, preset
 from foraging_snn.models.lanes import decay_lanes
-from foraging_snn.models.response import CellConstants, respond, response_table
+from foraging_snn.models.response import CellConstants, respond, response_table, step_cell
 
 A = Activity
 BLOCK = 7
@@ -212,3 +212,28 @@ def test_cells_at_the_end_of_an_epoch_are_the_same_one_by_one():
                 expected += share * float(away)
             assert after[k] == expected
         assert x[k] == rest_x * pulse[k]
+
+
+def test_output_cells_that_nothing_reaches_are_those_that_are_stepped(parameters):
+    """Over so many epochs that they stand still, and the engine steps them no more."""
+    epochs, c = 100, CellConstants.of(parameters.cell)
+    state = initial_state(parameters, seed=1)
+    state.x[-8:] = np.linspace(-2e-3, 1e-2, 8)
+    ours, _ = engine_class("event")(parameters).run(
+        state, Phase("sleep", (Block(A.SLEEP, 100),), epochs)
+    )  # no task trained, no pulses
+
+    @numba.njit
+    def stepped(V, u, x, steps):
+        V_1 = V_2 = V
+        for _ in range(steps):
+            new_V, u, x, _spiked = step_cell(V, V_2, u, x, c)
+            V, V_1, V_2 = new_V, V, V_1
+        return V, V_1, V_2, u, x
+
+    steps = epochs * parameters.timing.steps_per_epoch
+    for cell in range(-8, 0):
+        expected = stepped(state.V[cell], state.u[cell], state.x[cell], steps)
+        assert tuple(values[cell] for values in (ours.V, ours.V_1, ours.V_2, ours.u, ours.x)) == expected
+        assert 0.0 < abs(ours.x[cell]) < 1e-320
+        assert stepped(*(expected[k] for k in (0, 3, 4)), 1)[::2] == (expected[0], expected[2], expected[4])
