@@ -124,7 +124,8 @@ def run_demo(plan: Plan, jobs: int) -> bool:
     """
     planned, figure = plan.trials(), plan.directory / f"{NAME}.png"
     written = [figure, *landscape_files(plan)]
-    with LocalWorkers(jobs) as workers, prepared(planned, plan.directory, jobs, resume=False, also_written=written) as to_do:
+    locked = list({path.stem: path for path in written}.values())  # a landscape and its figure have one lock
+    with LocalWorkers(jobs) as workers, prepared(planned, plan.directory, jobs, resume=False, also_written=locked) as to_do:
         if there := [path for path in written if os.path.lexists(path)]:
             raise RunError(f"{there[0]}: exists already and is not overwritten")
         conditions = run_conditions(plan.parameters, plan.phases, str(plan.start))
