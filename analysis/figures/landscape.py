@@ -23,7 +23,7 @@ from foraging_snn.files.networks import NAIVE
 
 from . import style
 
-SHARE_OF_BEST = 0.9  # of a task's best performance, at its contour
+SHARE_OF_BEST = 0.9  # of a task's best performance within the dashed line, at its contour
 SMOOTHING = 0.7  # sd of the Gaussian over which maps are smoothed for contours and the best, in points of the grid
 FAINTEST, LARGEST, SMALLEST = 0.12, 20.0, 2.0  # of marks: opacity far off the plane; area in and far off it, points²
 MOVED_SHARE = (
@@ -48,7 +48,7 @@ def draw(landscape: Landscape) -> Figure:
         style.panel(axes, letter)
 
     smooth = smoothed(landscape)
-    levels = [SHARE_OF_BEST * float(smooth[..., k].max()) for k in range(len(tasks))]
+    levels = borders(landscape).tolist()
     _draw_maps(figure, maps, landscape, smooth, levels)
     farthest = max([1e-12, *landscape.states.distance.tolist(), *(way.distance.max() for way in landscape.trajectories)])
     _draw_regions(regions, landscape, smooth, levels, farthest)
@@ -57,18 +57,31 @@ def draw(landscape: Landscape) -> Figure:
     return figure
 
 
-def smoothed(landscape: Landscape) -> np.ndarray:
-    """Performance on the grid, (ny, nx, tasks), smoothed; chance where nothing was eaten."""
+def smoothed(landscape: Landscape, counted: np.ndarray | None = None) -> np.ndarray:
+    """Performance on the grid, (ny, nx, tasks), smoothed over the points that are `counted` ((ny, nx) bool; default all); chance
+    where nothing was eaten."""
     from scipy.ndimage import gaussian_filter  # takes a moment to import
 
     known = np.nan_to_num(landscape.tested.performance, nan=style.CHANCE)
-    return gaussian_filter(known, (SMOOTHING, SMOOTHING, 0.0), mode="nearest")
+    share = np.ones(known.shape) if counted is None else np.broadcast_to(counted[..., None], known.shape).astype(float)
+    sums, shares = (gaussian_filter(values, (SMOOTHING, SMOOTHING, 0.0), mode="nearest") for values in (known * share, share))
+    return sums / np.where(shares > 0.0, shares, 1.0)
+
+
+def borders(landscape: Landscape) -> np.ndarray:
+    """Performance on each task above which it counts as solved, (tasks,): a share of its best among points within the dashed line.
+
+    Points that were moved far to be legal lie off the plane, where a task may be solved better than anywhere on it.
+    """
+    near = landscape.tested.moved <= _moved_level(landscape)
+    if not near.any():
+        near[:] = True
+    return SHARE_OF_BEST * smoothed(landscape, near)[near].max(axis=0)
 
 
 def all_solved(landscape: Landscape) -> np.ndarray:
-    """Where performance on every task is above the share of that task's best, (ny, nx) bool."""
-    smooth = smoothed(landscape)
-    return (smooth >= SHARE_OF_BEST * smooth.max(axis=(0, 1))).all(axis=-1)
+    """Where performance on every task is above its border, (ny, nx) bool."""
+    return (smoothed(landscape) >= borders(landscape)).all(axis=-1)
 
 
 def _note(landscape: Landscape) -> str:
@@ -84,9 +97,9 @@ def _note(landscape: Landscape) -> str:
         f"{len(landscape.y)} points is a network with these strengths, wiring and inputs of the trials and the resistances of "
         f"{landscape.reference}, tested for {epochs:,} epochs, seed {source.seed}. {moved:.0%} of the points were moved to be "
         f"allowed (clipped, inputs scaled), by {tested.moved.max():.1f} at most; outside the dashed line by more than "
-        f"{_moved_level(landscape):.2g}. Contours: {SHARE_OF_BEST:.0%} of the best of the task, of maps smoothed over {SMOOTHING} "
-        "points. ± is the mean standard error of a point, binomial over the particles eaten. Trajectories are projections: the "
-        "fainter and smaller, the farther off."
+        f"{_moved_level(landscape):.2g}. Contours: {SHARE_OF_BEST:.0%} of the best of the task within it, of maps smoothed over "
+        f"{SMOOTHING} points. ± is the mean standard error of a point, binomial over the particles eaten. Trajectories are "
+        "projections: the fainter and smaller, the farther off."
     )
 
 

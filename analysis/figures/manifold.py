@@ -43,7 +43,7 @@ def draw(landscape: Landscape) -> Figure:
     for axes in panels[:, len(ways) :].flat:
         axes.set_axis_off()
     smooth = of_landscape.smoothed(landscape)
-    levels = [of_landscape.SHARE_OF_BEST * float(smooth[..., k].max()) for k in range(2)]
+    levels = of_landscape.borders(landscape).tolist()
     farthest = max([1e-12, *(float(way.distance.max()) for way in ways)])
     for axes, drawing, way in zip(panels[0], panels[1], ways, strict=False):
         style.panel(axes, LETTERS[way.label])
@@ -84,7 +84,7 @@ def _note(landscape: Landscape, levels: list[float]) -> str:
     plane = "the plane of principal axes" if landscape.kind == "pca" else f"the plane through {', '.join(names[:3])}"
     return (
         f"Computed: {len(landscape.x)} x {len(landscape.y)} networks on {plane}, tested for {epochs:,} epochs, seed {source.seed}; "
-        f"shaded: performance on {sets}, {of_landscape.SHARE_OF_BEST:.0%} of the best on the map; hatched: both. Trajectories are "
-        "projections, the fainter and smaller, the farther from the plane; bars: Euclidean distance of strengths. Below: "
-        "the paper's schematic."
+        f"shaded: performance on {sets}, {of_landscape.SHARE_OF_BEST:.0%} of the best of points near the plane; hatched: both. "
+        "Trajectories are projections, the fainter and smaller, the farther from the plane; bars: Euclidean distance of strengths. "
+        "Below: the paper's schematic."
     )

@@ -11,7 +11,7 @@ from foraging_snn.analysis.figures import landscape as landscape_figure
 from foraging_snn.analysis.figures import paths as paths_figure
 from foraging_snn.analysis.figures import style
 from foraging_snn.analysis.figures.drawing import save_figure
-from foraging_snn.analysis.figures.landscape import all_solved, nice_length
+from foraging_snn.analysis.figures.landscape import all_solved, borders, nice_length
 from foraging_snn.analysis.paths import BETWEEN, WITHIN, barrier_differences, barriers
 
 
@@ -55,6 +55,18 @@ def test_where_all_tasks_are_solved_is_the_region_between_their_borders():
     inside = made.x[solved[0]]
     assert 2.0 < inside.min() < 2.6
     assert 3.4 < inside.max() < 4.0
+
+
+def test_a_task_solved_best_far_off_the_plane_is_solved_as_well_at_its_own_state():
+    made = landscape(33)
+    tested = made.tested
+    rewarded, moved = tested.counts["rewarded"].copy(), tested.moved.copy()
+    rewarded[:4, :, 0], moved[:4] = (
+        tested.counts["punished"][:4, :, 0] * 99,
+        100.0,
+    )  # a corner with 0.99, which is no point of the plane
+    odd = replace(made, tested=replace(tested, counts=tested.counts | {"rewarded": rewarded}, moved=moved))
+    np.testing.assert_allclose(borders(odd), borders(made), atol=0.005)
 
 
 @pytest.mark.parametrize(("longest", "expected"), [(0.9, 0.5), (2.4, 2.0), (7.0, 5.0), (1000.0, 1000.0), (0.019, 0.01)])
