@@ -46,7 +46,7 @@ def assert_same(one, other):
 @pytest.mark.parametrize("name", ["event", pytest.param("brian2-runtime", marks=pytest.mark.slow)])
 def test_an_evaluation_is_a_run_of_a_test_phase_bit_for_bit(name):
     """The network at rest is made here by hand: a new one with wiring and strengths put in, inhibition minus the mean."""
-    n = 200 if name == "event" else 20
+    n = 200 if name == "event" else 100  # whole aeons
     with engine_class(name)(PARAMETERS) as engine:
         found = evaluated(CORNERS[:1], n, engine=engine, seed=7)
         state, net = initial_state(PARAMETERS, 7), network()
