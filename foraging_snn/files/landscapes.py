@@ -28,7 +28,7 @@ from foraging_snn.files.hdf5 import (
     write_whole_file,
 )
 from foraging_snn.files.networks import Network
-from foraging_snn.files.reader import AnalysisError, texts
+from foraging_snn.files.reader import AnalysisError, binomial_error, ratio, texts
 from foraging_snn.models import MAX_SEED, N_OUTPUT, ParameterError, Parameters
 
 LANDSCAPE, PATHS, BASINS = "foraging_snn landscape", "foraging_snn paths", "foraging_snn basins"
@@ -88,18 +88,17 @@ class Evaluation:
     @property
     def performance(self) -> np.ndarray:
         """Rewarded / (rewarded + punished) particles, (..., tasks) float64; NaN where nothing was eaten."""
-        return _ratio(self.counts["rewarded"], self._judged)
+        return ratio(self.counts["rewarded"], self._judged)
 
     @property
     def performance_error(self) -> np.ndarray:
         """Its standard error: sqrt(p (1 - p) / n), p the performance, n the particles; NaN where nothing was eaten."""
-        p = self.performance
-        return np.sqrt(_ratio(p * (1.0 - p), self._judged))
+        return binomial_error(self.performance, self._judged)
 
     @property
     def food(self) -> np.ndarray:
         """Particles eaten per epoch, (..., tasks) float64."""
-        return _ratio(self._eaten, self.counts["epochs"])
+        return ratio(self._eaten, self.counts["epochs"])
 
     @property
     def food_error(self) -> np.ndarray:
@@ -119,7 +118,7 @@ class Evaluation:
         for fewer than two aeons.
         """
         total = self.counts[f"{layer}_spikes"]
-        return _ratio(total, self.counts["epochs"]), self._error_over_aeons(total, self.counts[f"{layer}_squares"])
+        return ratio(total, self.counts["epochs"]), self._error_over_aeons(total, self.counts[f"{layer}_squares"])
 
     @property
     def _judged(self) -> np.ndarray:
@@ -131,12 +130,8 @@ class Evaluation:
 
     def _error_over_aeons(self, total: np.ndarray, squares: np.ndarray) -> np.ndarray:
         n = self.counts["aeons"]
-        variance = _ratio(squares - _ratio(total * total, n), n - 1)
+        variance = ratio(squares - ratio(total * total, n), n - 1)
         return np.sqrt(np.maximum(variance, 0.0) * n) / self.counts["epochs"]
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
 
 
 @dataclass(frozen=True)

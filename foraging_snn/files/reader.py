@@ -269,6 +269,16 @@ class Spikes:
     cell: np.ndarray = same(TABLES[SPIKES]["cell"])
 
 
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """above / below, float64 of the same shape; NaN where below is 0."""
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+def binomial_error(p: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Standard error of a share p of n: sqrt(p (1 - p) / n); NaN where n is 0."""
+    return np.sqrt(ratio(p * (1.0 - p), n))
+
+
 @record(frozen=True)
 class PhaseTests:
     """Tests of the network during phases, of which it knows nothing: each begins with the network as it was, which then goes on."""
@@ -284,14 +294,12 @@ class PhaseTests:
     @property
     def performance(self) -> np.ndarray:
         """Rewarded / (rewarded + punished) particles, (test,) float64; NaN if nothing was eaten."""
-        judged = self.rewarded + self.punished
-        return np.divide(self.rewarded, judged, out=np.full(len(judged), np.nan), where=judged > 0)
+        return ratio(self.rewarded, self.rewarded + self.punished)
 
     @property
     def performance_error(self) -> np.ndarray:
         """Its standard error: sqrt(p (1 - p) / n), p the performance, n the particles, (test,) float64."""
-        p, judged = self.performance, np.maximum(self.rewarded + self.punished, 1)
-        return np.sqrt(p * (1.0 - p) / judged)
+        return binomial_error(self.performance, self.rewarded + self.punished)
 
 
 class Trial:

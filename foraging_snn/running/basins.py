@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from foraging_snn.environments.draws import Stream, stream_key, uniforms
-from foraging_snn.files.landscapes import COUNTS, Evaluation
+from foraging_snn.files.landscapes import Evaluation
 from foraging_snn.files.states import update_digest
-from foraging_snn.models import EpochRecords, NetworkState, Parameters, Phase, engine_class
+from foraging_snn.models import NetworkState, Parameters, Phase, engine_class
 from foraging_snn.models.rules import balance_outputs
-from foraging_snn.running.evaluating import Course, EvaluationSettings, counts_of, kept, legal
+from foraging_snn.running.evaluating import Course, EvaluationSettings, counts_of, evaluation_of, heard_by, kept, legal
 from foraging_snn.running.evaluations import EvaluationLedger, Row
 from foraging_snn.running.ledger import Origin
 from foraging_snn.running.testing import phase_of_test, tested
-from foraging_snn.running.trial import Listener, Stopped
+from foraging_snn.running.trial import Listener
 
 
 def perturbed(state: NetworkState, radius: float, draw: int, parameters: Parameters) -> tuple[NetworkState, float]:
@@ -140,13 +140,8 @@ class PerturbedRun:
 
     def run(self, listener: Listener) -> None:
         """Run the phase and test the network; what was counted is kept also if it is stopped."""
-
-        def heard(records: EpochRecords) -> None:
-            listener.epochs(records)
-            if listener.stop_wanted():
-                raise Stopped
-
         rows: dict[str, Row] = {}
+        heard = heard_by(listener)
         try:
             with engine_class(self.settings.engine)(self.parameters) as engine:
                 state, done = self.state, 0
@@ -211,6 +206,4 @@ def follow(
 
     flat = [key for run in runs for key in run.test_keys()]
     rows = kept(flat, jobs, course)
-    table = np.array([rows[key] for key in flat], np.int64).reshape(len(states), len(checks), len(tasks), len(COUNTS))
-    counts = {name: table[..., k] for k, name in enumerate(COUNTS)}
-    return Evaluation(tuple(tasks), counts, np.zeros(table.shape[:2]))
+    return evaluation_of([rows[key] for key in flat], tasks, np.zeros((len(states), len(checks))))

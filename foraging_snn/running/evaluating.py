@@ -165,20 +165,25 @@ def counts_of(record: PhaseRecord) -> Row:
     return tuple(int(found[name]) for name in COUNTS)
 
 
-def _tested(
-    engine: Engine, settings: EvaluationSettings, points: Iterable[EvaluatedPoint], listener: Listener
-) -> Iterator[tuple[str, Row]]:
-    """Key and counts of each, one after the other; Stopped if the listener wants that."""
+def heard_by(listener: Listener) -> Callable[[EpochRecords], None]:
+    """Hands the pieces of a run to a listener; raises Stopped if it wants that."""
 
     def heard(records: EpochRecords) -> None:
         listener.epochs(records)
         if listener.stop_wanted():
             raise Stopped
 
+    return heard
+
+
+def _tested(
+    engine: Engine, settings: EvaluationSettings, points: Iterable[EvaluatedPoint], listener: Listener
+) -> Iterator[tuple[str, Row]]:
+    """Key and counts of each, one after the other; Stopped if the listener wants that."""
     for task, group in groupby(points, key=_task):
         phase, of_task = phase_of_test(task, settings.epochs, settings.parameters), list(group)
         listener.begin(phase, recorded=True)
-        runs = engine.run_many(map(settings.state, of_task), phase, progress=heard)
+        runs = engine.run_many(map(settings.state, of_task), phase, progress=heard_by(listener))
         for point, (_, record) in zip(of_task, runs, strict=True):
             yield point.key, counts_of(record)
 
@@ -367,9 +372,13 @@ def evaluate(
         rows = kept([point.key for point in points], batches, course)
     else:
         rows = dict(_tested(engine, settings, sorted(points, key=_task), Listener()))
-    table = np.array([rows[point.key] for point in points], np.int64).reshape(len(made), len(tasks), len(COUNTS))
-    counts = {name: table[..., k] for k, name in enumerate(COUNTS)}
-    return Evaluation(tuple(tasks), counts, np.array([moved for _, moved in made], np.float64))
+    return evaluation_of([rows[point.key] for point in points], tasks, np.array([moved for _, moved in made], np.float64))
+
+
+def evaluation_of(rows: Sequence[Row], tasks: Sequence[str], moved: np.ndarray) -> Evaluation:
+    """Tests by network, in the order of `moved`, then by task."""
+    table = np.array(rows, np.int64).reshape(*moved.shape, len(tasks), len(COUNTS))
+    return Evaluation(tuple(tasks), {name: table[..., k] for k, name in enumerate(COUNTS)}, moved)
 
 
 def kept(keys: Sequence[str], jobs_of: Callable[[set[str], Path], Sequence[Job]], course: Course) -> dict[str, Row]:
