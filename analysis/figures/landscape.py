@@ -81,7 +81,7 @@ def borders(landscape: Landscape) -> np.ndarray:
 
 def all_solved(landscape: Landscape) -> np.ndarray:
     """Where performance on every task is above its border, (ny, nx) bool."""
-    return (smoothed(landscape) >= borders(landscape)).all(axis=-1)
+    return np.asarray(np.all(smoothed(landscape) >= borders(landscape), axis=-1))
 
 
 def _note(landscape: Landscape) -> str:
