@@ -1,4 +1,5 @@
-"""Numba's `njit` with a cache on disk that knows what it was compiled from. Where caches lie is said here, too.
+"""Numba's `njit` with a cache on disk that knows what it was compiled from. Where caches lie is said here, too, and tables that
+jitted functions took a while to compute are kept there.
 
 Numba itself looks at the file of a function only: what that calls in other files may have changed, and the old machine code would
 go on running. So the folder of the cache is named after all jitted sources and the versions of what compiled them. Files that a
@@ -32,6 +33,7 @@ PREFIX = "foraging_snn-"  # of the folder of a cache
 KEPT = 4  # caches of other sources or versions that stay, the ones used last
 KEPT_BYTES = 500 * 1024**2  # of these together
 RECENT_SECONDS = 24 * 3600.0  # a cache used since then may be in use, and stays
+TABLES_KEPT = 60  # of some 0.6 MB
 
 
 def cache_directory() -> Path:
@@ -178,3 +180,48 @@ def borrowing_njit(*function: Callable, **options: Any) -> Any:
         return _plain(function) if JIT_DISABLED else numba.njit(**options)(function)
 
     return decorated(*function) if function else decorated
+
+
+def kept_table(arguments: Any, compute: Callable[[], tuple]) -> list:
+    """What `compute` gives: numbers and arrays, from the cache if it was computed before.
+
+    Parameters
+    ----------
+    arguments
+        What it is a function of, beside the jitted sources; its `repr` tells all there is to it.
+    compute : callable
+        Without arguments, gives a tuple of int, float and arrays.
+
+    Returns
+    -------
+    list
+        The same; arrays in C order, so that jitted code has one type to expect.
+    """
+    folder = jit_directory()
+    path = folder / f"table-{hashlib.sha256(repr(arguments).encode()).hexdigest()[:24]}.npz" if folder else None
+    if path is not None:
+        with suppress(Exception), np.load(path, allow_pickle=False) as file:  # a damaged one raises anything
+            return [_as_computed(file[f"arr_{k}"]) for k in range(len(file.files))]
+    table = [np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value for value in compute()]
+    if path is not None:
+        with suppress(OSError):
+            _keep_table(path, table)
+    return table
+
+
+def _as_computed(value: np.ndarray) -> Any:
+    return value if value.ndim else value.item()
+
+
+def _keep_table(path: Path, table: list) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=PREFIX, delete=False) as file:
+        try:
+            np.savez(file, *table)
+            file.flush()
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)
+            raise
+    tables = sorted(path.parent.glob("table-*.npz"), key=lambda path: path.stat().st_mtime)
+    for old in tables[:-TABLES_KEPT]:
+        old.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from foraging_snn.environments.jit import cached_njit
+from foraging_snn.environments.jit import cached_njit, kept_table
 from foraging_snn.models.arithmetic import fit_nodes, interpolate, matrix_power, parabolas, polynomial_fit
 from foraging_snn.models.parameters import Cell
 
@@ -18,7 +18,7 @@ MAX_SPIKES = 6  # kept per response; a pulse that evokes more is stepped exactly
 DEGREE = 8  # of the polynomials for pulses well below threshold
 BULK = 0.75  # up to this share of the threshold pulse they serve
 GRID = 4001
-FINEST = 60  # halvings of an interval of pulses
+FINEST = 60  # halvings of an interval of pulses, at most
 PERTURBATION = 1e-4
 
 
@@ -122,9 +122,14 @@ def linear_propagator(c: CellConstants, steps: int) -> np.ndarray:
     return matrix_power([[slope, 1.0, c.beta_e], [-c.mu, 1.0, c.mu], [0.0, 0.0, c.decay]], steps)[:2]
 
 
-@lru_cache(maxsize=16)  # a third of a second each, and the engines of a process mostly have the same cells
+@lru_cache(maxsize=16)  # the engines of a process mostly have the same cells
 def response_table(c: CellConstants, steps: int, largest: float) -> ResponseTable:
-    """Tabulate the response to pulses up to `largest`, from steps of the map itself. Not to be written to."""
+    """Tabulate the response to pulses up to `largest`, from steps of the map itself; half a second, or from the cache. Not to be
+    written to."""
+    return ResponseTable(*kept_table(("response", [float(value) for value in (*c, largest)], steps), lambda: _tabulate(c, steps, largest)))
+
+
+def _tabulate(c: CellConstants, steps: int, largest: float) -> ResponseTable:
     threshold = _threshold(c, steps, largest)
     bulk = BULK * threshold
     V_bulk, u_bulk = _bulk_polynomials(c, steps, bulk)
@@ -163,6 +168,8 @@ def _first_pulse(c, steps, latency, low, high, dV, du):
     spikes = np.zeros(1, np.int64)
     for _ in range(FINEST):
         middle = 0.5 * (low + high)
+        if middle in (low, high):  # neighbours
+            break
         n, _V, _u = respond(c.V_rest + dV, c.u_rest + du, middle, min(latency, steps), c, spikes)
         if n > 0:
             high = middle
@@ -189,6 +196,8 @@ def _changes(c, steps, pulses):
             low, high = left, right
             for _ in range(FINEST):
                 middle = 0.5 * (low + high)
+                if middle in (low, high):
+                    break
                 if _same_response(c, steps, left, middle):
                     low = middle
                 else:

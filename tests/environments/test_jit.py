@@ -153,3 +153,49 @@ def test_a_function_that_borrows_its_arrays_is_not_compiled_if_it_needs_memory(t
 
     with pytest.raises(NumbaError, match="NRT required"):
         first_of_copy(np.ones(3))
+
+
+TABLE = (7, 0.1, np.arange(5), np.linspace(0.0, 1.0, 6).reshape(2, 3).T)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "jit_directory", lambda: tmp_path)
+    return tmp_path
+
+
+def test_a_table_is_computed_once_and_comes_back_bit_for_bit_and_of_one_type(folder):
+    first = jit.kept_table("a", lambda: TABLE)
+    again = jit.kept_table("a", lambda: pytest.fail("computed a second time"))
+    for expected, *found in zip(TABLE, first, again, strict=True):
+        for value in found:
+            assert type(value) is type(expected) and np.array_equal(value, expected)
+    assert [(value.dtype, value.flags.c_contiguous, value.flags.writeable) for value in first[2:]] == [
+        (value.dtype, value.flags.c_contiguous, value.flags.writeable) for value in again[2:]
+    ]
+    assert jit.kept_table("b", lambda: (1,)) == [1]
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.5, 0.99])
+def test_a_damaged_table_is_computed_anew(folder, kept):
+    jit.kept_table("a", lambda: TABLE)
+    (path,) = folder.iterdir()
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    assert jit.kept_table("a", lambda: (3,)) == [3]
+    assert jit.kept_table("a", lambda: pytest.fail("computed a third time")) == [3]
+
+
+def test_of_many_tables_the_last_ones_stay(folder):
+    for k in range(jit.TABLES_KEPT + 3):
+        jit.kept_table(k, lambda k=k: (k,))
+    assert len(list(folder.iterdir())) == jit.TABLES_KEPT
+
+
+def test_a_table_that_cannot_be_kept_is_computed_each_time(folder, monkeypatch):
+    def no_space(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "savez", no_space)
+    assert [jit.kept_table("a", lambda: (1,)) for _ in range(2)] == [[1], [1]]
+    assert list(folder.iterdir()) == []
