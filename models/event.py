@@ -9,7 +9,7 @@ What is approximate
 -------------------
 1. A cell is not exactly at rest when its pulse arrives. What is left from the epoch before (about 4e-4 in V after a spike) is
    carried along linearly, and counts to first order as a change of the pulse. Neglected: products of two such small numbers.
-   Where that leaves a spike time in doubt (event_kernel.DOUBT) the cell is stepped through the epoch instead.
+   Where that leaves a spike time in doubt (DOUBT in event_kernel/responses.py) the cell is stepped through the epoch instead.
 2. The state of an input or hidden cell at the end of an epoch is interpolated: from a polynomial below 75 % of the threshold pulse
    from a table above it. Measured over 60 epochs of a new network, error of V: below the threshold 99 % within 1e-7 and at most
    6e-6, after a spike 99 % within 3e-6 and at most 1.4e-4.

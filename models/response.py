@@ -126,7 +126,8 @@ def linear_propagator(c: CellConstants, steps: int) -> np.ndarray:
 def response_table(c: CellConstants, steps: int, largest: float) -> ResponseTable:
     """Tabulate the response to pulses up to `largest`, from steps of the map itself; half a second, or from the cache. Not to be
     written to."""
-    return ResponseTable(*kept_table(("response", [float(value) for value in (*c, largest)], steps), lambda: _tabulate(c, steps, largest)))
+    arguments = ("response", [float(value) for value in (*c, largest)], steps)
+    return ResponseTable(*kept_table(arguments, lambda: _tabulate(c, steps, largest)))
 
 
 def _tabulate(c: CellConstants, steps: int, largest: float) -> ResponseTable:

@@ -22,7 +22,7 @@ from foraging_snn.models.arithmetic import (
     power,
     sum_at,
 )
-from foraging_snn.models.event_kernel import _scale_row
+from foraging_snn.models.event_kernel.plasticity import _scale_row
 
 
 def test_a_power_is_the_double_nearest_to_the_exact_one():
