@@ -77,6 +77,7 @@ def test_the_example_in_the_docstring_runs(tmp_path):
 MADE = "print(gymnasium.make({!r}).reset(seed=1)[0].shape)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imports", "environment"),
     [

@@ -339,6 +339,7 @@ def test_outcomes_and_reward():
     assert o.reward_signal(0, True, RULES) == 0.5
 
 
+@pytest.mark.slow
 def test_the_agent_obeys_the_output_spikes_up_to_and_including_the_step_of_the_boundary(unsupervised):
     _, record = unsupervised
     last_move = o.STAY
@@ -660,6 +661,7 @@ def test_a_strength_is_divided_by_resistance_and_varied_by_12_percent():
 # -------------------------------------------------------------------------------------------------------- phases
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activities, freeze", [(("unsupervised",), 0.0), (("train1", "sleep"), 0.2)])
 def test_a_phase_run_in_two_parts_is_the_same_phase(activities, freeze):
     rules = dataclasses.replace(RULES, block_epochs=5)

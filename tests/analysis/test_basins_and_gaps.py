@@ -41,6 +41,7 @@ def folder(tmp_path_factory):
 # -------------------------------------------------------------------------------------------------------------------- gaps
 
 
+@pytest.mark.slow
 def test_the_gap_of_a_task_that_falls_and_comes_back(folder):
     (found,) = gaps(Trial(folder / "sequential_seed0001.h5"))
     assert (found.phase, found.task, found.epoch.tolist()) == ("T2", 1, [0, 200, 400, 600, 800])

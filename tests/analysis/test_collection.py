@@ -13,6 +13,8 @@ from foraging_snn.files.hdf5 import write_text
 from foraging_snn.files.states import packaged_states
 from foraging_snn.models import preset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -14,6 +14,8 @@ from foraging_snn.commands.cli import main
 from foraging_snn.files.reader import Trial
 from foraging_snn.running.plan import trial_path
 
+pytestmark = pytest.mark.slow
+
 NAN = math.nan
 
 

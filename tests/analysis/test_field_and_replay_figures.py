@@ -11,6 +11,8 @@ from foraging_snn.analysis.receptive_fields import DIRECTION_NAMES
 from foraging_snn.analysis.responsiveness import particle_responsiveness
 from foraging_snn.models import Activity
 
+pytestmark = pytest.mark.slow
+
 UP_LEFT = DIRECTION_NAMES.index("up left")
 DRIVER, STRONG = 3, 5.0  # after T1, this hidden cell drives "up left" by this strength, all other synapses being 0.02
 N_HIDDEN = SMALL.n_hidden

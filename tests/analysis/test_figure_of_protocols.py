@@ -12,6 +12,8 @@ from foraging_snn.protocols import protocol
 from foraging_snn.running.plan import trial_path
 from foraging_snn.running.trial import run_trial
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder, text, seeds=(4, 6)):
     experiment = protocol(text, SMALL)

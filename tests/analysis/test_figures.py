@@ -12,6 +12,8 @@ from foraging_snn.commands.cli import main
 from foraging_snn.commands.drawing import OF_FILES
 from foraging_snn.environments import Outcome
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("task1", "task2", "sequential", "interleaved", "sleep", "naive-sleep", "task1-sleep", "uniform-sleep")
 NAMES += ("sequential-interleaved", "freeze-1", "freeze-5", "freeze-10", "dropout-1", "dropout-2")
 MINE = {"fig1": 7, "fig3": 6, "s1": 12, "s2": 1, "s4": 6, "s5": 2, "s6": 6}  # axes of each

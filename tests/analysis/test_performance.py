@@ -14,6 +14,8 @@ from foraging_snn.analysis.performance import (
 )
 from foraging_snn.environments import Outcome
 
+pytestmark = pytest.mark.slow
+
 
 class TaskEngine(PretendEngine):
     """Eats rewarded particles only while Task 1 is trained or tested, punished ones with Task 2, nothing asleep."""

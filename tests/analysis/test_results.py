@@ -16,6 +16,8 @@ from foraging_snn.models import preset
 from foraging_snn.protocols import PublishedValue, experiments
 from foraging_snn.running.trial import run_trial, run_unsupervised
 
+pytestmark = pytest.mark.slow
+
 TINY = preset("tiny")
 
 

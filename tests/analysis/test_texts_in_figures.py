@@ -15,6 +15,8 @@ from foraging_snn.analysis.figures.drawing import FORMATS
 from foraging_snn.analysis.sweep_table import SweepRow, SweepTable
 from foraging_snn.commands.demo import save_figure
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("sequential", "interleaved", "sleep", "sequential-sleep", "sequential-interleaved")
 FAMILIES = {"performance": "s5", "weights": "fig4", "fields": "fig5", "trajectories": "fig7", "replay": "replay"}
 WITH_LABEL = {"performance", "weights", "trajectories", "replay"}

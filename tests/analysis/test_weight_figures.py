@@ -17,6 +17,8 @@ from foraging_snn.analysis.figures._weight_states import are_one_network, learni
 from foraging_snn.files.reader import Trial
 from foraging_snn.models import preset
 
+pytestmark = pytest.mark.slow
+
 TINY = preset("tiny").with_changes({"recording.snapshots_per_phase": 10})
 EXAMPLE = Path(__file__).parents[2] / "examples" / "project_trajectory.py"
 STRONG_SYNAPSES = 628  # of 6272, one in ten

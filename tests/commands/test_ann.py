@@ -58,6 +58,7 @@ def arrays_of(path):
     return found
 
 
+@pytest.mark.slow
 def test_an_experiment_goes_to_its_table(ann, tmp_path):
     code, out, err = ann("run", "ann-incremental", "--seeds", 2, "--out", tmp_path, *SMALL)
     assert (code, err) == (0, "")
@@ -121,6 +122,7 @@ def test_training_that_conditions_share_is_done_once_and_its_time_counts_for_eac
         assert (clock[0] - before > 0) == (name == "longer-tuned")
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_as_if_it_had_not_been(ann, tmp_path):
     options = ["ann-incremental", "--seed", 3, *SMALL]
     assert ann("run", *options, "--out", tmp_path / "whole")[0] == 0

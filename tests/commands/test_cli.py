@@ -136,6 +136,7 @@ def test_json_beside_toml_is_refused(refused):
     assert refused("parameters", "--json", "--toml") == "--json: given together with --toml, allowed is one of them"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
@@ -196,6 +197,7 @@ def test_output_cut_short_by_its_reader_ends_quietly():
 # ---------------------------------------------------------------------------------------------------------- running
 
 
+@pytest.mark.slow
 def test_run_writes_one_complete_file_per_trial(results):
     folder, out = results
     assert files_in(folder) == ["sequential_seed0005.h5", "sequential_seed0006.h5"]
@@ -246,6 +248,7 @@ def test_a_trial_alone_has_no_standard_deviation(results, done, tmp_path):
     assert "±" not in "".join(line for line in table.splitlines() if line.startswith("T1 "))
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_trial(results, done, tmp_path):
     done("run", "sequential", *SHORT, "--seed", "6", "--out", tmp_path)
     again, before = Trial(tmp_path / "sequential_seed0006.h5"), Trial(results[0] / "sequential_seed0006.h5")
@@ -265,6 +268,7 @@ def test_info_on_a_trial(results, done):
     assert len(re.findall(r"^T[12] +Task [12] +\d+ +\d+ +\S+ +yes", out, re.MULTILINE)) == 4
 
 
+@pytest.mark.slow
 def test_info_for_programs(results, start_file, done):
     path = results[0] / "sequential_seed0005.h5"
     shown = json.loads(done("info", path, "--json"))
@@ -324,6 +328,7 @@ def test_a_start_state_of_the_package_is_known_by_its_name(done, tmp_path):
     assert "unsupervised" in trial.started_from_provenance["command_line"]
 
 
+@pytest.mark.slow
 def test_trials_with_and_without_a_start_state_do_not_share_a_table(start_file, done, refused, tmp_path):
     done("run", "task1", *SHORT, "--seed", "1", "--out", tmp_path, "--start-from", start_file)
     done("run", "task1", *SHORT, "--seed", "2", "--out", tmp_path)
@@ -449,6 +454,7 @@ def interrupted(command, has_begun, by=signal.SIGINT):
     return process.returncode, err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["brian2", "event"])
 def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
     path = tmp_path / "task1_seed0001.h5"
@@ -472,6 +478,7 @@ def test_ctrl_c_leaves_a_readable_file_and_says_so(tmp_path, done, engine):
     assert main(["table", str(tmp_path)]) == 2
 
 
+@pytest.mark.slow
 def test_a_run_stopped_by_time_and_by_sigterm_goes_on_to_the_same_file(tmp_path, done, capfd):
     command = ["run", "task1", *SHORT[:2], "--preset", "tiny", "--out"]
     done(*command, tmp_path / "whole")
@@ -527,6 +534,7 @@ def test_times_must_be_above_zero(refused, tmp_path, option, value):
     assert files_in(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_start_state_cut_off_by_ctrl_c_goes_on_to_the_same_state(tmp_path, done, capfd):
     (tmp_path / "whole").mkdir()
     length = ["unsupervised", "--preset", "tiny", "--set", "phases.unsupervised_aeons=600"]
@@ -555,6 +563,7 @@ def test_an_empty_name_is_not_the_current_folder(command, tmp_path, monkeypatch,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up(tmp_path):
     """A limit on the size of files stands for the full disk."""
     command = [*PROGRAM, "run", "task1", *SHORT[:4], "--set", "recording.snapshots_per_phase=400", "--out", str(tmp_path)]

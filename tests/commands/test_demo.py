@@ -26,6 +26,8 @@ from foraging_snn.running.existing import phases_to_run
 from foraging_snn.running.starting import load_start, packaged_states
 from foraging_snn.running.trial import run_unsupervised
 
+pytestmark = pytest.mark.slow
+
 TINY = preset("tiny")
 LENGTHS = {"phases.training_aeons": 60, "phases.retraining_aeons": 60, "phases.interleaved_aeons": 60, "phases.test_aeons": 10}
 

@@ -42,6 +42,7 @@ def landscape(folder, out, *options):
     return main(["landscape", *files(folder), *quick, *only_png, "--out", str(out), *options])
 
 
+@pytest.mark.slow
 def test_a_landscape_is_a_file_and_a_figure(trials, tmp_path, capsys):
     out = tmp_path / "plane.h5"
     assert landscape(trials, out, "--format", "png,pdf") == 0
@@ -119,6 +120,7 @@ def test_states_and_axes_are_chosen_by_name(trials, tmp_path):
     assert (made.kind, made.states.names) == ("pca", ("T1", "T2", "I(S,T2)"))
 
 
+@pytest.mark.slow
 def test_figures_draws_landscapes_and_paths_in_a_folder(trials, tmp_path, capsys):
     shutil.copy(files(trials)[0], tmp_path)
     assert landscape(trials, tmp_path / "plane.h5", "--tasks", "T1") == 0

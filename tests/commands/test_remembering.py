@@ -56,6 +56,7 @@ class StopsOften(Listener):
         return self.looks % 3 == 0
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_stopped_and_gone_on_with_is_the_same(tmp_path):
     listener, stops = StopsOften(), 0
     experiment = protocol(SHOWN, P, name="shown")
@@ -89,6 +90,7 @@ def test_sleep_takes_the_rates_of_a_state_in_a_file_and_the_file_names_it(result
     assert "the state is of a network with another wiring, whose cells see something else" in said[-1]
 
 
+@pytest.mark.slow
 def test_the_example_sweeps_over_a_cue(tmp_path, monkeypatch, capsys):
     script = Path(__file__).parents[2] / "examples" / "sweep_over_a_cue.py"
     monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path)])

@@ -45,6 +45,7 @@ def relabelled(folder, tmp_path, **attributes):
 # ---------------------------------------------------------------------------------------------------------------- drawing
 
 
+@pytest.mark.slow
 def test_the_backend_of_a_notebook_is_not_used(folder, tmp_path):
     inherited = {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     code, _, err = program("figures", folder, "--only", "s6,fig1", "--format", "png", "--out", tmp_path / "figures", **inherited)
@@ -71,6 +72,7 @@ def test_a_users_style_changes_no_figure(folder, tmp_path, monkeypatch):
 # ------------------------------------------------------------------------------------------------------------- the screen
 
 
+@pytest.mark.slow
 def test_a_run_whose_reader_ends_goes_on_to_its_end(tmp_path):
     command = [*PROGRAM, "run", *QUICKLY, "--trials", "2", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
@@ -80,6 +82,7 @@ def test_a_run_whose_reader_ends_goes_on_to_its_end(tmp_path):
     assert all(Trial(tmp_path / f"task1_seed000{seed}.h5").complete for seed in (1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_full_disk_under_the_output_is_said_in_one_line(encoding):
     with open("/dev/full", "w") as full:
@@ -87,6 +90,7 @@ def test_a_full_disk_under_the_output_is_said_in_one_line(encoding):
     assert (code, err) == (1, "foraging-snn: the output cannot be written: No space left on device\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
 def test_closed_streams_stop_nothing(tmp_path, closed):
     command = " ".join([*PROGRAM, "run", *QUICKLY, "--out", str(tmp_path), closed])
@@ -98,6 +102,7 @@ def test_closed_streams_stop_nothing(tmp_path, closed):
 # ------------------------------------------------------------------------------------------------------------------ files
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [{"COLUMNS": "40"}, {"PYTHONIOENCODING": "latin-1"}, {"FORCE_COLOR": "1", "TERM": "xterm"}])
 def test_what_goes_into_a_file_depends_on_no_terminal(folder, tmp_path, environment):
     assert main(["table", str(folder), "--out", str(tmp_path / "usual.txt")]) == 0
@@ -107,6 +112,7 @@ def test_what_goes_into_a_file_depends_on_no_terminal(folder, tmp_path, environm
     assert "───" in (tmp_path / "t.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_file_can_be_read_whatever_the_locks_of_hdf5_are(folder):
     for locking in ("TRUE", "FALSE", "BEST_EFFORT"):
         code, out, err = program("info", folder / "sequential_seed0004.h5", HDF5_USE_FILE_LOCKING=locking)

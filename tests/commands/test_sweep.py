@@ -116,6 +116,7 @@ def table(tmp_path_factory):
     return tidy((SLEEP,), [(point.values, group) for point, group in zip(points, trials, strict=True)])
 
 
+@pytest.mark.slow
 def test_a_row_per_trial_and_test(table):
     assert (table.experiment, table.label, table.names) == ("sleep", "T1 -> I(S,T2)", (SLEEP,))
     assert len(table.rows) == 2 * 2 * 4
@@ -208,6 +209,7 @@ def sweep(out, *options):
     return main(["sweep", "sleep", "--preset", "tiny", *over, *options, "--out", str(out)])
 
 
+@pytest.mark.slow
 def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pretend, capfd):
     out = tmp_path / "out"
     assert sweep(out) == 0
@@ -249,6 +251,7 @@ def test_a_sweep_leaves_trials_table_and_figure_and_can_be_widened(tmp_path, pre
     assert {row.values for row in read_table(out / "sweep.h5").rows} == {(25,), (50,), (75,)}
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_sweep_is_shown_and_drawn_again(tmp_path, pretend, capfd):
     out = tmp_path / "out"
     assert sweep(out) == 0

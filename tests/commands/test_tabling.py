@@ -43,6 +43,7 @@ def table(capfd):
     return run
 
 
+@pytest.mark.slow
 def test_a_folder_is_shown_with_comparisons(table, folder):
     code, out, err = table(folder)
     assert (code, err) == (0, "")
@@ -100,6 +101,7 @@ def test_write_tables_writes_what_the_command_writes(table, folder, tmp_path):
         assert path.read_text() == (tmp_path / "b" / path.name).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "begin"),
     [

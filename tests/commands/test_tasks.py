@@ -29,6 +29,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_tasks_of_ones_own_are_trained_and_tested_and_their_types_grow_from_the_start(folder):
     trial = Trial(folder / "own_seed0001.h5")
     corner = Particle("corner", ((0, 0), (1, 0), (1, 1)))

@@ -64,6 +64,7 @@ def copied(lived, tmp_path):
     return shutil.copy(lived[0], tmp_path / "copy.h5")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("index", range(len(PHASES)))
 def test_the_world_is_that_of_the_engine_in_every_epoch(lived, index):
     path, grids = lived
@@ -89,6 +90,7 @@ def test_a_part_of_a_stretch_is_as_in_the_whole(lived):
     np.testing.assert_array_equal(follow_world(Trial(lived[0]), 2, range(33, 61)), lived[1][2][33:61])
 
 
+@pytest.mark.slow
 def test_windows_are_followed_from_the_first_world_drawn_in_them(lived, tmp_path):
     windows = {"recording.positions": False, "recording.windows": 2, "recording.position_window_epochs": 20}
     grids = run_epoch_by_epoch(tmp_path / "windows.h5", PARAMETERS.with_changes(windows))
@@ -102,6 +104,7 @@ def test_windows_are_followed_from_the_first_world_drawn_in_them(lived, tmp_path
             follow_world(trial, 2, unknown)
 
 
+@pytest.mark.slow
 def test_nothing_is_followed_where_no_positions_were_recorded(tmp_path):
     run_epoch_by_epoch(tmp_path / "none.h5", PARAMETERS.with_changes({"recording.positions": False}))
     assert followed(Trial(tmp_path / "none.h5"), 1) == []

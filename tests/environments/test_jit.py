@@ -53,6 +53,7 @@ def warm(sources, tmp_path_factory):
     return folder, placed(sources, NUMBA_CACHE_DIR=str(folder))[0]
 
 
+@pytest.mark.slow
 def test_a_changed_function_changes_its_callers_in_other_files(sources, warm):
     where = {"NUMBA_CACHE_DIR": str(warm[0])}
     before, folder = placed(sources, **where)
@@ -86,6 +87,7 @@ def test_a_temporary_folder_of_somebody_else_is_not_used(sources, tmp_path):
     assert Path(folder).parents[1].name not in ("elsewhere", f"foraging_snn-{os.getuid()}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending, damage", [("nbi", "empty"), ("nbi", "truncated"), ("nbc", "empty"), ("nbc", "truncated")])
 def test_damaged_files_of_the_cache_are_compiled_anew(sources, warm, tmp_path, ending, damage):
     shutil.copytree(warm[0], tmp_path / "numba")

@@ -768,6 +768,7 @@ def test_the_soundness_check_of_the_long_walk_notices_unsound_worlds():
     assert not world_is_sound(wrong_shape, per_type)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), [("all", 1), ("task 1", 2), ("task 2", 3)])
 def test_a_million_random_moves_keep_every_invariant(name, seed):
     present = PRESENT[name]

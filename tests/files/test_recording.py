@@ -176,6 +176,7 @@ def read_everything(path):
 # ------------------------------------------------------------------------------------------------- what was told comes back
 
 
+@pytest.mark.slow
 def test_the_head_of_a_file(real):
     path, parameters, chosen, *_ = real
     trial = Trial(path)
@@ -300,6 +301,7 @@ def test_spikes_of_the_last_epochs_of_each_phase_are_kept(real):
     assert len(spikes.step) > 100
 
 
+@pytest.mark.slow
 def test_a_file_survives_many_flushes(tmp_path):
     write(tmp_path / "once.h5", (T1,))
     state, engine = initial_state(EVERYTHING, 3), MadeUpEngine(EVERYTHING)
@@ -695,11 +697,13 @@ def check_filled(path, process, reason):
     assert trial.hidden_output_snapshots().strength[1:].std(axis=(1, 2)).min() > 0.2
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_file_as_last_written(small_disk):
     path = small_disk / "trial.h5"
     check_filled(path, in_another_process(FILL, path), "No space left on device")
 
 
+@pytest.mark.slow
 def test_a_limit_on_the_size_of_files_leaves_the_file_as_last_written(tmp_path):
     resource = pytest.importorskip("resource")
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, {resource.RLIM_INFINITY}))\n"
@@ -801,6 +805,7 @@ def test_files_that_are_no_trials(tmp_path):
     refused(tmp_path / "state.h5", "not a 'foraging_snn trial' file: it is a 'foraging_snn state' file$")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -63,6 +63,7 @@ def replaced(file, name, values):
     file[f"state/{name}"] = values
 
 
+@pytest.mark.slow
 def test_a_grown_state_comes_back_bit_for_bit(tmp_path, grown):
     state, parameters = grown
     assert state.phase_epoch == 60
@@ -293,6 +294,7 @@ def read_or_refuse(path, state):
         assert saved.state.differences(state) == []
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_damage_is_told_or_harmless(tmp_path_factory, data):

@@ -139,12 +139,14 @@ def compare_protocol(engine: Engine, seed: int, epochs: int, block: int) -> None
         state = compare_phase(engine, state, reference, names, epochs, (block,) * len(names), **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_compiled_engine_equals_oracle_over_50_epochs_of_every_phase(seed):
     with engine_class("brian2")(preset("full")) as engine:
         compare_protocol(engine, seed, epochs=50, block=7)
 
 
+@pytest.mark.slow
 def test_runtime_engine_equals_oracle_over_6_epochs_of_every_phase():
     compare_protocol(engine_class("brian2-runtime")(preset("full")), seed=3, epochs=6, block=2)
 
@@ -175,15 +177,18 @@ def compare_own_tasks(engine: Engine, seed: int, epochs: int, lengths: tuple[int
     assert (state.task_epochs > 0).tolist() == [True, False, True, False, False, False, True, True]
 
 
+@pytest.mark.slow
 def test_compiled_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     with engine_class("brian2")(FULL) as engine:
         compare_own_tasks(engine, seed=5, epochs=40, lengths=(5, 7, 3, 2))
 
 
+@pytest.mark.slow
 def test_runtime_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     compare_own_tasks(engine_class("brian2-runtime")(FULL), seed=6, epochs=6, lengths=(1, 2, 2, 1))
 
 
+@pytest.mark.slow
 def test_event_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     """Epoch by epoch from states of the compiled engine, which equals the oracle (above): what it approximates adds up."""
     with engine_class("brian2")(FULL) as exact, engine_class("event")(FULL) as event:
@@ -232,16 +237,19 @@ def compare_kinds_of_sleep(engine: Engine, seed: int, epochs: int, lengths: tupl
     return state
 
 
+@pytest.mark.slow
 def test_compiled_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
     with engine_class("brian2")(preset("full")) as engine:
         state = compare_kinds_of_sleep(engine, seed=8, epochs=25, lengths=(6, 3, 4), selective_epochs=70)
         assert 0 < state.patterns_kept[0] < 30  # of 69
 
 
+@pytest.mark.slow
 def test_runtime_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
     compare_kinds_of_sleep(engine_class("brian2-runtime")(preset("full")), seed=9, epochs=7, lengths=(3, 2, 2), selective_epochs=4)
 
 
+@pytest.mark.slow
 def test_event_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
     """Epoch by epoch from states of the compiled engine, as with three tasks."""
     p, reference = preset("full"), oracle.Oracle(seed=8)

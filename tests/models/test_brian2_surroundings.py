@@ -33,6 +33,7 @@ def outcome(engine, folder, **environment):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
 def test_preference_files_of_brian2_change_nothing(tmp_path, engine):
     plain, odd = tmp_path / "plain", tmp_path / "odd"
@@ -83,6 +84,7 @@ def wait_until(is_so, seconds=60.0):
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_compilers_end_with_the_process_that_wants_the_program(tmp_path, sleeping_compiler, how):
@@ -102,6 +104,7 @@ def test_compilers_end_with_the_process_that_wants_the_program(tmp_path, sleepin
     assert not list((tmp_path / "cache" / "brian2").iterdir())
 
 
+@pytest.mark.slow
 def test_the_log_of_a_failed_compilation_is_the_users_own(tmp_path, sleeping_compiler):
     (sleeping_compiler / "g++").write_text('#!/bin/sh\n[ "$1" = --version ] && echo "g++ 1" && exit\necho no way >&2; exit 1\n')
     environment = {"PATH": f"{sleeping_compiler}:{os.environ['PATH']}", "FORAGING_SNN_CACHE": str(tmp_path / "cache")}

@@ -104,6 +104,7 @@ def _walk(seed, first_epoch, moves_per_world, world, present, per_type, outcome,
     return len(record)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "activity, size, density, hunger_per_percent, seed",
     [

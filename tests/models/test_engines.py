@@ -90,6 +90,7 @@ def case(request, trained):
     return Case(engine_class(request.param), engine, *trained, *LENGTHS[request.param])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_engine_keeps_the_contract(case, check):
     check(case)
@@ -221,6 +222,7 @@ with engine_class(name)(parameters) as engine:
 """
 
 
+@pytest.mark.slow
 def test_a_state_saved_in_mid_phase_goes_on_in_another_process(engine, trained):
     phase = phase_of("sleep", 20 if engine.name == "brian2" else 5, LENGTHS[engine.name][1])
     expected, _ = engine.run(trained[1], phase)
@@ -252,6 +254,7 @@ def test_a_long_phase_in_three_segments_equals_the_phase_in_one_piece(compiled, 
 # -------------------------------------------------------------------------------------------- seeds and neighbours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("brian2", "brian2-runtime"), ("event", "brian2-runtime")])
 def test_two_engines_of_different_kinds_in_one_process_do_not_disturb_each_other(names, event, compiled, runtime):
     phase, trials = phase_of("unsupervised", 3), (initial_state(PARAMETERS, 21), initial_state(PARAMETERS, 22))
@@ -310,6 +313,7 @@ def compare_with_oracle(engine, rules, seed, epochs, block):
     return n_spikes
 
 
+@pytest.mark.slow
 def test_runtime_engine_takes_every_number_from_the_parameters(irregular, oracle_rules):
     n_spikes = compare_with_oracle(engine_class("brian2-runtime")(irregular), oracle_rules(irregular), seed=5, epochs=5, block=2)
     assert n_spikes > 500
@@ -351,6 +355,7 @@ def scrambled(state, seed):
 
 
 # A rule is given a state that is checked afterwards, and these are none that the check lets pass.
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "rules"])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_engines_agree_on_states_that_rarely_occur(compiled, runtime, trained, kind, seed):
@@ -374,6 +379,7 @@ OUTCOMES = {  # of eating nothing, and a horizontal, vertical, positive diagonal
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activity", OUTCOMES)
 @pytest.mark.parametrize("particle", range(5))
 def test_what_is_eaten_decides_reward_and_hunger(engine, activity, particle):

@@ -41,6 +41,7 @@ def brian2(parameters):
         yield engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 4])
 def test_every_epoch_of_every_phase_equals_brian2_from_the_same_state(event, brian2, parameters, seed):
     """All but the last bits of floats; in at most one epoch of a phase may a spike come at another step."""
@@ -144,6 +145,7 @@ def test_a_flash_that_evokes_two_spikes_is_stepped_and_agrees_with_brian2_runtim
     np.testing.assert_allclose(ours.hidden_output, theirs.hidden_output, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes", [{"world.field": 9}, {"network.hidden_cells": 100, "world.size": 20}, {"network.inputs_per_hidden_cell": 5}]
 )

@@ -155,6 +155,7 @@ def what_it_is_good_for(parameters):
     return constants_header(parameters), arrays, experiments(parameters), of_ours, rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("recording.")])
 def test_every_parameter_of_the_model_has_an_effect(name):
     assert what_it_is_good_for(FULL.with_changes({name: other_value(name)})) != what_it_is_good_for(FULL)

@@ -125,6 +125,7 @@ print(foraging_snn.__file__)
 """
 
 
+@pytest.mark.slow
 def test_a_new_field_of_the_state_is_declared_in_one_place(tmp_path):
     for name in ("foraging_snn", "models", "environments", "analysis", "docs"):
         shutil.copytree(ROOT / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))

@@ -326,6 +326,7 @@ def test_a_file_that_is_no_protocol_is_refused_in_one_line(tmp_path, contents, s
 # ------------------------------------------------------------------------------------------------- parameters of a phase
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["event", "brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
 def test_a_phase_with_changes_is_run_as_by_an_engine_with_other_parameters(engine):
     small = TINY.with_changes({"network.hidden_cells": 20})

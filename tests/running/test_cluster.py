@@ -137,6 +137,7 @@ def assert_same_files(plan, other):
 # ---------------------------------------------------------------------------------------------------------------- the same files
 
 
+@pytest.mark.slow
 def test_trials_one_worker_of_which_dies_give_the_same_files(undisturbed, tmp_path, scheduler, start_worker):
     processes = [start_worker(), start_worker()]
     wait_for_workers(scheduler.address, 2)
@@ -162,6 +163,7 @@ def test_tests_of_many_networks_are_the_same_on_a_cluster(tmp_path, scheduler, s
     assert len(list((tmp_path / "ledger" / "evaluations").glob("*.h5"))) == 4
 
 
+@pytest.mark.slow
 def test_the_command_line_runs_trials_on_a_cluster(tmp_path, scheduler, start_worker, capfd):
     start_worker()
     wait_for_workers(scheduler.address, 1)

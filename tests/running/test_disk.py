@@ -90,6 +90,7 @@ def refused(capfd, *arguments):
 # ----------------------------------------------------------------------------------------------------------- estimates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -281,6 +282,7 @@ def test_only_trials_that_are_not_complete_need_room(tmp_path, capfd, free_bytes
     assert " needed for 1 file and the ledger, 0 bytes free" in two
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--jobs", "2"]])
 def test_complete_trials_on_a_full_disk_are_shown(small_disk, capfd, more):
     command = [*SHORT, "--trials", "2", *more, "--out", str(small_disk / "out")]

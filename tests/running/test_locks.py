@@ -100,6 +100,7 @@ def array_task(seed, out, *options):
     return ["run", "task1", *SHORT, "--seed", seed, "--out", out, *options]
 
 
+@pytest.mark.slow
 def test_trials_begun_at_once_in_a_new_folder_are_those_of_one_run(tmp_path, one_run, capfd):
     out = tmp_path / "a" / "new"
     ends = commands_at_once([array_task(seed, out) for seed in SEEDS], tmp_path / "logs")

@@ -51,6 +51,7 @@ def together(tmp_path_factory, event):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_a_file_holds_the_same_whether_its_experiment_runs_alone_or_with_all_others(together, event, tmp_path, name):
     alone = tmp_path / "alone.h5"
@@ -135,6 +136,7 @@ def run_quietly(plan):
     return run_all(trials, LocalWorkers(), ProgressDisplay(trials), plan.directory)
 
 
+@pytest.mark.slow
 def test_a_failure_ends_its_trial_alone(plan, pretend, capsys):
     pretend({2: EngineError("it broke"), 3: ZeroDivisionError("a defect\nin two lines")})
     first, second, third = run_quietly(plan)
@@ -161,6 +163,7 @@ def test_an_interruption_stops_its_trial_and_those_to_come(plan, pretend):
     assert not any(path.exists() for path in plan.paths(3))
 
 
+@pytest.mark.slow
 def test_files_do_not_depend_on_the_number_of_processes(tmp_path, capfd):
     options = ["--preset", "tiny", "--set", "phases.scale=0.25", "--trials", "3", "--experiments", "task1,naive-sleep"]
     for jobs in ("1", "2"):
@@ -188,6 +191,7 @@ def wiring(path):
         return trial.input_hidden_snapshots().images([0])[0] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "alike", "said"),
     [
@@ -206,13 +210,14 @@ def test_trials_of_the_paper_share_a_network_unless_told_otherwise(tmp_path, cap
     assert said in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_failed_trials_are_named_at_the_end(tmp_path, pretend, capfd):
     pretend({2: EngineError("it broke")})
     options = ["--preset", "tiny", "--trials", "3", "--experiments", "sequential", "--out", str(tmp_path)]
     assert main(["reproduce", *options]) == 1
     out, err = capfd.readouterr()
     assert err == "foraging-snn: seed 2: it broke\n"
-    assert "\n1 of 3 trials failed in 0:00:0" in out
+    assert "\n1 of 3 trials failed in 0:0" in out
 
 
 @pytest.mark.parametrize(
@@ -297,6 +302,7 @@ def processes_of_group(group):
     return living
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whom", ["all", pytest.param("first", marks=pytest.mark.slow)])
 def test_ctrl_c_stops_all_processes_and_leaves_readable_files(long_run, tmp_path, whom):
     """From the keyboard the whole group hears it, from `kill` only the first process does."""

@@ -31,6 +31,8 @@ from foraging_snn.running.locks import FOLDER, OF_WORKER, locked
 from foraging_snn.running.plan import Plan
 from foraging_snn.running.trial import Keeping, Listener, Pace, Stopped, run_experiments
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = 1e-9  # minutes between checkpoints: one after every piece
 SEED = 3
 SHORT = {"phases.unsupervised_aeons": 2, "phases.training_aeons": 3, "phases.retraining_aeons": 3, "phases.interleaved_aeons": 3}

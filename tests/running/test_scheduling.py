@@ -38,6 +38,7 @@ SEEDS = range(1, 5)
 # ----------------------------------------------------------------------------------------------------------- on this machine
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_files(undisturbed, tmp_path, capsys):
     plan = pretended_plan(tmp_path, SEEDS)
     with LocalWorkers(2) as workers:
@@ -49,6 +50,7 @@ def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_f
     assert "8/8 experiments, 4/4 trials  14400/14400 epochs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_trial_that_always_kills_its_process_is_given_up_with_its_log_and_the_others_go_on(undisturbed, tmp_path):
     plan = pretended_plan(tmp_path, range(1, 3))
     with LocalWorkers(2) as workers:
@@ -70,6 +72,7 @@ def test_jobs_out_of_range_are_refused():
         LocalWorkers(0)
 
 
+@pytest.mark.slow
 def test_run_takes_several_jobs(tmp_path, capfd):
     options = [
         "run",
@@ -206,6 +209,7 @@ with LocalWorkers(2) as workers:
 """
 
 
+@pytest.mark.slow
 def test_processes_of_a_coordinator_that_was_killed_end_idle_or_not(started, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
     process = started(sys.executable, "-c", COORDINATOR, str(tmp_path))

@@ -94,6 +94,7 @@ def test_a_state_that_was_trained_before_is_tested_on_what_it_was_trained_on(tmp
     assert Trial(tmp_path / "slept.h5").phase_tests(0).task.tolist() == [1, 2] * 4  # at 0, 150, 300, 400 epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [2, 7])
 def test_a_trial_that_was_stopped_has_the_same_tests(tmp_path, stop):
     parameters = SMALL.with_changes(TESTED)

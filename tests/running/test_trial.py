@@ -70,12 +70,14 @@ def test_each_phase_goes_on_from_the_state_that_the_one_before_left(run, engine)
     assert strength == pytest.approx(0.02 + sum(phase.epochs for phase in trial.phases) / 1024)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_plan_is_what_is_run(run, engine, name):
     run(name)
     assert phases_run(engine) == [phase.name for phase in phases_to_run(CATALOGUE[name], started=False)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_the_plan_from_a_start_state_is_what_is_run(run, engine, start, name):
     run(name, start=start)
@@ -163,6 +165,7 @@ def run_together(tmp_path, engine):
     return run_named
 
 
+@pytest.mark.slow
 def test_what_experiments_have_in_common_is_run_once(run_together, engine):
     trials = run_together(*CATALOGUE)
     together = phases_to_run(*CATALOGUE.values(), started=False)
@@ -184,6 +187,7 @@ def test_experiments_from_a_start_state_share_what_follows_it(run_together, engi
     assert trials[2].phases[0].first_epoch == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [("task2", "naive-sleep"), ("naive-sleep", "task2")])
 def test_a_branch_for_rates_is_that_of_the_experiment_beside_it(run_together, run, engine, names):
     together = dict(zip(names, run_together(*names), strict=True))
