@@ -56,7 +56,7 @@ def _draw_performance(axes: Axes, basins: Basins, of_task: Sequence[Return], tas
     axes.axhline(RETURNED * float(np.mean(first[0].before)), color="0.4", ls=":", lw=0.8)
     style.chance_line(axes)
     axes.set(xlabel="distance of the perturbed strengths", ylabel=f"performance on {style.written(task)}")
-    axes.legend(loc="lower left")
+    axes.legend(loc="lower left", frameon=True, framealpha=1.0, edgecolor="none")  # above the line of chance
 
 
 def _draw_spread(axes: Axes, rows: Sequence[Return], test: int, colour: str, label: str) -> None:
