@@ -258,7 +258,6 @@ def test_a_file_in_the_place_of_the_folder_is_refused(folder, tmp_path, capfd):
     assert (tmp_path / "out").read_text() == "kept"
 
 
-@pytest.mark.slow
 def test_every_figure_is_drawn_from_tiny_trials_of_every_experiment(tmp_path, capfd):
     tested = ["--set", "recording.test_every=400", "--set", "recording.test_epochs=100"]
     assert main(["reproduce", "--preset", "tiny", "--trials", "2", *tested, "--out", str(tmp_path)]) == 0

@@ -154,7 +154,6 @@ def test_a_stopped_demo_says_in_one_line_what_is_left(tmp_path, monkeypatch, cap
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-@pytest.mark.slow
 def test_the_trials_of_a_demo_run_side_by_side(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.setitem(DEMO_RUNS, "event", replace(DEMO_RUNS["event"], lengths=DEMO_RUNS["event"].lengths | LENGTHS))

@@ -25,6 +25,8 @@ from foraging_snn.files.states import StateError, load_state
 from foraging_snn.models import engine_class
 from foraging_snn.running.evaluating import evaluate, phase_of_test
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
@@ -66,7 +68,6 @@ def test_snapshots_are_thinned_evenly_and_the_ends_of_phases_stay():
     np.testing.assert_array_equal(thinned(phase, 1503), np.arange(1503))
 
 
-@pytest.mark.slow
 def test_a_trial_is_as_in_its_file(folder):
     trial = folder.trials[0]
     points = RecordedPoints.of(Trial(trial.trial.path))
@@ -231,7 +232,6 @@ def status(host, path, **headers):
     return connection.getresponse().status
 
 
-@pytest.mark.slow
 def test_only_who_knows_the_token_and_asks_this_address_gets_an_answer(served):
     host, token = served
     port = host.split(":")[1]
@@ -266,7 +266,6 @@ def refused(capsys, *arguments):
     return captured.err
 
 
-@pytest.mark.slow
 def test_what_cannot_be_shown_is_refused_in_one_line(pretended, tmp_path, capsys):
     assert "not a folder" in refused(capsys, tmp_path / "none")
     (tmp_path / "empty").mkdir()

@@ -20,6 +20,8 @@ from foraging_snn.files.reader import Trial
 from foraging_snn.running import evaluating
 from foraging_snn.running.errors import RunError
 
+pytestmark = pytest.mark.slow
+
 TINY = ["--preset", "tiny", "--set", "network.hidden_cells=100", "--snapshots", "4", "--set", "network.seed=1"]
 
 
@@ -42,7 +44,6 @@ def landscape(folder, out, *options):
     return main(["landscape", *files(folder), *quick, *only_png, "--out", str(out), *options])
 
 
-@pytest.mark.slow
 def test_a_landscape_is_a_file_and_a_figure(trials, tmp_path, capsys):
     out = tmp_path / "plane.h5"
     assert landscape(trials, out, "--format", "png,pdf") == 0
@@ -100,7 +101,6 @@ def test_a_landscape_that_was_stopped_goes_on_and_is_the_same(trials, tmp_path, 
     assert differences(whole / "plane.h5", cut / "plane.h5") == ["provenance@command_line"]
 
 
-@pytest.mark.slow
 def test_two_processes_make_the_same_landscape(trials, tmp_path):
     for jobs in ("1", "2"):
         (tmp_path / jobs).mkdir()
@@ -120,7 +120,6 @@ def test_states_and_axes_are_chosen_by_name(trials, tmp_path):
     assert (made.kind, made.states.names) == ("pca", ("T1", "T2", "I(S,T2)"))
 
 
-@pytest.mark.slow
 def test_figures_draws_landscapes_and_paths_in_a_folder(trials, tmp_path, capsys):
     shutil.copy(files(trials)[0], tmp_path)
     assert landscape(trials, tmp_path / "plane.h5", "--tasks", "T1") == 0

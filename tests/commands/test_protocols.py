@@ -14,6 +14,8 @@ from foraging_snn.protocols import protocol
 from foraging_snn.running.starting import read_start
 from foraging_snn.running.trial import run_trial
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["--preset", "tiny", "--set", "phases.scale=0.25", "--set", "network.hidden_cells=20"]  # one aeon per phase
 PARAMETERS = preset("tiny").with_changes({"phases.scale": 0.25, "network.hidden_cells": 20})
 

@@ -142,6 +142,7 @@ def test_world_and_policy_walk_100_000_moves_alike(default_twins, activity, size
     assert (hunger == 0).any() == (activity.task is not None)
 
 
+@pytest.mark.slow
 def test_a_world_that_cannot_be_filled_is_refused_by_both(default_twins):
     world, present, n = empty_world(12, PAPER_PARTICLES), present_types(range(1, 5), 4), 5
     record, hashes = np.zeros((n, 5), np.int64), np.zeros(n, np.uint64)

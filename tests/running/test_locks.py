@@ -113,6 +113,7 @@ def test_trials_begun_at_once_in_a_new_folder_are_those_of_one_run(tmp_path, one
     assert "task1: T1" in tables[0][1].out
 
 
+@pytest.mark.slow
 def test_of_processes_told_to_write_one_trial_one_does(tmp_path, one_run):
     out = tmp_path / "new"
     ends = commands_at_once([array_task(5, out) for _ in range(4)], tmp_path / "logs")

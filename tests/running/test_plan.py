@@ -60,6 +60,7 @@ def test_a_file_holds_the_same_whether_its_experiment_runs_alone_or_with_all_oth
     assert differences(together / f"{name}.h5", alone) == OF_ITS_OWN
 
 
+@pytest.mark.slow
 def test_spikes_and_positions_are_kept_in_windows(together):
     trial = Trial(together / "sleep.h5")
     assert [phase.name for phase in trial.phases] == ["unsupervised", "T1", "test T1", "test T2", "I(S,T2)", "test T1", "test T2"]

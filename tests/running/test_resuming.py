@@ -388,7 +388,6 @@ def test_a_trial_killed_at_random_moments_goes_on_to_the_same_end(event, tmp_pat
     go_through_kills(trials, whole, tmp_path, kills=5, least=1)
 
 
-@pytest.mark.slow
 def test_trials_killed_at_a_hundred_random_moments_go_on_to_the_same_end(event, tmp_path):
     trials, whole = event
     go_through_kills(trials, whole, tmp_path, kills=100, least=10)
