@@ -139,7 +139,6 @@ def compare_protocol(engine: Engine, seed: int, epochs: int, block: int) -> None
         state = compare_phase(engine, state, reference, names, epochs, (block,) * len(names), **options)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_compiled_engine_equals_oracle_over_50_epochs_of_every_phase(seed):
     with engine_class("brian2")(preset("full")) as engine:
@@ -188,7 +187,6 @@ def test_runtime_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     compare_own_tasks(engine_class("brian2-runtime")(FULL), seed=6, epochs=6, lengths=(1, 2, 2, 1))
 
 
-@pytest.mark.slow
 def test_event_engine_equals_oracle_with_own_tasks_and_up_to_four_blocks():
     """Epoch by epoch from states of the compiled engine, which equals the oracle (above): what it approximates adds up."""
     with engine_class("brian2")(FULL) as exact, engine_class("event")(FULL) as event:
@@ -249,7 +247,6 @@ def test_runtime_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_pattern
     compare_kinds_of_sleep(engine_class("brian2-runtime")(preset("full")), seed=9, epochs=7, lengths=(3, 2, 2), selective_epochs=4)
 
 
-@pytest.mark.slow
 def test_event_engine_equals_oracle_in_cued_sleep_and_sleep_that_shows_patterns():
     """Epoch by epoch from states of the compiled engine, as with three tasks."""
     p, reference = preset("full"), oracle.Oracle(seed=8)

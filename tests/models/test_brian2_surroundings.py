@@ -34,7 +34,7 @@ def outcome(engine, folder, **environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["brian2-runtime", "brian2"])
 def test_preference_files_of_brian2_change_nothing(tmp_path, engine):
     plain, odd = tmp_path / "plain", tmp_path / "odd"
     plain.mkdir()

@@ -327,7 +327,7 @@ def test_a_file_that_is_no_protocol_is_refused_in_one_line(tmp_path, contents, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["event", "brian2-runtime", pytest.param("brian2", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["event", "brian2-runtime", "brian2"])
 def test_a_phase_with_changes_is_run_as_by_an_engine_with_other_parameters(engine):
     small = TINY.with_changes({"network.hidden_cells": 20})
     changes = {"homeostasis.output_step": 1e-3, "synapse.noise": 0.5}
