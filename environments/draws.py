@@ -7,7 +7,6 @@ draws. The hash and the table of streams are described in docs/conventions.md. T
 from enum import IntEnum
 
 import numpy as np
-from numba.extending import overload
 
 from .jit import cached_njit
 
@@ -48,13 +47,7 @@ def _mix(z):
     return z ^ (z >> SHIFT_31)
 
 
-@cached_njit
-def _stream_key(seed, stream, epoch):
-    key = _mix(np.uint64(seed) + GOLDEN)
-    key = _mix(key + GOLDEN * (np.uint64(stream) + ONE))
-    return _mix(key + GOLDEN * (np.uint64(epoch) + ONE))
-
-
+@cached_njit(result=np.uint64)
 def stream_key(seed, stream, epoch):
     """Key of one stream in one epoch of one trial; callable from Python and from jitted code.
 
@@ -67,16 +60,9 @@ def stream_key(seed, stream, epoch):
     -------
     numpy.uint64
     """
-    # Numba hands an unsigned result back as a Python int and would take that for a signed number in the next call.
-    return np.uint64(_stream_key(seed, stream, epoch))
-
-
-@overload(stream_key)
-def _overload_stream_key(seed, stream, epoch):
-    def stream_key_in_jitted_code(seed, stream, epoch):
-        return _stream_key(seed, stream, epoch)
-
-    return stream_key_in_jitted_code
+    key = _mix(np.uint64(seed) + GOLDEN)
+    key = _mix(key + GOLDEN * (np.uint64(stream) + ONE))
+    return _mix(key + GOLDEN * (np.uint64(epoch) + ONE))
 
 
 @cached_njit

@@ -3,7 +3,8 @@ jitted functions took a while to compute are kept there.
 
 Numba itself looks at the file of a function only: what that calls in other files may have changed, and the old machine code would
 go on running. So the folder of the cache is named after all jitted sources and the versions of what compiled them. Files that a
-power cut has damaged are compiled anew, a full disk or one that cannot be written to costs the cache and nothing else.
+power cut has damaged are compiled anew, a full disk or one that cannot be written to costs the cache and nothing else. Numba is
+loaded when the first jitted function is called: what only reads files or lists experiments need not wait for it.
 """
 
 import hashlib
@@ -11,24 +12,21 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache, wraps
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache, cached_property, update_wrapper
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
 from typing import Any
 
-import numba
 import numpy as np
 import platformdirs
-from numba.core import config
-from numba.core.caching import FunctionCache
 
-_settings: Any = config  # what is in it, Numba reads from the environment
-JIT_DISABLED = bool(_settings.DISABLE_JIT)
 PREFIX = "foraging_snn-"  # of the folder of a cache
 KEPT = 4  # caches of other sources or versions that stay, the ones used last
 KEPT_BYTES = 500 * 1024**2  # of these together
@@ -110,35 +108,89 @@ def _remove_old(base: Path, but_for: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-class _Cache(FunctionCache):
+class _Jitted:
+    """A function that Numba compiles when it is first called, from Python or, as Numba reads `_numba_type_`, from jitted code.
+
+    Where NUMBA_DISABLE_JIT is set it is the function itself, with 64-bit numbers that wrap in silence as they do in machine code.
+    """
+
+    def __init__(self, function: Callable, result: Callable | None, cached: bool, options: dict[str, Any]):
+        update_wrapper(self, function)
+        self._function, self._result, self._cached, self._options = function, result, cached, options
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._called(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "_dispatcher":  # which is not there if it could not be made
+            raise AttributeError(name)
+        return getattr(self._dispatcher, name)
+
+    def __reduce__(self) -> str:
+        return self.__qualname__
+
+    @property
+    def _numba_type_(self) -> Any:
+        return self._dispatcher._numba_type_
+
+    @cached_property
+    def _called(self) -> Callable:
+        if jit_disabled():
+            return _wrapping(self._function)
+        result = self._result
+        return self._dispatcher if result is None else lambda *arguments: result(self._dispatcher(*arguments))
+
+    @cached_property
+    def _dispatcher(self) -> Any:
+        import numba
+
+        with _making:
+            dispatcher: Any = numba.njit(**self._options)(self._function)
+            if self._cached and (folder := jit_directory()):
+                dispatcher._cache = _numba_cache(self._function, folder)
+            return dispatcher
+
+
+_making = threading.Lock()  # of a dispatcher; Numba has one setting for where caches are
+
+
+@cache
+def jit_disabled() -> bool:
+    """Whether Numba is told to compile nothing (NUMBA_DISABLE_JIT)."""
+    return bool(_numba_settings().DISABLE_JIT)
+
+
+def _numba_settings() -> Any:
+    """What Numba reads from the environment when it is loaded."""
+    return import_module("numba.core.config")
+
+
+def _numba_cache(function: Callable, folder: Path) -> Any:
     """Numba's cache of one function; what cannot be read is compiled anew, what cannot be written is left out."""
+    from numba.core.caching import FunctionCache
 
-    def load_overload(self, sig, target_context):
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # of unpickling, which raises anything
+    class Cache(FunctionCache):
+        def load_overload(self, sig, target_context):
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # of unpickling, which raises anything
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, sig, data):
             with suppress(OSError):
-                self.flush()
-            return None
+                super().save_overload(sig, data)
 
-    def save_overload(self, sig, data):
-        with suppress(OSError):
-            super().save_overload(sig, data)
-
-
-@contextmanager
-def _numba_caches_in(folder: Path) -> Iterator[None]:
-    before, _settings.CACHE_DIR = _settings.CACHE_DIR, str(folder)
+    settings = _numba_settings()
+    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
     try:
-        yield
+        return Cache(function)
     finally:
-        _settings.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
-def _plain(function: Callable) -> Callable:
-    """The function itself, where NUMBA_DISABLE_JIT is set: 64-bit numbers wrap in silence, as they do in machine code."""
-
-    @wraps(function)
+def _wrapping(function: Callable) -> Callable:
     def called(*arguments: Any) -> Any:
         with np.errstate(over="ignore"):
             return function(*arguments)
@@ -146,17 +198,18 @@ def _plain(function: Callable) -> Callable:
     return called
 
 
-def cached_njit(*function: Callable, **options: Any) -> Any:
-    """As `numba.njit`, with or without options, but cached in :func:`jit_directory`."""
+def cached_njit(*function: Callable, result: Callable | None = None, **options: Any) -> Any:
+    """As `numba.njit`, with or without options, but cached in :func:`jit_directory`.
 
-    def decorated(function: Callable) -> Any:
-        jitted: Any = numba.njit(**options)(function)
-        if JIT_DISABLED:
-            return _plain(function)
-        if folder := jit_directory():
-            with _numba_caches_in(folder):
-                jitted._cache = _Cache(function)
-        return jitted
+    Parameters
+    ----------
+    result : callable, optional
+        Makes of the result what a caller in Python is given: Numba hands out an unsigned number as a Python int, and would take
+        that for a signed one in the next call.
+    """
+
+    def decorated(function: Callable) -> _Jitted:
+        return _Jitted(function, result, True, options)
 
     return decorated(*function) if function else decorated
 
@@ -174,10 +227,9 @@ def borrowing_njit(*function: Callable, **options: Any) -> Any:
     tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own. Machine code is
     kept with that of the :func:`cached_njit` functions that call it, and made there only.
     """
-    options["_nrt"] = False
 
-    def decorated(function: Callable) -> Any:
-        return _plain(function) if JIT_DISABLED else numba.njit(**options)(function)
+    def decorated(function: Callable) -> _Jitted:
+        return _Jitted(function, None, False, {**options, "_nrt": False})
 
     return decorated(*function) if function else decorated
 

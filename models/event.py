@@ -29,7 +29,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from foraging_snn.environments.jit import JIT_DISABLED, is_cached
+from foraging_snn.environments.jit import is_cached, jit_disabled
 from foraging_snn.models import event_kernel as kernel
 from foraging_snn.models.arithmetic import decaying_exponential, power
 from foraging_snn.models.engine import AWAKE_LATER, Engine, EngineError, EpochRecords
@@ -63,7 +63,7 @@ class Event(Engine):
 
     def __init__(self, parameters: Parameters):
         super().__init__(parameters)
-        if JIT_DISABLED:
+        if jit_disabled():
             raise EngineError("event engine: NUMBA_DISABLE_JIT is set, it must be compiled; unset it, or use the engine brian2")
         p = self.parameters
         self._rules = Rules.of(p)

@@ -39,6 +39,18 @@ def test_importing_the_package_loads_no_library_and_takes_less_than_50_ms():
     assert float(seconds) < 0.05
 
 
+def test_a_command_that_computes_nothing_does_not_wait_for_numba():
+    code = """if True:
+        import contextlib, io, sys
+        from foraging_snn.commands import cli
+        sys.argv = ["foraging-snn", "list"]
+        with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit):
+            cli.main()
+        print("numba" in sys.modules, "sequential-sleep" in shown.getvalue())
+    """
+    assert output(code).split() == ["False", "True"]
+
+
 @pytest.mark.parametrize("name", foraging_snn.__all__)
 def test_every_public_name_is_there_and_said_to_be(name):
     assert getattr(foraging_snn, name) is not None

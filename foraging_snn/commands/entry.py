@@ -53,6 +53,10 @@ def main() -> int:
     except KeyboardInterrupt:  # while libraries were loaded; later, cli.py sees to it
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except ImportError as error:
+        said = f"a library cannot be loaded: {_one_line(error)}; `pip check` tells which versions do not fit together"
+        print(f"{PROGRAM}: {said}", file=sys.stderr)
+        return BAD_INPUT
     screen.flush()
     if screen.failure is None or _command(sys.argv[1:]) in COMPUTING:
         return code
@@ -76,7 +80,11 @@ def _run() -> int:
     try:
         return _command_line()
     except NOT_LOADED as error:
-        return _too_little(limit, " ".join(str(error).split())[:200] or type(error).__name__)
+        return _too_little(limit, _one_line(error))
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def version_line() -> str:

@@ -21,7 +21,7 @@ from foraging_snn.models.event_kernel.arrays import NONE, Filled, Log, work_spac
 from foraging_snn.models.event_kernel.log import count_hidden, keep_recent, lacks_room, live_traces, log_outputs, trimmed, with_room
 from foraging_snn.models.event_kernel.outputs import step_outputs
 from foraging_snn.models.event_kernel.plasticity import change_hidden_output, change_input_hidden, homeostasis, know_totals
-from foraging_snn.models.event_kernel.responses import all_at, deliver_inputs, respond, sort_events, step_hidden
+from foraging_snn.models.event_kernel.responses import all_at, deliver_inputs, respond_by_table, sort_events, step_hidden
 from foraging_snn.models.event_kernel.traces import first_live, make_traces
 from foraging_snn.models.lanes import LANES, advance_lanes
 from foraging_snn.models.rules import draw_pattern, keep_pattern, show_pattern
@@ -196,7 +196,7 @@ def _run_with_room(
             view(a.grid, a.agent[0], a.agent[1], numbers.field, s.food)
         for i in range(n_input):
             s.food[i] *= numbers.flash
-        n_events = respond(a, NONE, n_input, s.food, input_layer, c, s, n_events)
+        n_events = respond_by_table(a, NONE, n_input, s.food, input_layer, c, s, n_events)
         s.pulse[:] = 0.0
         stepped = False
         if asleep:
@@ -209,13 +209,13 @@ def _run_with_room(
                 key = stream_key(seed, _SLEEP, now)
                 for h in range(n_hidden):
                     s.pulse[h] = numbers.sleep_pulse if uniform(key, h) < s.probability[h] else 0.0
-            n_events = respond(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
+            n_events = respond_by_table(a, n_input, n_hidden, s.pulse, sleep_layer, c, s, n_events)
         elif all_at(s.event_step, n_events, hidden_layer.arrival):
             key = stream_key(seed, _INPUT_HIDDEN, now)
             deliver_inputs(
                 s.event_cell, NONE, n_events, hidden_layer.arrival, a, key, numbers.noise, n_input, n_hidden, s.size, s.pulse
             )
-            n_events = respond(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
+            n_events = respond_by_table(a, n_input, n_hidden, s.pulse, hidden_layer, c, s, n_events)
         else:
             key = stream_key(seed, _INPUT_HIDDEN, now)
             n_events = step_hidden(a, s, n_events, key, numbers, n_input, n_hidden, c)

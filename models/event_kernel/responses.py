@@ -12,7 +12,7 @@ DOUBT = (2e-8, 2e-3, 500.0)
 
 
 @borrowing_njit(error_model="numpy")
-def respond(a, first, n, added, layer, c, s, n_events):
+def respond_by_table(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
     V, u, x = a.V[first : first + n], a.u[first : first + n], a.x[first : first + n]

@@ -137,6 +137,15 @@ def test_the_switch_of_numbas_debugger_is_answered_in_one_line(tmp_path):
     assert (code, err) == (2, f"foraging-snn: {said}\n")
 
 
+def test_a_library_that_does_not_fit_is_named_in_one_line_where_it_is_needed(tmp_path):
+    (tmp_path / "numba.py").write_text("raise ImportError('Numba needs NumPy 2.4\\nor less. Got NumPy 2.9.')")
+    there = {"PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))}
+    code, _, err = program("run", *QUICKLY, "--out", tmp_path / "trials", **there)
+    said = "Numba needs NumPy 2.4 or less. Got NumPy 2.9.; `pip check` tells which versions do not fit together"
+    assert (code, err) == (2, f"foraging-snn: a library cannot be loaded: {said}\n")
+    assert program("list", **there)[::2] == (0, "")
+
+
 def test_the_world_works_uncompiled_without_warnings():
     text = "import foraging_snn, gymnasium; e = gymnasium.make('foraging_snn/Foraging-v0'); e.reset(seed=1); print(e.step(3)[1])"
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", text]

@@ -1,17 +1,21 @@
 """The cache of machine code: it knows its sources, needs no home, survives damage, and does not grow without end."""
 
+import inspect
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from numba import NumbaError
 
-from foraging_snn.environments import jit
+from foraging_snn.environments import draws, jit
 
 PACKAGE = Path(__file__).resolve().parents[2]
 PLACE = """
@@ -155,6 +159,40 @@ def test_a_function_that_borrows_its_arrays_is_not_compiled_if_it_needs_memory(t
 
     with pytest.raises(NumbaError, match="NRT required"):
         first_of_copy(np.ones(3))
+
+
+def test_a_jitted_function_keeps_its_name_text_and_signature_and_can_be_pickled():
+    assert draws.uniform.__name__ == "uniform"
+    assert draws.uniform.__doc__.startswith("Draw number `index`")
+    assert list(inspect.signature(draws.uniform).parameters) == ["key", "index"]
+    assert pickle.loads(pickle.dumps(draws.uniform)) is draws.uniform
+    assert not hasattr(draws.uniform, "__array__")
+
+
+def test_callers_in_python_are_given_what_a_function_promises_and_callers_in_jitted_code_the_bare_number(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "jit_directory", lambda: tmp_path)
+
+    @jit.cached_njit
+    def drawn(seed):
+        return draws.uniform(draws.stream_key(seed, 3, 9), 1)
+
+    key = draws.stream_key(2**63 + 5, 3, 9)
+    assert type(key) is np.uint64
+    assert drawn(np.uint64(2**63 + 5)) == draws.uniform(key, 1)
+
+
+def test_two_threads_that_call_a_function_first_get_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "jit_directory", lambda: tmp_path)
+    before = numba.config.CACHE_DIR
+
+    def sevenfold(value):
+        return 7 * value
+
+    jitted = [jit.cached_njit(sevenfold) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda function: function(6), jitted)) == [42] * 8
+    assert numba.config.CACHE_DIR == before
+    assert all(jit.is_cached(function) for function in jitted)
 
 
 TABLE = (7, 0.1, np.arange(5), np.linspace(0.0, 1.0, 6).reshape(2, 3).T)
