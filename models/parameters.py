@@ -704,7 +704,7 @@ def preset(name: str) -> Parameters:
 
 
 def _typed(name: str, value: Any, default: Any) -> Any:
-    """Read strings as TOML values; let an integer stand for a float."""
+    """Read strings as TOML values, or, for a list of names, as names with commas between; let an integer stand for a float."""
     if isinstance(value, str):
         text = value.strip()
         try:
@@ -713,6 +713,8 @@ def _typed(name: str, value: Any, default: Any) -> Any:
             value = text
     if isinstance(default, tuple) and isinstance(value, list):
         return _as_tuples(value)
+    if isinstance(default, tuple) and isinstance(value, str) and not (name.endswith(".offsets") or value.startswith("[")):
+        return tuple(part.strip() for part in value.split(","))
     if isinstance(value, int) and value.bit_length() > 63:
         raise ParameterError(f"{name}: a number of {value.bit_length()} bits given, allowed are 63")
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):

@@ -109,7 +109,7 @@ def test_a_task_added_later_starts_from_a_state_that_did_not_know_it(folder, don
             ["tasks.T7.rewarded=['corner']"],
             f"tasks.T7.rewarded: 'corner' is no type of particle, allowed are {', '.join(PARTICLES)}",
         ),
-        (["tasks.T7.rewarded=vertical"], "tasks.T7.rewarded: 'vertical' given, allowed is a list of names of types of particle"),
+        (["tasks.T7.rewarded=[vertical"], "tasks.T7.rewarded: '[vertical' given, allowed is a list of names of types of particle"),
         (
             ["particles.bar.offsets=[]"],
             "particles.bar.offsets: () given, allowed are 1 to 5 pairs of whole numbers such as [[0, 0], [2, 1]]",

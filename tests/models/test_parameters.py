@@ -482,6 +482,12 @@ def test_an_unknown_preset_is_refused_with_those_there_are():
         preset("huge")
 
 
+@pytest.mark.parametrize("given", ["horizontal, steep fall", " horizontal,steep fall ", '["horizontal", "steep fall"]'])
+@pytest.mark.parametrize("name", ["tasks.T7.rewarded", "phases.unsupervised_types"])
+def test_names_of_types_may_be_given_with_commas_between(name, given):
+    assert preset("quick").with_changes({name: given}).values()[name] == ("horizontal", "steep fall")
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
@@ -516,7 +522,11 @@ def test_an_unknown_preset_is_refused_with_those_there_are():
         ("[particles.horizontal]\noffsets = [[0, 0]]", "particles.horizontal: horizontal is a type of the package and keeps its"),
         ("[tasks.T7]\npunished = ['horizontal']", "tasks.T7: punished given, allowed is rewarded = [...] and punished = [...]"),
         ("[tasks.T7]\nrewarded = []", "tasks.T7.rewarded: none given, allowed is at least one type of particle"),
-        ("[tasks.T7]\nrewarded = 'horizontal'", "tasks.T7.rewarded: 'horizontal' given, allowed is a list of names of types"),
+        ("[tasks.T7]\nrewarded = 7", "tasks.T7.rewarded: 7 given, allowed is a list of names of types"),
+        (
+            "[tasks.T7]\nrewarded = 'horizontal, hexagon'",
+            "tasks.T7.rewarded: 'hexagon' is no type of particle, allowed are horizontal",
+        ),
         ("[tasks.T7]\nrewarded = ['hexagon']", "tasks.T7.rewarded: 'hexagon' is no type of particle, allowed are horizontal, vert"),
         (
             "[tasks.T7]\nrewarded = ['vertical']\npunished = ['vertical']",
