@@ -88,7 +88,7 @@ class Event(Engine):
     @classmethod
     def compiling(cls) -> str:
         """See :meth:`foraging_snn.models.engine.Engine.compiling`."""
-        return "" if is_cached(kernel.run_epochs) else "it is compiled, once on a machine: half a minute or more"
+        return "" if is_cached(kernel.run_with_room) else "it is compiled, once on a machine: half a minute or more"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._own = state = state.copy()
@@ -154,10 +154,9 @@ class Event(Engine):
         state = self._own
         records = kernel_records(epochs)
         with _interrupts_later():
-            ok, self._recent, traces, kept = self._run_kernel(records, spikes)
+            ok, self._recent, self._traces, kept = self._run_kernel(records, spikes)
         if not ok:
             raise EngineError(f"world.density: {self.parameters.world.density} given, the grid is too full to place all particles")
-        self._traces = tuple(kernel.Traces(*arrays) for arrays in traces)
         first = state.epoch
         state.epoch += epochs
         state.phase_epoch += epochs

@@ -1,11 +1,10 @@
 """What the loop of the event engine works on: arrays and numbers in named tuples, because jitted code cannot take dataclasses."""
 
 from collections import namedtuple
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from foraging_snn.environments.jit import cached_njit
 from foraging_snn.models.lanes import LANES, POLYNOMIAL, SUMS
 from foraging_snn.models.parameters import N_OUTPUT
 from foraging_snn.models.response import DEGREE, ResponseTable
@@ -15,7 +14,7 @@ from foraging_snn.models.state import NetworkState
 
 assert N_OUTPUT == LANES  # the eight output cells are one vector
 assert POLYNOMIAL == DEGREE + 1
-NONE = np.int64(0)  # a 0 that is no literal: Numba compiles a function for literal numbers apart
+NONE: Any = np.int64(0)  # a 0 that is no literal: Numba compiles a function for literal numbers apart
 # Arrays of a NetworkState that the loop has in another order, by output cell or by slot, for vector units.
 REORDERED = ("input_index", "hidden_index", "input_hidden", "hidden_output", "trace_average", "frozen")
 SHARED = tuple(
@@ -110,6 +109,15 @@ class Filled(NamedTuple):
     kept: int
 
 
+class Room(NamedTuple):
+    """How much more a Log takes."""
+
+    spikes: int
+    ho: int
+    ih: int
+    kept: int
+
+
 class Records(NamedTuple):
     """One entry per epoch, see engine.EpochRecords."""
 
@@ -164,8 +172,7 @@ class Scratch(NamedTuple):
     per_step: np.ndarray
 
 
-@cached_njit
-def work_space(n_input, n_hidden, steps, rules):
+def work_space(n_input, n_hidden, steps):
     """A Scratch for so many cells and steps per epoch."""
     events = 8 * (n_input + n_hidden)
     return Scratch(
@@ -178,7 +185,7 @@ def work_space(n_input, n_hidden, steps, rules):
         np.empty(n_hidden),
         np.zeros(n_input),
         np.empty(N_OUTPUT * n_hidden, np.int64),
-        np.full(N_OUTPUT * n_hidden, -1),
+        np.full(N_OUTPUT * n_hidden, -1, np.int64),
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),
         np.empty(N_OUTPUT * n_hidden),

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from foraging_snn.environments.jit import borrowing_njit, cached_njit
-from foraging_snn.models.event_kernel.arrays import Filled, Log, Traces
+from foraging_snn.environments.jit import borrowing_njit
+from foraging_snn.models.event_kernel.arrays import NONE, Filled, Log, Room, Traces
 from foraging_snn.models.lanes import LANES
+
+FIRST_ROOM = Room(8192, 4096, 4096, 0)  # most epochs need less
 
 
 @borrowing_njit
@@ -25,39 +27,43 @@ def _pairs_at_most(log, filled, epoch, numbers, rules):
 
 
 @borrowing_njit
-def lacks_room(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
-    """Whether an epoch may bring more than the log has room for."""
-    most = _spikes_at_most(numbers, n_events)
-    if filled.spikes + most > len(log.step) or filled.spikes + most > log.listed.shape[1]:
-        return True
-    if keep_spikes and filled.kept + filled.spikes + most > len(log.all_step):
-        return True
-    pairs = _pairs_at_most(log, filled, epoch, numbers, rules)
+def room_needed(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
+    """How much an epoch may add to the log at the most."""
+    spikes, pairs = _spikes_at_most(numbers, n_events), _pairs_at_most(log, filled, epoch, numbers, rules)
+    return Room(spikes, pairs, NONE if course.input_hidden_frozen else pairs, filled.spikes + spikes if keep_spikes else NONE)
+
+
+@borrowing_njit
+def lacks_room(log, filled, needed):
+    """Whether the log has less room than that."""
     return (
-        filled.ho + pairs > min(len(log.hidden_output.step), len(log.s_k))
-        or not course.input_hidden_frozen
-        and filled.ih + pairs > min(len(log.input_hidden.step), len(log.s_k))
+        filled.spikes + needed.spikes > len(log.step)
+        or filled.ho + needed.ho > len(log.hidden_output.step)
+        or filled.ih + needed.ih > len(log.input_hidden.step)
+        or filled.kept + needed.kept > len(log.all_step)
     )
 
 
-@cached_njit
-def with_room(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
-    """The log with room for an epoch and more, and how far it is filled: dead traces are left out of what is longer now."""
+def empty_log(recent, traces):
+    """A Log without further room, and how far it is filled."""
+    step, cell = recent
+    ho, ih = traces
+    kept = np.empty(0, np.int64), np.empty(0, np.int32)
+    log = Log(step, cell, np.empty((3, len(step)), np.int64), ho, ih, np.empty(max(len(ho.step), len(ih.step))), *kept)
+    return log, Filled(len(step), 0, len(ho.step), 0, len(ih.step), 0)
+
+
+def with_room(log, filled, needed):
+    """The log with room for this and more, and how far it is filled: dead traces are left out of what is longer now."""
     n, first_ho, n_ho, first_ih, n_ih, n_all = filled
-    pairs = _pairs_at_most(log, filled, epoch, numbers, rules)
-    most = _spikes_at_most(numbers, n_events)
-    step, cell = _room(log.step, n, most), _room(log.cell, n, most)
-    listed = log.listed if log.listed.shape[1] >= len(step) else np.empty((3, len(step)), np.int64)
-    ho, first_ho, n_ho = _room_for_traces(log.hidden_output, first_ho, n_ho, pairs)
-    ih, first_ih, n_ih = _room_for_traces(log.input_hidden, first_ih, n_ih, 0 if course.input_hidden_frozen else pairs)
-    longest = max(len(ho.step), len(ih.step))
-    s_k = log.s_k if len(log.s_k) >= longest else np.empty(longest)
-    kept = n + most if keep_spikes else 0
-    all_step, all_cell = _room(log.all_step, n_all, kept), _room(log.all_cell, n_all, kept)
+    step, cell = (_room(array, n, needed.spikes) for array in (log.step, log.cell))
+    all_step, all_cell = (_room(array, n_all, needed.kept) for array in (log.all_step, log.all_cell))
+    ho, first_ho, n_ho = _room_for_traces(log.hidden_output, first_ho, n_ho, needed.ho)
+    ih, first_ih, n_ih = _room_for_traces(log.input_hidden, first_ih, n_ih, needed.ih)
+    listed, s_k = np.empty((3, len(step)), np.int64), np.empty(max(len(ho.step), len(ih.step)))
     return Log(step, cell, listed, ho, ih, s_k, all_step, all_cell), Filled(n, first_ho, n_ho, first_ih, n_ih, n_all)
 
 
-@cached_njit
 def _room(array, n, more):
     """The array, or a longer copy of its first n elements if it has no room for `more`."""
     if n + more <= len(array):
@@ -67,30 +73,30 @@ def _room(array, n, more):
     return longer
 
 
-@cached_njit
 def _room_for_traces(traces, first, n, more):
     """The traces, or longer copies of those from `first` to n if there is no room for `more`; and where those are."""
     if n + more <= len(traces.step):
         return traces, first, n
     live = n - first
-    room = max(2 * (live + more), 1024)
-    longer = Traces(np.empty(room, traces.synapse.dtype), np.empty(room, traces.value.dtype), np.empty(room, traces.step.dtype))
-    longer.synapse[:live] = traces.synapse[first:n]
-    longer.value[:live] = traces.value[first:n]
-    longer.step[:live] = traces.step[first:n]
-    return longer, 0, live
+    return Traces(*(_room(array[first:n], live, more) for array in traces)), 0, live
+
+
+def contents(log, filled):
+    """What a log holds: recent spikes, traces, and all spikes."""
+    return (
+        (log.step[: filled.spikes].copy(), log.cell[: filled.spikes].copy()),
+        (
+            Traces(*(array[filled.first_ho : filled.ho].copy() for array in log.hidden_output)),
+            Traces(*(array[filled.first_ih : filled.ih].copy() for array in log.input_hidden)),
+        ),
+        (log.all_step[: filled.kept].copy(), log.all_cell[: filled.kept].copy()),
+    )
 
 
 @borrowing_njit
 def live_traces(traces, first, n):
     """Those from `first` to n, without a copy."""
     return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
-
-
-@cached_njit
-def trimmed(traces, first, n):
-    """Plain arrays: Ctrl-C may come while Numba makes Python objects of them, and it does not survive that in a named tuple."""
-    return traces.synapse[first:n].copy(), traces.value[first:n].copy(), traces.step[first:n].copy()
 
 
 @borrowing_njit

@@ -17,28 +17,39 @@ from foraging_snn.environments import (
     view,
 )
 from foraging_snn.environments.jit import borrowing_njit, cached_njit
-from foraging_snn.models.event_kernel.arrays import NONE, Filled, Log, work_space
-from foraging_snn.models.event_kernel.log import count_hidden, keep_recent, lacks_room, live_traces, log_outputs, trimmed, with_room
+from foraging_snn.models.event_kernel.arrays import NONE, Filled, Room, work_space
+from foraging_snn.models.event_kernel.log import (
+    FIRST_ROOM,
+    contents,
+    count_hidden,
+    empty_log,
+    keep_recent,
+    lacks_room,
+    live_traces,
+    log_outputs,
+    room_needed,
+    with_room,
+)
 from foraging_snn.models.event_kernel.outputs import step_outputs
 from foraging_snn.models.event_kernel.plasticity import change_hidden_output, change_input_hidden, homeostasis, know_totals
 from foraging_snn.models.event_kernel.responses import all_at, deliver_inputs, respond_by_table, sort_events, step_hidden
 from foraging_snn.models.event_kernel.traces import first_live, make_traces
-from foraging_snn.models.lanes import LANES, advance_lanes
+from foraging_snn.models.lanes import advance_lanes
 from foraging_snn.models.rules import draw_pattern, keep_pattern, show_pattern
 
 _REWARDED, _PUNISHED = int(Outcome.REWARDED), int(Outcome.PUNISHED)
+# no literals, see NONE
 _WORLD, _NEW_PARTICLE, _TIE, _EXPLORATION = (
-    int(stream) for stream in (Stream.WORLD, Stream.NEW_PARTICLE, Stream.DIRECTION_TIE, Stream.EXPLORATION)
+    np.int64(stream) for stream in (Stream.WORLD, Stream.NEW_PARTICLE, Stream.DIRECTION_TIE, Stream.EXPLORATION)
 )
 _INPUT_HIDDEN, _EXCITATORY, _INHIBITORY = (
-    int(stream) for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY)
+    np.int64(stream) for stream in (Stream.INPUT_HIDDEN, Stream.HIDDEN_OUTPUT_EXCITATORY, Stream.HIDDEN_OUTPUT_INHIBITORY)
 )
-_SLEEP, _SLEEP_PATTERN = int(Stream.SLEEP_PULSE), int(Stream.SLEEP_PATTERN)
+_SLEEP, _SLEEP_PATTERN = np.int64(Stream.SLEEP_PULSE), np.int64(Stream.SLEEP_PATTERN)
 
 
-@cached_njit(nogil=True, error_model="numpy")
 def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, recent, traces, records, keep_spikes):
-    """Run epochs of a phase; arrays are changed in place.
+    """Run epochs of a phase; arrays are changed in place. Takes the memory; what is compiled begins with `run_with_room`.
 
     Parameters
     ----------
@@ -55,24 +66,16 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
     ok : bool
         False: the world could not be filled.
     recent, traces, spikes
-        As they are now, the traces as plain tuples; `spikes` steps and cells of all spikes, empty unless kept.
+        As they are now; `spikes` steps and cells of all spikes, empty unless kept.
     """
-    rows, n_epochs = course.rows, len(turns[0])
-    world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)
-    first_output = rules.n_input + rules.n_hidden
-    s = work_space(rules.n_input, rules.n_hidden, numbers.steps, rules)
-    outputs = np.empty((5, LANES))
-    for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
-        outputs[row] = values[first_output:]
-    ho, ih = traces
-    listed, s_k, none, nobody = np.empty((3, 0), np.int64), np.empty(0), np.empty(0, np.int64), np.empty(0, np.int32)
-    log = Log(recent[0], recent[1], listed, ho, ih, s_k, none, nobody)
-    filled = Filled(len(log.step), 0, len(ho.step), 0, len(ih.step), 0)
-    know_totals(a.hidden_output, rules, s.row)
-    done, ok, stepped = NONE, True, False
-    while ok and done < n_epochs:
-        log, filled = with_room(log, filled, epoch + done, course, numbers, rules, len(s.event_step), keep_spikes)
-        done, ok, stepped, filled = _run_with_room(
+    n_epochs, n_input, first_output = len(turns[0]), rules.n_input, rules.n_input + rules.n_hidden
+    s = work_space(n_input, rules.n_hidden, numbers.steps)
+    outputs = np.array([values[first_output:] for values in (a.V, a.V_1, a.V_2, a.u, a.x)])
+    log, filled = empty_log(recent, traces)
+    done, ended, needed = 0, False, FIRST_ROOM
+    while not ended:
+        log, filled = with_room(log, filled, needed)
+        done, ok, stepped, filled, needed = run_with_room(
             done,
             turns,
             seed,
@@ -84,7 +87,6 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
             rules,
             c,
             layers,
-            world,
             outputs,
             s,
             log,
@@ -92,25 +94,21 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
             records,
             keep_spikes,
         )
+        ended = not ok or done == n_epochs
 
     # V one and two steps ago is only read while V > 0, several steps into a later response
-    last = rules.n_input if stepped else first_output
+    last = n_input if stepped else first_output
     if n_epochs > 0:
         a.V_1[:last] = a.V[:last]
         a.V_2[:last] = a.V[:last]
     for row, values in enumerate((a.V, a.V_1, a.V_2, a.u, a.x)):
         values[first_output:] = outputs[row]
-    return (
-        ok,
-        (log.step[: filled.spikes].copy(), log.cell[: filled.spikes].copy()),
-        (trimmed(log.hidden_output, filled.first_ho, filled.ho), trimmed(log.input_hidden, filled.first_ih, filled.ih)),
-        (log.all_step[: filled.kept].copy(), log.all_cell[: filled.kept].copy()),
-    )
+    return ok, *contents(log, filled)
 
 
-@borrowing_njit(error_model="numpy")
-def _run_with_room(
-    row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, world, outputs, s, log, filled, records, keep_spikes
+@cached_njit(nogil=True, error_model="numpy", _nrt=False)
+def run_with_room(
+    row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
 ):
     """Run epochs from number `row` of those to be run, as long as there is room in the log.
 
@@ -123,9 +121,13 @@ def _run_with_room(
     stepped : bool
         Whether the hidden cells were stepped through the last epoch.
     filled : Filled
+    needed : Room
+        For the next epoch, or the last.
     """
     blocks, begins = turns
     rows, any_plastic = course.rows, _any(course.rows.plastic)
+    world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)
+    know_totals(a.hidden_output, rules, s.row)
     n_input, n_hidden = rules.n_input, rules.n_hidden
     first_output = n_input + n_hidden
     input_layer, hidden_layer, sleep_layer = layers
@@ -136,10 +138,12 @@ def _run_with_room(
     fresh_sleep = True
     stepped = False
     ok = True
+    needed = Room(NONE, NONE, NONE, NONE)
 
     while row < len(blocks):
         filled = Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
-        if lacks_room(log, filled, epoch + row, course, numbers, rules, len(s.event_step), keep_spikes):
+        needed = room_needed(log, filled, epoch + row, course, numbers, rules, len(s.event_step), keep_spikes)
+        if lacks_room(log, filled, needed):
             break
         now = epoch + row
         T = now * numbers.steps
@@ -257,7 +261,7 @@ def _run_with_room(
                     log.all_step[n_all], log.all_cell[n_all] = recent_step[k], recent_cell[k]
                     n_all += 1
         row += 1
-    return row, ok, stepped, Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
+    return row, ok, stepped, Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all), needed
 
 
 @borrowing_njit
