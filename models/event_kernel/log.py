@@ -44,6 +44,18 @@ def lacks_room(log, filled, needed):
     )
 
 
+@borrowing_njit
+def moved_to_front(traces, first, n, more):
+    """Where the live traces begin and end; if `more` do not fit behind them and half is free then, they move over dead ones."""
+    live = n - first
+    if n + more <= len(traces.step) or 2 * (live + more) > len(traces.step):
+        return first, n
+    for k in range(live):
+        traces.synapse[k] = traces.synapse[first + k]
+        traces.value[k], traces.step[k] = traces.value[first + k], traces.step[first + k]
+    return NONE, live
+
+
 def empty_log(recent, traces):
     """A Log without further room, and how far it is filled."""
     step, cell = recent
@@ -54,7 +66,7 @@ def empty_log(recent, traces):
 
 
 def with_room(log, filled, needed):
-    """The log with room for this and more, and how far it is filled: dead traces are left out of what is longer now."""
+    """The log with room for twice this at least, and how far it is filled: dead traces are left out of what is longer now."""
     n, first_ho, n_ho, first_ih, n_ih, n_all = filled
     step, cell = (_room(array, n, needed.spikes) for array in (log.step, log.cell))
     all_step, all_cell = (_room(array, n_all, needed.kept) for array in (log.all_step, log.all_cell))

@@ -27,6 +27,7 @@ from foraging_snn.models.event_kernel.log import (
     lacks_room,
     live_traces,
     log_outputs,
+    moved_to_front,
     room_needed,
     with_room,
 )
@@ -110,6 +111,17 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
 def run_with_room(
     row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
 ):
+    """As `_run_with_room`, for Python to call: the loop is 2 to 4 % slower where it is the function that Python calls itself."""
+    know_totals(a.hidden_output, rules, s.row)
+    return _run_with_room(
+        row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
+    )
+
+
+@borrowing_njit(error_model="numpy")
+def _run_with_room(
+    row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
+):
     """Run epochs from number `row` of those to be run, as long as there is room in the log.
 
     Returns
@@ -127,7 +139,6 @@ def run_with_room(
     blocks, begins = turns
     rows, any_plastic = course.rows, _any(course.rows.plastic)
     world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)
-    know_totals(a.hidden_output, rules, s.row)
     n_input, n_hidden = rules.n_input, rules.n_hidden
     first_output = n_input + n_hidden
     input_layer, hidden_layer, sleep_layer = layers
@@ -143,6 +154,9 @@ def run_with_room(
     while row < len(blocks):
         filled = Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
         needed = room_needed(log, filled, epoch + row, course, numbers, rules, len(s.event_step), keep_spikes)
+        first_ho, n_ho = moved_to_front(ho, first_ho, n_ho, needed.ho)
+        first_ih, n_ih = moved_to_front(ih, first_ih, n_ih, needed.ih)
+        filled = Filled(n_recent, first_ho, n_ho, first_ih, n_ih, n_all)
         if lacks_room(log, filled, needed):
             break
         now = epoch + row
