@@ -176,9 +176,10 @@ def test_callers_in_python_are_given_what_a_function_promises_and_callers_in_jit
     def drawn(seed):
         return draws.uniform(draws.stream_key(seed, 3, 9), 1)
 
-    key = draws.stream_key(2**63 + 5, 3, 9)
-    assert type(key) is np.uint64
-    assert drawn(np.uint64(2**63 + 5)) == draws.uniform(key, 1)
+    keys = [draws.stream_key(seed, 3, 9) for seed in range(20)]
+    assert {type(key) for key in keys} == {np.uint64}
+    assert max(keys) >= 2**63  # as a signed number it would be another
+    assert [drawn(seed) for seed in range(20)] == [draws.uniform(key, 1) for key in keys]
 
 
 def test_two_threads_that_call_a_function_first_get_the_same(tmp_path, monkeypatch):
