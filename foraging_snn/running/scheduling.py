@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -657,6 +658,8 @@ class LocalWorkers:
         jobs = min(self.jobs, len(trials))
         if jobs <= 1:
             return (run_planned(trial, number, channel) for number, trial in enumerate(trials))
+        # joblib replaces a process whose memory has grown, between two trials, which loses nothing
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
         # A pool of several processes is lost as a whole when one is killed. With a pool each, the others go on.
         self._processes = [_OneProcess() for _ in range(jobs)]
         for process in self._processes:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import suppress
 from itertools import count
 
@@ -33,6 +34,7 @@ from foraging_snn.running.scheduling import (
 )
 
 SEEDS = range(1, 5)
+WHY = "This can be caused by a too short worker timeout or by a memory leak."
 
 
 # ----------------------------------------------------------------------------------------------------------- on this machine
@@ -48,6 +50,16 @@ def test_a_trial_whose_process_is_killed_goes_on_in_another_and_gives_the_same_f
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([FOLDER, *(path.name for path in plan.all_paths)])
     assert not list((tmp_path / FOLDER).glob("*.lock"))
     assert "8/8 experiments, 4/4 trials  14400/14400 epochs" in capsys.readouterr().out
+
+
+def test_a_process_that_is_replaced_because_its_memory_has_grown_is_no_matter_for_a_warning(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with LocalWorkers(2) as workers:
+            assert run_pretended(pretended_plan(tmp_path, range(1, 3)), workers) == [TrialEnd(1), TrialEnd(2)]
+        warnings.warn(f"A worker stopped while some jobs were given to the executor. {WHY}", UserWarning, stacklevel=1)
+        with pytest.raises(UserWarning, match="something else"):
+            warnings.warn("something else", UserWarning, stacklevel=1)
 
 
 @pytest.mark.slow
