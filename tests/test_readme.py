@@ -46,24 +46,9 @@ def shortened(command):
     return f"{command} --preset tiny" if enough else command
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Run a command line in the folder of this module; the folder."""
-    folder = tmp_path_factory.mktemp("readme")
-    (folder / "examples").symlink_to(ROOT / "examples")
-    path = folder / "bin"
-    path.mkdir()
-    for name, words in (("foraging-snn", [sys.executable, "-m", "foraging_snn"]), ("python", [sys.executable])):
-        (path / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        (path / name).chmod(0o755)
-    here = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
-
-    def run(command):
-        process = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=here, capture_output=True, text=True)
-        assert process.returncode == 0, process.stdout + process.stderr
-        return folder
-
-    return run
+def run(command, folder, environment):
+    ended = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
 
 
 def test_every_block_of_code_is_known():
@@ -73,16 +58,21 @@ def test_every_block_of_code_is_known():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("command", "said"), [each for each in commands() if not each[0].startswith(tuple(NOT_HERE))])
-def test_command(run, command, said):
-    if command.startswith("foraging-snn ann ") and not importlib.util.find_spec("torch"):
-        pytest.skip("needs PyTorch")
-    folder = run(shortened(command))
-    for path in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
-        assert (folder / path).exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("code", [text for language, text in blocks() if language == "python"])
-def test_python(run, code):
-    run(f"python -c {shlex.quote(code)}")
+def test_commands_and_code_run_as_they_stand(tmp_path):
+    """One test, as a command reads what those before it wrote, and pytest-xdist gives the tests of a file to several processes."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name, words in (("foraging-snn", [sys.executable, "-m", "foraging_snn"]), ("python", [sys.executable])):
+        (path / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        (path / name).chmod(0o755)
+    here = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    for command, said in commands():
+        if command.startswith(tuple(NOT_HERE)) or command.startswith("foraging-snn ann ") and not importlib.util.find_spec("torch"):
+            continue
+        run(shortened(command), tmp_path, here)
+        for file in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
+            assert (tmp_path / file).exists(), command
+    for language, code in blocks():
+        if language == "python":
+            run(f"python -c {shlex.quote(code)}", tmp_path, here)

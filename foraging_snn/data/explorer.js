@@ -380,6 +380,8 @@ function tap(event) {
   if (best >= 0) return choose(event.modifiers?.shift ? "b" : "a", points.data.trial[best], points.data.row[best])
   const s = shown_surface.data
   if (!s.x.length || x < s.x[0] || y < s.y[0] || x > s.x[0] + s.dw[0] || y > s.y[0] + s.dh[0]) return
+  const before = chosen.point
+  if (before && before.map === chosen_map.value && before.x === x && before.y === y) return  // the second of two clicks
   chosen.point = {map: chosen_map.value, x, y}
   tested.text = continued.text = ""
   show_states()

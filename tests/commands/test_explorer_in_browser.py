@@ -157,6 +157,21 @@ def test_a_page_that_is_served(browser, folder):
             other.text(r"^the point ")
 
 
+def test_a_click_that_follows_another_quickly_and_one_that_is_held_choose_too(browser, folder):
+    with served(folder) as address, Visit(browser, address) as visit:
+        page = visit.page
+        visit.text(r"epoch \d+ of 1000")
+        for row in (0, 8, 0):  # without waiting: within the time of a double click
+            page.mouse.click(*visit.place(*visit.point(row)))
+            assert visit.chosen("a") == {"trial": 0, "row": row}
+        page.mouse.click(*visit.place(*visit.point(8)), delay=600)
+        assert visit.chosen("a") == {"trial": 0, "row": 8}
+        page.mouse.dblclick(*visit.place(*corner(folder)))
+        visit.text(r"^the point -?[\d.]+, -?[\d.]+ of the plane")
+        page.wait_for_function("window.explorer.chosen.point.known === true", timeout=PATIENCE)
+        visit.kept_to_itself()
+
+
 def test_states_in_a_box_are_brushed_and_time_plays_over_them(browser, folder):
     with served(folder) as address, Visit(browser, address) as visit:
         page = visit.page
