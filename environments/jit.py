@@ -131,7 +131,7 @@ class _Jitted:
 
     @property
     def _numba_type_(self) -> Any:
-        return self._dispatcher._numba_type_
+        return self._inner._numba_type_
 
     @cached_property
     def _called(self) -> Callable:
@@ -142,16 +142,27 @@ class _Jitted:
 
     @cached_property
     def _dispatcher(self) -> Any:
+        """For Python."""
+        dispatcher = self._made()
+        if self._cached and (folder := jit_directory()):
+            dispatcher._cache = _numba_cache(self._function, folder)
+        return dispatcher
+
+    @cached_property
+    def _inner(self) -> Any:
+        """For jitted code: kept with the machine code of that, and without what takes arguments from Python and C, which would be a
+        third of all that is compiled."""
+        return self._made(no_cpython_wrapper=True)
+
+    def _made(self, **options: Any) -> Any:
         import numba
 
+        options |= self._options | {"no_cfunc_wrapper": True}
         with _making:
-            dispatcher: Any = numba.njit(**self._options)(self._function)
-            if self._cached and (folder := jit_directory()):
-                dispatcher._cache = _numba_cache(self._function, folder)
-            return dispatcher
+            return numba.njit(**options)(self._function)
 
 
-_making = threading.Lock()  # of a dispatcher; Numba has one setting for where caches are
+_making = threading.Lock()  # of a dispatcher or its cache; Numba has one setting for where caches are
 
 
 @cache
@@ -166,7 +177,19 @@ def _numba_settings() -> Any:
 
 
 def _numba_cache(function: Callable, folder: Path) -> Any:
-    """Numba's cache of one function; what cannot be read is compiled anew, what cannot be written is left out."""
+    """Numba's cache of one function, in `folder`."""
+    settings = _numba_settings()
+    with _making:
+        before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
+        try:
+            return _cache_class()(function)
+        finally:
+            settings.CACHE_DIR = before
+
+
+@cache
+def _cache_class() -> type:
+    """Numba's, but what cannot be read is compiled anew, and what cannot be written is left out."""
     from numba.core.caching import FunctionCache
 
     class Cache(FunctionCache):
@@ -182,12 +205,7 @@ def _numba_cache(function: Callable, folder: Path) -> Any:
             with suppress(OSError):
                 super().save_overload(sig, data)
 
-    settings = _numba_settings()
-    before, settings.CACHE_DIR = settings.CACHE_DIR, str(folder)
-    try:
-        return Cache(function)
-    finally:
-        settings.CACHE_DIR = before
+    return Cache
 
 
 def _wrapping(function: Callable) -> Callable:

@@ -161,6 +161,21 @@ def test_a_function_that_borrows_its_arrays_is_not_compiled_if_it_needs_memory(t
         first_of_copy(np.ones(3))
 
 
+def test_an_inner_function_can_be_called_from_python_after_jitted_code_has_called_it():
+    """For jitted code it is compiled without what takes arguments from Python; there would be nothing to call."""
+
+    @jit.borrowing_njit
+    def inner(values, k):
+        return 2.0 * values[k]
+
+    @jit.borrowing_njit
+    def outer(values, k):
+        return inner(values, k)
+
+    values = np.array([1.0, 2.0])
+    assert outer(values, 1) == inner(values, 1) == outer(values, np.int64(1)) == inner(values, np.int64(1)) == 4.0
+
+
 def test_a_jitted_function_keeps_its_name_text_and_signature_and_can_be_pickled():
     assert draws.uniform.__name__ == "uniform"
     assert draws.uniform.__doc__.startswith("Draw number `index`")

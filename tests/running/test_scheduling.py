@@ -192,6 +192,7 @@ def test_time_given_by_another_program_that_is_over_saves_all_trials(started, tm
 def test_a_terminal_that_is_closed_saves_all_trials(tmp_path):
     number, terminal = pty.fork()
     if number == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
         os.execv(PROGRAM[0], [*PROGRAM, *RUN, str(tmp_path), "--jobs", "2"])
     os.set_blocking(terminal, False)
 
