@@ -243,7 +243,8 @@ def borrowing_njit(*function: Callable, **options: Any) -> Any:
 
     Numba counts one up and down, by an atomic operation, for many a slice and member of a named tuple. In small functions on large
     tuples that takes as long as what they compute. Compiling such a function fails if it needs memory of its own. Machine code is
-    kept with that of the :func:`cached_njit` functions that call it, and made there only.
+    kept with that of the :func:`cached_njit` functions that call it, and made there only. What is called in every epoch and takes
+    such tuples wants `forceinline=True`: a call copies all their hundreds of members onto the stack, some 0.3 us.
     """
 
     def decorated(function: Callable) -> _Jitted:

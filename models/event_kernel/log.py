@@ -26,14 +26,14 @@ def _pairs_at_most(log, filled, epoch, numbers, rules):
     return pairs + LANES * (filled.spikes + LANES)
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def room_needed(log, filled, epoch, course, numbers, rules, n_events, keep_spikes):
     """How much an epoch may add to the log at the most."""
     spikes, pairs = _spikes_at_most(numbers, n_events), _pairs_at_most(log, filled, epoch, numbers, rules)
     return Room(spikes, pairs, NONE if course.input_hidden_frozen else pairs, filled.spikes + spikes if keep_spikes else NONE)
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def lacks_room(log, filled, needed):
     """Whether the log has less room than that."""
     return (
@@ -44,7 +44,7 @@ def lacks_room(log, filled, needed):
     )
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def moved_to_front(traces, first, n, more):
     """Where the live traces begin and end; if `more` do not fit behind them and half is free then, they move over dead ones."""
     live = n - first
@@ -105,13 +105,13 @@ def contents(log, filled):
     )
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def live_traces(traces, first, n):
     """Those from `first` to n, without a copy."""
     return Traces(traces.synapse[first:n], traces.value[first:n], traces.step[first:n])
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def log_outputs(outputs, step, first_output, recent_step, recent_cell, n):
     """Add the output cells that spiked in the last step to the log of n spikes; returns how many there are then."""
     for o in range(LANES):
@@ -132,7 +132,7 @@ def _count_pairs(recent_step, fresh, n_recent, window):
     return pairs
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def count_hidden(recent_cell, fresh, n_recent, n_input, first_output, counts):
     """Add the spikes of hidden cells since the last boundary to counts (H,), which are zero before and after."""
     for k in range(fresh, n_recent):
@@ -140,7 +140,7 @@ def count_hidden(recent_cell, fresh, n_recent, n_input, first_output, counts):
             counts[recent_cell[k] - n_input] += 1
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def keep_recent(recent_step, recent_cell, n, after):
     """Forget the spikes of the log up to the step `after`; returns how many are left."""
     old = 0

@@ -111,17 +111,6 @@ def run_epochs(turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, la
 def run_with_room(
     row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
 ):
-    """As `_run_with_room`, for Python to call: the loop is 2 to 4 % slower where it is the function that Python calls itself."""
-    know_totals(a.hidden_output, rules, s.row)
-    return _run_with_room(
-        row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
-    )
-
-
-@borrowing_njit(error_model="numpy")
-def _run_with_room(
-    row, turns, seed, epoch, phase_epoch, a, course, numbers, rules, c, layers, outputs, s, log, filled, records, keep_spikes
-):
     """Run epochs from number `row` of those to be run, as long as there is room in the log.
 
     Returns
@@ -136,6 +125,7 @@ def _run_with_room(
     needed : Room
         For the next epoch, or the last.
     """
+    know_totals(a.hidden_output, rules, s.row)
     blocks, begins = turns
     rows, any_plastic = course.rows, _any(course.rows.plastic)
     world = GridWorld(a.grid, a.grid_part, rows.offsets, rows.squares)

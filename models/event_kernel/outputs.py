@@ -8,7 +8,7 @@ from foraging_snn.models.parameters import N_OUTPUT
 from foraging_snn.models.response import step_cell
 
 
-@borrowing_njit(error_model="numpy")
+@borrowing_njit(forceinline=True, error_model="numpy")
 def step_outputs(outputs, W, inhibition, resistance, events, T, steps, noise, keys, fresh_inhibition, recent, n_recent, sizes, c):
     """Step the output cells from step 1 to the end of the epoch and log all spikes.
 

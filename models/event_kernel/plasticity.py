@@ -13,7 +13,7 @@ from foraging_snn.models.rules import average_rate, regulate
 CELLS_AT_A_TIME = 112
 
 
-@borrowing_njit(error_model="numpy")
+@borrowing_njit(forceinline=True, error_model="numpy")
 def change_hidden_output(a, traces, T, S, s, s_k, rules, any_frozen):
     """Plasticity event and scaling of hidden-to-output strengths, as models.rules.change_hidden_output and its fellows.
 
@@ -168,7 +168,7 @@ def _balance_around_frozen(W, frozen, total, inhibition):
             inhibition[h] = -(total[h] / n)
 
 
-@borrowing_njit(error_model="numpy")
+@borrowing_njit(forceinline=True, error_model="numpy")
 def change_input_hidden(a, traces, T, s, s_k, rules):
     """Plasticity event and scaling of input-to-hidden strengths; synapses are numbered by place in them."""
     W, inputs, synapse, gain = a.input_hidden.reshape(-1), a.slot_input.reshape(-1), traces.synapse, s.input_gain
@@ -208,7 +208,7 @@ def _clip_and_scale_inputs(W, target, factor, low, high):
                 row[h] = max(row[h] * own_factor[h], low)
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def homeostasis(a, recent_cell, fresh, n_recent, s, input_hidden_frozen, rules):
     """Running averages of the firing rates, then resistances of output cells and targets of the inputs of hidden cells."""
     first_output, counts = rules.n_input + rules.n_hidden, s.hidden_counts

@@ -11,7 +11,7 @@ from foraging_snn.models.response import DEGREE, MAX_SPIKES, step_cell
 DOUBT = (2e-8, 2e-3, 500.0)
 
 
-@borrowing_njit(error_model="numpy")
+@borrowing_njit(forceinline=True, error_model="numpy")
 def respond_by_table(a, first, n, added, layer, c, s, n_events):
     """Responses of the cells first ... first + n - 1 to the pulses `added`; logs their spikes, returns the number of events."""
     t, p = layer.table, layer.approach
@@ -48,7 +48,7 @@ def respond_by_table(a, first, n, added, layer, c, s, n_events):
     return n_events
 
 
-@borrowing_njit(error_model="numpy")
+@borrowing_njit(forceinline=True, error_model="numpy")
 def _to_end(V, u, x, pulse, layer, c, s):
     """Take a layer to the end of the epoch, by polynomials in the pulse and linear propagation of what was not at rest."""
     t, p, q, way = layer.table, layer.approach, layer.table.propagator, s.way
@@ -147,7 +147,7 @@ def all_at(event_step, n, step):
     return True
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def deliver_inputs(cells, first, last, step, a, key, noise, n_input, n_hidden, size, pulse):
     """Add the events of the spikes of input cells `cells[first:last]`, all at one step, to the pulses of hidden cells."""
     W, first_synapse, target, place = a.input_hidden.reshape(-1), a.first_synapse, a.target, a.place
@@ -209,7 +209,7 @@ def step_hidden(a, s, n_inputs, key, numbers, n_input, n_hidden, c):
     return n_events
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def sort_events(s, n):
     """Sort the events by step, then cell, which they came in within each layer: by insertion, or counting."""
     if n < 48:

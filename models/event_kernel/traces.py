@@ -3,7 +3,7 @@
 from foraging_snn.environments.jit import borrowing_njit
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def make_traces(log, fresh, n_recent, a, input_hidden_frozen, rules, decay, n_ho, n_ih, s):
     """As models.rules.make_traces, appended to the traces there are; returns their numbers.
 
@@ -63,7 +63,7 @@ def _add_input_trace(traces, n, place, value, step):
     return n + 1
 
 
-@borrowing_njit
+@borrowing_njit(forceinline=True)
 def first_live(steps, first, n, T, rules):
     """The first trace that has not lived its time; the oldest come first."""
     while first < n and T - steps[first] >= rules.trace_life_steps:
