@@ -88,7 +88,7 @@ class Event(Engine):
     @classmethod
     def compiling(cls) -> str:
         """See :meth:`foraging_snn.models.engine.Engine.compiling`."""
-        return "" if is_cached(kernel.run_with_room) else "it is compiled, once on a machine: half a minute or more"
+        return "" if is_cached(kernel.run_with_room) else "it is compiled, once on a machine: twenty seconds or more"
 
     def _load(self, state: NetworkState, phase: Phase) -> None:
         self._own = state = state.copy()
