@@ -25,6 +25,7 @@ SHORTER = {
     "foraging-snn ann run ": "foraging-snn ann run --set images_per_task=200 --set epochs=1 --set sleep_steps=50 ",
     "foraging-snn explore paper": "foraging-snn explore paper --export page.html",  # it would be served until Ctrl-C
 }
+ARTIFICIAL = "foraging-snn ann "
 LONG = ("foraging-snn run ", "foraging-snn reproduce ")  # with the preset `enough` if none is named
 
 
@@ -46,9 +47,23 @@ def shortened(command):
     return f"{command} --preset tiny" if enough else command
 
 
-def run(command, folder, environment):
-    ended = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, capture_output=True, text=True)
-    assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+@pytest.fixture
+def run(tmp_path):
+    """Run a command line in the folder of this test; the folder."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    path = tmp_path / "bin"
+    path.mkdir()
+    for name, words in (("foraging-snn", [sys.executable, "-m", "foraging_snn"]), ("python", [sys.executable])):
+        (path / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        (path / name).chmod(0o755)
+    here = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(command):
+        ended = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=tmp_path, env=here, capture_output=True, text=True)
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+        return tmp_path
+
+    return run
 
 
 def test_every_block_of_code_is_known():
@@ -57,22 +72,23 @@ def test_every_block_of_code_is_known():
     assert len(commands()) > 10
 
 
+def run_all(run, those):
+    """One after the other, in one test: each reads what those before it wrote, and pytest-xdist shares out the tests of a file."""
+    for command, said in those:
+        folder = run(shortened(command))
+        for path in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
+            assert (folder / path).exists(), command
+
+
 @pytest.mark.slow
-def test_commands_and_code_run_as_they_stand(tmp_path):
-    """One test, as a command reads what those before it wrote, and pytest-xdist gives the tests of a file to several processes."""
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    path = tmp_path / "bin"
-    path.mkdir()
-    for name, words in (("foraging-snn", [sys.executable, "-m", "foraging_snn"]), ("python", [sys.executable])):
-        (path / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
-        (path / name).chmod(0o755)
-    here = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
-    for command, said in commands():
-        if command.startswith(tuple(NOT_HERE)) or command.startswith("foraging-snn ann ") and not importlib.util.find_spec("torch"):
-            continue
-        run(shortened(command), tmp_path, here)
-        for file in re.findall(r"\b[\w-]+/[\w.-]+\w", said):
-            assert (tmp_path / file).exists(), command
+def test_commands_and_code_run_as_they_stand(run):
+    run_all(run, [each for each in commands() if not each[0].startswith((ARTIFICIAL, *NOT_HERE))])
     for language, code in blocks():
         if language == "python":
-            run(f"python -c {shlex.quote(code)}", tmp_path, here)
+            run(f"python -c {shlex.quote(code)}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="needs PyTorch")
+def test_commands_of_networks_without_spikes_run_as_they_stand(run):
+    run_all(run, [each for each in commands() if each[0].startswith(ARTIFICIAL)])
